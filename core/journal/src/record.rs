@@ -1,0 +1,155 @@
+//! What is written down.
+//!
+//! A record says what was decided or what arrived, never what follows from it: the rest is derived by
+//! applying records in order.
+
+use froben_model::{
+    CallId, ItemError, ItemOutcome, MachineId, SeekerId, TaskSpec, TimeMs, Value,
+};
+
+/// One entry of a workflow's journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// When it was decided, by the coordinator's clock.
+    pub time_ms: TimeMs,
+    pub body: Body,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    Submitted(Submitted),
+    Called(Called),
+    Assigned(Assigned),
+    /// The machine took the task.
+    Started { call: CallId, attempt: u32 },
+    Item(Item),
+    /// The attempt ended through no fault of the machine's; the delegation waits again.
+    Requeued {
+        call: CallId,
+        attempt: u32,
+        reason: String,
+    },
+    Ended(Ended),
+    /// A timer that the script set has rung.
+    Slept { call: CallId },
+    CancelRequested,
+    Finished(Finish),
+    Logged { source: String, text: String },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Submitted {
+    pub pipeline: String,
+    /// The content hash of the script set that this workflow keeps for life.
+    pub revision: RevisionHash,
+    pub seeker: SeekerId,
+    /// Empty if the seeker gave none.
+    pub idempotency_key: String,
+    pub input: Value,
+    /// Of the workflow's random numbers.
+    pub seed: u64,
+}
+
+/// The script made a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Called {
+    pub call: CallId,
+    /// The line of the pipeline's source that made it; 0 if unknown.
+    pub line: u32,
+    pub op: CallOp,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallOp {
+    Delegate(TaskSpec),
+    Sleep { ms: u64 },
+    Status(Status),
+    Log { text: String },
+    /// Cancels an earlier delegation.
+    Cancel { target: CallId },
+}
+
+/// Where a script says it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    pub phase: String,
+    pub done: u64,
+    pub total: u64,
+}
+
+/// Capacity is reserved, and the attempt's timer set, by this record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assigned {
+    pub call: CallId,
+    pub attempt: u32,
+    pub epoch: u64,
+    pub machine: MachineId,
+    /// The id of the claimed device.
+    pub device: Option<String>,
+    pub deadline_ms: TimeMs,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    pub call: CallId,
+    pub attempt: u32,
+    /// Position in the delegation, from 0.
+    pub index: u32,
+    pub outcome: ItemOutcome,
+    /// The name of the device that it ran on, as the worker reported it.
+    pub device: Option<String>,
+}
+
+/// A delegation is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ended {
+    pub call: CallId,
+    /// 0 if it was never assigned.
+    pub attempt: u32,
+    pub end: End,
+    /// What the items that had not come end with; `None` if every item came.
+    pub failure: Option<ItemError>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Every item came, and every one has a value.
+    Succeeded,
+    /// Some item has none.
+    Failed,
+    TimedOut,
+    Cancelled,
+}
+
+/// How a workflow ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Finish {
+    Output(Value),
+    Failed(Failure),
+    Cancelled,
+}
+
+/// Why a workflow failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Stable, like `FRB-LUA-002`; each has its page in `docs/errors`.
+    pub code: String,
+    /// One line.
+    pub message: String,
+}
+
+/// The BLAKE3 content hash of a script set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RevisionHash(pub [u8; 32]);
+
+impl std::fmt::Display for RevisionHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The sources of a revision: path (`pipelines/x.lua`, `lib/retry.lua`) and text, by path.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ScriptSet {
+    pub files: std::collections::BTreeMap<String, String>,
+}

@@ -1,0 +1,93 @@
+//! Where records are kept.
+
+use std::collections::BTreeMap;
+
+use froben_model::{SeekerId, WorkflowId};
+
+use crate::{Record, RevisionHash, ScriptSet};
+
+/// A record's position in its workflow's journal, from 0, without gaps.
+pub type Seq = u64;
+
+/// Records, and what goes with them, that become durable together or not at all.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    pub records: Vec<(WorkflowId, Seq, Record)>,
+    /// Workflows that start here: what makes them findable.
+    pub started: Vec<Started>,
+    /// Workflows that are over from here on: they need no recovery.
+    pub finished: Vec<WorkflowId>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Started {
+    pub workflow: WorkflowId,
+    pub seeker: SeekerId,
+    /// Empty if none.
+    pub idempotency_key: String,
+}
+
+impl Batch {
+    pub fn is_empty(&self) -> bool {
+        let Batch { records, started, finished } = self;
+        records.is_empty() && started.is_empty() && finished.is_empty()
+    }
+
+    /// Adds `other` behind this one.
+    pub fn merge(&mut self, other: Batch) {
+        let Batch { records, started, finished } = other;
+        self.records.extend(records);
+        self.started.extend(started);
+        self.finished.extend(finished);
+    }
+}
+
+/// A journal of many workflows. `&self` throughout: reads and the one committer run side by side.
+pub trait Store: Send + Sync + 'static {
+    /// Writes a batch. On `Ok` it is on disk and survives a power cut; on `Err` none of it counts.
+    fn commit(&self, batch: &Batch) -> Result<(), Error>;
+
+    /// The records of a workflow from `from` on, at most `limit`, in order. Empty if there are none.
+    fn read(&self, workflow: WorkflowId, from: Seq, limit: usize) -> Result<Vec<(Seq, Record)>, Error>;
+
+    /// Every workflow that has started, in no particular order; `true` if it is over.
+    fn workflows(&self) -> Result<BTreeMap<WorkflowId, bool>, Error>;
+
+    /// The workflow that `seeker` started under `key`, if any.
+    fn by_idempotency_key(&self, seeker: &SeekerId, key: &str) -> Result<Option<WorkflowId>, Error>;
+
+    /// Keeps a script set under its content hash; durable on return. Idempotent.
+    fn put_revision(&self, hash: RevisionHash, set: &ScriptSet) -> Result<(), Error>;
+
+    fn revision(&self, hash: RevisionHash) -> Result<Option<ScriptSet>, Error>;
+
+    /// Counts one more start of the coordinator and gives the count; durable on return.
+    fn next_epoch(&self) -> Result<u64, Error>;
+}
+
+/// Why the store could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot open the journal at {path}: {reason}")]
+    Open { path: String, reason: String },
+    #[error("the journal at {path} is in use by another process")]
+    Locked { path: String },
+    #[error("the journal was written by version {found}, this program reads up to {known}")]
+    Version { found: u32, known: u32 },
+    #[error("cannot write the journal: {0}")]
+    Write(String),
+    #[error("cannot read the journal: {0}")]
+    Read(String),
+    #[error("a record of {workflow} at {seq} is damaged: {reason}")]
+    Damaged {
+        workflow: WorkflowId,
+        seq: Seq,
+        reason: String,
+    },
+    #[error("{workflow} has no place for record {seq}: {reason}")]
+    OutOfOrder {
+        workflow: WorkflowId,
+        seq: Seq,
+        reason: &'static str,
+    },
+}

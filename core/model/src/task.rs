@@ -1,0 +1,23 @@
+//! A delegation's task, as the script wrote it.
+
+use crate::{Kind, Needs, OperatorId, Value};
+
+/// One task: what is handed out as a whole to one machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskSpec {
+    pub kind: Kind,
+    /// Common to all items.
+    pub input: Value,
+    /// One result is owed for each. Never empty: a task without parts has one item, [`Value::Nil`].
+    pub items: Vec<Value>,
+    pub needs: Needs,
+    /// From assignment to the end.
+    pub timeout_ms: u64,
+    /// From the call to assignment: how long it may wait for a machine before it ends as
+    /// `no_capacity`.
+    pub queue_timeout_ms: u64,
+    /// Operators that must not have it.
+    pub avoid: Vec<OperatorId>,
+    /// The author's name for this job; a retry has a fresh one, with a trail of its own.
+    pub key: String,
+}

@@ -1,0 +1,224 @@
+//! What seekers are shown: workflows, delegations, machines and pipelines as they stand.
+//!
+//! The coordinator makes these from the journal and the clients print them; nothing decides on them.
+//! They mirror `seeker.capnp` field for field, except that what may be absent is an `Option` here.
+
+use std::fmt;
+
+use crate::{CallId, DeviceSpec, ItemError, Kind, MachineId, TimeMs, Value, WorkflowId};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WorkflowState {
+    Running,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+impl WorkflowState {
+    pub const ALL: [WorkflowState; 4] = [
+        WorkflowState::Running,
+        WorkflowState::Succeeded,
+        WorkflowState::Failed,
+        WorkflowState::Cancelled,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            WorkflowState::Running => "running",
+            WorkflowState::Succeeded => "succeeded",
+            WorkflowState::Failed => "failed",
+            WorkflowState::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether the workflow is over.
+    pub fn ended(self) -> bool {
+        self != WorkflowState::Running
+    }
+}
+
+impl fmt::Display for WorkflowState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DelegationState {
+    Queued,
+    Assigned,
+    Running,
+    Succeeded,
+    Failed,
+    TimedOut,
+    Cancelled,
+}
+
+impl DelegationState {
+    pub const ALL: [DelegationState; 7] = [
+        DelegationState::Queued,
+        DelegationState::Assigned,
+        DelegationState::Running,
+        DelegationState::Succeeded,
+        DelegationState::Failed,
+        DelegationState::TimedOut,
+        DelegationState::Cancelled,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            DelegationState::Queued => "queued",
+            DelegationState::Assigned => "assigned",
+            DelegationState::Running => "running",
+            DelegationState::Succeeded => "succeeded",
+            DelegationState::Failed => "failed",
+            DelegationState::TimedOut => "timed_out",
+            DelegationState::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether the delegation is over.
+    pub fn ended(self) -> bool {
+        match self {
+            DelegationState::Queued | DelegationState::Assigned | DelegationState::Running => false,
+            DelegationState::Succeeded
+            | DelegationState::Failed
+            | DelegationState::TimedOut
+            | DelegationState::Cancelled => true,
+        }
+    }
+}
+
+impl fmt::Display for DelegationState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a workflow failed, or why it was not started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Stable, like `FRB-LUA-002`; each has its page in `docs/errors`.
+    pub code: String,
+    /// One line.
+    pub message: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+/// A phase that a script told of by `ctx:status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    pub phase: String,
+    pub done: u64,
+    pub total: u64,
+    pub started_ms: TimeMs,
+    /// `None` while it runs.
+    pub ended_ms: Option<TimeMs>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct DelegationView {
+    pub call: CallId,
+    pub key: String,
+    pub kind: Kind,
+    pub state: DelegationState,
+    /// 0 before the first one.
+    pub attempt: u32,
+    /// Who has it, or had it last.
+    pub machine: Option<MachineId>,
+    /// The device's name as the worker reported it; `None` for CPU work.
+    pub device: Option<String>,
+    pub items_total: u32,
+    pub items_ok: u32,
+    pub items_failed: u32,
+    pub queued_ms: TimeMs,
+    pub assigned_ms: Option<TimeMs>,
+    pub ended_ms: Option<TimeMs>,
+    pub error: Option<ItemError>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkflowSummary {
+    pub id: WorkflowId,
+    pub pipeline: String,
+    /// The script set's content hash, in hex.
+    pub revision: String,
+    pub state: WorkflowState,
+    pub submitted_ms: TimeMs,
+    /// `None` while it runs.
+    pub ended_ms: Option<TimeMs>,
+    pub failure: Option<Failure>,
+    /// [`Value::Nil`] unless it succeeded.
+    pub output: Value,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkflowDetail {
+    pub summary: WorkflowSummary,
+    /// In the order in which they began.
+    pub stages: Vec<Stage>,
+    /// By call.
+    pub delegations: Vec<DelegationView>,
+    /// Why queued delegations wait, a line each, the commonest first; at most 8.
+    pub waiting: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// Position in the workflow's journal.
+    pub seq: u64,
+    pub time_ms: TimeMs,
+    /// `script`, `coordinator` or a machine's name.
+    pub source: String,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineView {
+    pub name: MachineId,
+    pub cpu_cores: u32,
+    pub ram_bytes: u64,
+    pub devices: Vec<DeviceSpec>,
+    pub kinds: Vec<Kind>,
+    /// Running now.
+    pub attempts: u32,
+    pub succeeded: u64,
+    pub failed: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipelineInfo {
+    pub name: String,
+    pub inputs: Vec<PipelineInput>,
+    /// The script set's content hash, in hex.
+    pub revision: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipelineInput {
+    pub name: String,
+    /// `blob`, `string`, `number`, `boolean` or `table`.
+    pub kind: String,
+    pub optional: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_names_are_distinct() {
+        let workflow: std::collections::BTreeSet<_> =
+            WorkflowState::ALL.map(WorkflowState::name).into();
+        let delegation: std::collections::BTreeSet<_> =
+            DelegationState::ALL.map(DelegationState::name).into();
+        assert_eq!(workflow.len(), WorkflowState::ALL.len());
+        assert_eq!(delegation.len(), DelegationState::ALL.len());
+    }
+}

@@ -1,0 +1,138 @@
+@0xd0b1a6e3f2c94704;
+# What is written down. A record is never changed after it is written; old ones are read for ever.
+
+using Common = import "common.capnp";
+
+const journalVersion :UInt32 = 1;
+
+struct Record {
+  timeMs @0 :UInt64;
+  # When it was decided, by the coordinator's clock.
+  union {
+    submitted @1 :Submitted;
+    called @2 :Called;
+    assigned @3 :Assigned;
+    started @4 :Started;
+    item @5 :Item;
+    requeued @6 :Requeued;
+    ended @7 :Ended;
+    slept @8 :Slept;
+    cancelRequested @9 :Void;
+    finished @10 :Finished;
+    logged @11 :Logged;
+  }
+}
+
+struct Submitted {
+  pipeline @0 :Text;
+  revision @1 :Data;
+  # 32 bytes: the script set's content hash.
+  seeker @2 :Text;
+  idempotencyKey @3 :Text;
+  input @4 :Common.Value;
+  seed @5 :UInt64;
+  # Of the workflow's random numbers.
+}
+
+struct Called {
+  # The script made a call. Calls are numbered in script order.
+  call @0 :UInt64;
+  line @1 :UInt32;
+  # Of the script's source; 0 if unknown.
+  union {
+    delegate @2 :Common.TaskSpec;
+    sleep @3 :UInt64;
+    # Milliseconds.
+    status @4 :Status;
+    log @5 :Text;
+    cancel @6 :UInt64;
+    # The call id of the delegation to cancel.
+  }
+
+  struct Status {
+    phase @0 :Text;
+    done @1 :UInt64;
+    total @2 :UInt64;
+  }
+}
+
+struct Assigned {
+  # Capacity is reserved, and the timer set, by this record.
+  call @0 :UInt64;
+  attempt @1 :UInt32;
+  epoch @2 :UInt64;
+  machine @3 :Text;
+  device @4 :Text;
+  # The device's id; empty for CPU work.
+  deadlineMs @5 :UInt64;
+}
+
+struct Started {
+  call @0 :UInt64;
+  attempt @1 :UInt32;
+}
+
+struct Item {
+  call @0 :UInt64;
+  attempt @1 :UInt32;
+  index @2 :UInt32;
+  outcome @3 :Common.ItemOutcome;
+  device @4 :Text;
+  # The device's name; empty for CPU work.
+}
+
+struct Requeued {
+  # The attempt ended through no fault of the machine's; the delegation waits again.
+  call @0 :UInt64;
+  attempt @1 :UInt32;
+  reason @2 :Text;
+}
+
+struct Ended {
+  # The delegation is over. Items that had not come end with `failure`.
+  call @0 :UInt64;
+  attempt @1 :UInt32;
+  # 0 if it was never assigned.
+  end @2 :End;
+  failure @3 :Common.ItemError;
+  # Absent if every item came.
+
+  enum End {
+    succeeded @0;
+    failed @1;
+    timedOut @2;
+    cancelled @3;
+  }
+}
+
+struct Slept {
+  call @0 :UInt64;
+}
+
+struct Finished {
+  union {
+    output @0 :Common.Value;
+    failure @1 :Failure;
+    cancelled @2 :Void;
+  }
+
+  struct Failure {
+    code @0 :Text;
+    message @1 :Text;
+  }
+}
+
+struct Logged {
+  source @0 :Text;
+  text @1 :Text;
+}
+
+struct ScriptSet {
+  # A revision: its content hash is its key.
+  files @0 :List(File);
+
+  struct File {
+    path @0 :Text;
+    source @1 :Text;
+  }
+}

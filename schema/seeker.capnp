@@ -1,0 +1,155 @@
+@0xd0b1a6e3f2c94703;
+# The front door, and the seeker's face of the coordinator.
+
+using Common = import "common.capnp";
+using Operator = import "operator.capnp";
+
+interface Coordinator {
+  # What a connection gets first. The certificate decides which door opens; the other one fails with
+  # a reason.
+
+  operator @0 (protocolVersion :UInt32) -> (session :Operator.OperatorSession);
+  seeker @1 (protocolVersion :UInt32) -> (session :SeekerSession);
+  ping @2 () -> (protocolVersion :UInt32, serverVersion :Text);
+}
+
+enum WorkflowState {
+  running @0;
+  succeeded @1;
+  failed @2;
+  cancelled @3;
+}
+
+struct Failure {
+  code @0 :Text;
+  # Stable, like FRB-LUA-002; each has its page in docs/errors.
+  message @1 :Text;
+}
+
+struct Stage {
+  # What the script said last of itself by ctx:status, and what it said before of other phases.
+  phase @0 :Text;
+  done @1 :UInt64;
+  total @2 :UInt64;
+  startedMs @3 :UInt64;
+  endedMs @4 :UInt64;
+  # 0 while it runs. Milliseconds since the epoch.
+}
+
+enum DelegationState {
+  queued @0;
+  assigned @1;
+  running @2;
+  succeeded @3;
+  failed @4;
+  timedOut @5;
+  cancelled @6;
+}
+
+struct Delegation {
+  call @0 :UInt64;
+  key @1 :Text;
+  kind @2 :Text;
+  state @3 :DelegationState;
+  attempt @4 :UInt32;
+  machine @5 :Text;
+  # The machine that has or had it last; empty if none.
+  device @6 :Text;
+  # The device's name as the worker reported it; empty for CPU work.
+  itemsTotal @7 :UInt32;
+  itemsOk @8 :UInt32;
+  itemsFailed @9 :UInt32;
+  queuedMs @10 :UInt64;
+  assignedMs @11 :UInt64;
+  endedMs @12 :UInt64;
+  error @13 :Common.ItemError;
+  # Absent unless it failed.
+}
+
+struct WorkflowSummary {
+  id @0 :Text;
+  pipeline @1 :Text;
+  revision @2 :Text;
+  state @3 :WorkflowState;
+  submittedMs @4 :UInt64;
+  endedMs @5 :UInt64;
+  # 0 while it runs.
+  failure @6 :Failure;
+  # Absent unless it failed.
+  output @7 :Common.Value;
+  # Nil unless it succeeded.
+}
+
+struct WorkflowDetail {
+  summary @0 :WorkflowSummary;
+  stages @1 :List(Stage);
+  delegations @2 :List(Delegation);
+  waiting @3 :List(Text);
+  # Why queued delegations wait, a line each, the commonest first; at most 8.
+}
+
+struct LogLine {
+  seq @0 :UInt64;
+  # Position in the workflow's journal.
+  timeMs @1 :UInt64;
+  source @2 :Text;
+  # "script", "coordinator" or a machine's name.
+  text @3 :Text;
+}
+
+struct MachineStatus {
+  name @0 :Text;
+  cpuCores @1 :UInt32;
+  ramBytes @2 :UInt64;
+  devices @3 :List(Operator.DeviceSpec);
+  kinds @4 :List(Text);
+  attempts @5 :UInt32;
+  # Running now.
+  succeeded @6 :UInt64;
+  failed @7 :UInt64;
+}
+
+struct PipelineInfo {
+  name @0 :Text;
+  inputs @1 :List(Input);
+  revision @2 :Text;
+
+  struct Input {
+    name @0 :Text;
+    type @1 :Text;
+    # "blob", "string", "number", "boolean" or "table".
+    optional @2 :Bool;
+  }
+}
+
+interface SeekerSession {
+  # A seeker sees its own workflows only.
+
+  blobs @0 () -> (blobs :Common.BlobStore);
+
+  submit @1 (pipeline :Text, input :Common.Value, idempotencyKey :Text) -> (answer :SubmitAnswer);
+  # Starts a workflow. The answer comes after its record is on disk. Idempotent by
+  # (seeker, idempotencyKey) if the key is not empty: the same key never starts two.
+
+  status @2 (id :Text) -> (detail :WorkflowDetail);
+  # Fails as "no such workflow" for an id of somebody else's too. Idempotent.
+
+  list @3 (limit :UInt32) -> (workflows :List(WorkflowSummary));
+  # The newest first, at most 1000.
+
+  cancel @4 (id :Text) -> (state :WorkflowState);
+  # Idempotent. Answers after the record is on disk, with the state that holds then.
+
+  logs @5 (id :Text, afterSeq :UInt64, limit :UInt32) -> (lines :List(LogLine));
+  # Lines with a larger seq, the oldest first, at most 1000.
+
+  pipelines @6 () -> (pipelines :List(PipelineInfo));
+  machines @7 () -> (machines :List(MachineStatus));
+
+  struct SubmitAnswer {
+    union {
+      id @0 :Text;
+      refused @1 :Failure;
+    }
+  }
+}

@@ -1,0 +1,197 @@
+//! What a machine says of itself. Whose it is, is not among its words: the certificate says that.
+
+use std::collections::BTreeSet;
+
+use capnp::text_list;
+use froben_model::{DeviceSpec, Kind, MachineId, MachineSpec, OperatorId, limits};
+
+use super::{Error, check_size, list_len, read_text};
+use crate::operator_capnp::{device_spec, machine_spec};
+
+/// The spec of a machine of `operator`.
+///
+/// *Errors*: too many devices or kinds; a label that makes no machine name; two devices of one id,
+/// for which a reservation could not tell them apart.
+pub fn read_machine(
+    reader: machine_spec::Reader<'_>,
+    operator: &OperatorId,
+) -> Result<MachineSpec, Error> {
+    let label = read_text("a machine's label", reader.get_label()?, limits::TEXT_BYTES)?;
+    MachineId::of(operator, &label)?;
+
+    let listed = reader.get_devices()?;
+    check_size(
+        "the number of devices",
+        u64::from(listed.len()),
+        limits::DEVICES as u64,
+    )?;
+    let devices: Vec<DeviceSpec> = listed.iter().map(read_device).collect::<Result<_, _>>()?;
+    let mut ids = BTreeSet::new();
+    if let Some(twice) = devices.iter().find(|device| !ids.insert(&device.id)) {
+        return Err(Error::Duplicate {
+            field: "a machine",
+            text: twice.id.clone(),
+        });
+    }
+
+    Ok(MachineSpec {
+        operator: operator.clone(),
+        label,
+        cpu_cores: reader.get_cpu_cores(),
+        ram_bytes: reader.get_ram_bytes(),
+        devices,
+        cpu_kinds: read_kinds(reader.get_cpu_kinds()?)?,
+        device_kinds: read_kinds(reader.get_device_kinds()?)?,
+    })
+}
+
+/// Writes everything but the operator.
+pub fn write_machine(spec: &MachineSpec, mut builder: machine_spec::Builder<'_>) {
+    let MachineSpec {
+        operator: _,
+        label,
+        cpu_cores,
+        ram_bytes,
+        devices,
+        cpu_kinds,
+        device_kinds,
+    } = spec;
+    builder.set_label(label);
+    builder.set_cpu_cores(*cpu_cores);
+    builder.set_ram_bytes(*ram_bytes);
+    let mut list = builder.reborrow().init_devices(list_len(devices.len()));
+    for (i, device) in (0..).zip(devices) {
+        write_device(device, list.reborrow().get(i));
+    }
+    write_kinds(
+        cpu_kinds,
+        builder.reborrow().init_cpu_kinds(list_len(cpu_kinds.len())),
+    );
+    write_kinds(
+        device_kinds,
+        builder.init_device_kinds(list_len(device_kinds.len())),
+    );
+}
+
+pub fn read_device(reader: device_spec::Reader<'_>) -> Result<DeviceSpec, Error> {
+    let line = |field, text| {
+        read_text(field, text, limits::TEXT_BYTES).map(|text| limits::one_line(&text))
+    };
+    let device = DeviceSpec {
+        id: line("a device's id", reader.get_id()?)?,
+        name: line("a device's name", reader.get_name()?)?,
+        vendor: line("a device's vendor", reader.get_vendor()?)?,
+        driver: line("a device's driver", reader.get_driver()?)?,
+        vram_bytes: reader.get_vram_bytes(),
+    };
+    match device.id.is_empty() {
+        false => Ok(device),
+        // The journal and the wire write "no device" as an empty id.
+        true => Err(Error::Empty {
+            field: "a device's id",
+        }),
+    }
+}
+
+pub fn write_device(device: &DeviceSpec, mut builder: device_spec::Builder<'_>) {
+    let DeviceSpec {
+        id,
+        name,
+        vendor,
+        driver,
+        vram_bytes,
+    } = device;
+    builder.set_id(id);
+    builder.set_name(name);
+    builder.set_vendor(vendor);
+    builder.set_driver(driver);
+    builder.set_vram_bytes(*vram_bytes);
+}
+
+fn read_kinds(list: text_list::Reader<'_>) -> Result<Vec<Kind>, Error> {
+    check_size(
+        "the number of kinds",
+        u64::from(list.len()),
+        limits::KINDS as u64,
+    )?;
+    list.iter()
+        .map(|text| Ok(Kind::new(read_text("a kind", text?, limits::TEXT_BYTES)?)?))
+        .collect()
+}
+
+fn write_kinds(kinds: &[Kind], mut list: text_list::Builder<'_>) {
+    for (i, kind) in (0..).zip(kinds) {
+        list.set(i, kind.as_str());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(id: &str) -> DeviceSpec {
+        DeviceSpec {
+            id: id.into(),
+            name: "Radeon PRO".into(),
+            vendor: "AMD".into(),
+            driver: "3.0".into(),
+            vram_bytes: 8 << 30,
+        }
+    }
+
+    fn spec() -> MachineSpec {
+        MachineSpec {
+            operator: OperatorId::new("op-1").unwrap(),
+            label: "gpu-1".into(),
+            cpu_cores: 16,
+            ram_bytes: 64 << 30,
+            devices: vec![device("0000:03:00.0"), device("0000:04:00.0")],
+            cpu_kinds: vec![Kind::new("data.witness/1").unwrap()],
+            device_kinds: vec![Kind::new("data.prove/1").unwrap()],
+        }
+    }
+
+    fn round_trip(spec: &MachineSpec) -> Result<MachineSpec, Error> {
+        let mut message = capnp::message::Builder::new_default();
+        write_machine(spec, message.init_root());
+        read_machine(message.get_root_as_reader()?, &spec.operator)
+    }
+
+    #[test]
+    fn a_machine_round_trips() {
+        assert_eq!(round_trip(&spec()).unwrap(), spec());
+    }
+
+    #[test]
+    fn malformed_machines_are_refused() {
+        type Spoil = fn(&mut MachineSpec);
+        let spoil: [(&str, Spoil); 7] = [
+            ("lower-case letters", |spec| spec.label = "a/b".into()),
+            ("1 to 64 characters", |spec| spec.label = String::new()),
+            ("the limit is 4096", |spec| spec.label = "x".repeat(5000)),
+            ("device's id is empty", |spec| spec.devices[1].id.clear()),
+            ("names `0000:03:00.0` twice", |spec| {
+                spec.devices[1].id = spec.devices[0].id.clone();
+            }),
+            ("number of devices is 65", |spec| {
+                spec.devices = (0..65).map(|i| device(&i.to_string())).collect();
+            }),
+            ("number of kinds is 257", |spec| {
+                spec.cpu_kinds = vec![spec.cpu_kinds[0].clone(); 257];
+            }),
+        ];
+        for (reason, spoil) in spoil {
+            let mut spec = spec();
+            spoil(&mut spec);
+            let error = round_trip(&spec).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}, not: {reason}");
+        }
+    }
+
+    #[test]
+    fn what_a_driver_says_becomes_one_line() {
+        let mut spec = spec();
+        spec.devices[0].name = "evil\u{1b}[2J\n".into();
+        assert_eq!(round_trip(&spec).unwrap().devices[0].name, "evil [2J ");
+    }
+}

@@ -1,1 +1,48 @@
-fn main() {}
+//! `cargo xtask`: the project's verbs. Each does its own set-up and says what it does.
+//!
+//! It has no dependencies, so that it builds on a machine where nothing is installed yet.
+
+mod architecture;
+mod build;
+mod demo;
+mod gate;
+mod setup;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+usage: cargo xtask VERB
+
+  demo [FILE]   proves, on a network of three processes on this machine, that the Keccak-256, SHA-256,
+                Blake3 and Poseidon2 digests of FILE commit to the same bytes, and verifies the bundle
+                (default: LICENSE-APACHE; parameters `dev`, or --params standard)
+  test          the whole gate: formatting, clippy, every test; what CI runs
+  setup         only installs what the other two need
+
+Build products go to $CARGO_TARGET_DIR, or else to the cache folder of your home.
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["demo", rest @ ..] => demo::run(rest),
+        ["test"] => gate::run(),
+        ["setup"] => setup::run(),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

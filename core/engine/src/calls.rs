@@ -1,0 +1,109 @@
+//! A script ran: its calls become records, its end becomes the workflow's.
+
+use froben_journal::{Body, CallOp, Called, Finish, Status};
+use froben_model::view::Failure;
+use froben_model::{CallId, WorkflowId};
+use froben_scheduler::{DelegationKey, Task};
+use froben_script::{Call, Progress, State};
+
+use crate::engine::Engine;
+
+impl Engine {
+    pub(crate) fn script_ran(&mut self, id: WorkflowId, progress: Progress) {
+        let Some(workflow) = self.live.get_mut(&id) else {
+            // It ended, say by a cancel, while the script ran.
+            return;
+        };
+        workflow.script_runs = false;
+        let Progress { calls, state } = progress;
+        for call in calls {
+            self.called(id, journal_call(call));
+        }
+        match state {
+            State::Blocked => self.wake(id),
+            State::Returned(output) => self.end_workflow(id, Finish::Output(output)),
+            State::Failed(failure) => {
+                let froben_script::Failure { code, message } = failure;
+                let code = code.to_string();
+                self.end_workflow(id, Finish::Failed(Failure { code, message }));
+            }
+        }
+    }
+
+    fn called(&mut self, id: WorkflowId, called: Called) {
+        let Called { call, line: _, op } = called.clone();
+        self.record(id, Body::Called(called));
+        match op {
+            CallOp::Delegate(_) => self.enqueue(id, call),
+            CallOp::Sleep { ms: _ } => {
+                let due = self.live.get(&id).and_then(|w| w.sleeps.get(&call));
+                self.sleeps.extend(due.map(|due| (*due, id, call)));
+            }
+            CallOp::Cancel { target } => {
+                let key = DelegationKey { workflow: id, call: target };
+                self.schedule(froben_scheduler::Input::Cancel { key });
+            }
+            CallOp::Status(_) | CallOp::Log { text: _ } => {}
+        }
+    }
+
+    /// Hands a delegation to the scheduler, as its records tell it.
+    pub(crate) fn enqueue(&mut self, id: WorkflowId, call: CallId) {
+        let Some((workflow, delegation)) =
+            self.live.get(&id).and_then(|w| Some((w, w.delegations.get(&call)?)))
+        else {
+            return;
+        };
+        let spec = &delegation.spec;
+        let task = Task {
+            kind: spec.kind.clone(),
+            needs: spec.needs,
+            items: spec.items.len() as u32,
+            timeout_ms: spec.timeout_ms,
+            queue_timeout_ms: spec.queue_timeout_ms,
+            avoid: spec.avoid.clone(),
+        };
+        let done = (0u32..)
+            .zip(&delegation.items)
+            .filter_map(|(index, item)| item.map(|ok| (index, ok)))
+            .collect();
+        let input = froben_scheduler::Input::Queue {
+            key: DelegationKey { workflow: id, call },
+            seeker: workflow.seeker.clone(),
+            task,
+            queued_ms: delegation.queued_ms,
+            attempts: delegation.attempt,
+            done,
+        };
+        self.schedule(input);
+    }
+}
+
+fn journal_call(call: Call) -> Called {
+    let Call { id, line, op } = call;
+    let op = match op {
+        froben_script::CallOp::Delegate(spec) => CallOp::Delegate(spec),
+        froben_script::CallOp::Sleep { ms } => CallOp::Sleep { ms },
+        froben_script::CallOp::Status { phase, done, total } => {
+            CallOp::Status(Status { phase, done, total })
+        }
+        froben_script::CallOp::Log { text } => CallOp::Log { text },
+        froben_script::CallOp::Cancel { target } => CallOp::Cancel { target },
+    };
+    Called { call: id, line, op }
+}
+
+/// The same call in the script crate's words, as a replay compares it.
+pub(crate) fn script_call(called: Called) -> Call {
+    let Called { call, line, op } = called;
+    let op = match op {
+        CallOp::Delegate(spec) => froben_script::CallOp::Delegate(spec),
+        CallOp::Sleep { ms } => froben_script::CallOp::Sleep { ms },
+        CallOp::Status(Status { phase, done, total }) => {
+            froben_script::CallOp::Status { phase, done, total }
+        }
+        CallOp::Log { text } => froben_script::CallOp::Log { text },
+        CallOp::Cancel { target } => froben_script::CallOp::Cancel { target },
+    };
+    Call { id: call, line, op }
+}

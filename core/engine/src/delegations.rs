@@ -1,0 +1,172 @@
+//! The scheduler's decisions become records and messages to machines.
+
+use froben_journal::{Assigned, Body, Ended, Item};
+use froben_model::view::MachineView;
+use froben_model::{ItemError, ItemOutcome, LeaseToken, MachineId, MachineSpec, limits};
+use froben_scheduler::{Decision, DelegationKey, Input, SessionId};
+
+use crate::effect::{Answer, AssignTask, Effect, MachineCommand, Receipt};
+use crate::engine::Engine;
+use crate::input::Ticket;
+
+/// Lines of log that one workflow's journal takes.
+const LOG_LINES: usize = 10_000;
+
+/// What an input that reports on an attempt brings along: the scheduler sees only that it came.
+#[derive(Default)]
+struct Report {
+    item: Option<(ItemOutcome, Option<String>)>,
+}
+
+impl Engine {
+    /// A machine is there. If it was already, the newer session holds and the older one is cut.
+    pub(crate) fn joined(&mut self, session: SessionId, machine: MachineId, spec: MachineSpec) {
+        if let Some(older) = self.sessions.insert(machine.clone(), session) {
+            let reason = format!("{machine} has connected again");
+            let command = MachineCommand::Cut { reason };
+            self.step.effects.push(Effect::Machine { session: older, command });
+        }
+        self.schedule(Input::MachineJoined { session, machine, spec });
+    }
+
+    /// Tells the scheduler, and carries its decisions into the step.
+    pub(crate) fn schedule(&mut self, input: Input) {
+        self.schedule_report(input, Report::default());
+    }
+
+    /// The same for a report; says whether it counted.
+    fn schedule_report(&mut self, input: Input, mut report: Report) -> Receipt {
+        let decisions = self.scheduler.handle(self.now, input);
+        let mut receipt = Receipt::Recorded;
+        for decision in decisions {
+            if matches!(decision, Decision::Stale { .. }) {
+                receipt = Receipt::Stale;
+            }
+            self.decided(decision, &mut report);
+        }
+        receipt
+    }
+
+    fn decided(&mut self, decision: Decision, report: &mut Report) {
+        match decision {
+            Decision::Assign {
+                key,
+                token,
+                machine,
+                session,
+                device,
+                cpu_cores,
+                ram_bytes,
+                vram_bytes,
+                deadline_ms,
+                owed,
+            } => {
+                let DelegationKey { workflow, call } = key;
+                let Some(task) = self
+                    .live
+                    .get(&workflow)
+                    .and_then(|w| w.delegations.get(&call))
+                    .map(|d| d.spec.clone())
+                else {
+                    return;
+                };
+                let assigned = Assigned {
+                    call,
+                    attempt: token.attempt,
+                    epoch: token.epoch,
+                    machine,
+                    device: device.clone(),
+                    deadline_ms,
+                };
+                self.record(workflow, Body::Assigned(assigned));
+                let timeout_ms = deadline_ms.saturating_sub(self.now);
+                let command = MachineCommand::Assign(AssignTask {
+                    token,
+                    task,
+                    owed,
+                    device,
+                    cpu_cores,
+                    ram_bytes,
+                    vram_bytes,
+                    deadline_ms,
+                    timeout_ms,
+                });
+                self.step.effects.push(Effect::Machine { session, command });
+            }
+            Decision::Start { key, attempt } => {
+                let body = Body::Started { call: key.call, attempt };
+                self.record(key.workflow, body);
+            }
+            Decision::AcceptItem { key, attempt, index } => {
+                let Some((outcome, device)) = report.item.take() else {
+                    return;
+                };
+                let item = Item { call: key.call, attempt, index, outcome, device };
+                self.record(key.workflow, Body::Item(item));
+                self.wake(key.workflow);
+            }
+            Decision::Requeue { key, attempt, reason } => {
+                let reason = limits::one_line(&reason);
+                let body = Body::Requeued { call: key.call, attempt, reason };
+                self.record(key.workflow, body);
+            }
+            Decision::End { key, attempt, end, failure } => {
+                let ended = Ended { call: key.call, attempt, end, failure };
+                self.record(key.workflow, Body::Ended(ended));
+                self.wake(key.workflow);
+            }
+            Decision::Stop { session, token } => {
+                let command = MachineCommand::Cancel(token);
+                self.step.effects.push(Effect::Machine { session, command });
+            }
+            Decision::Stale { token: _ } | Decision::Duplicate { token: _, index: _ } => {}
+        }
+    }
+
+    pub(crate) fn item(
+        &mut self,
+        ticket: Ticket,
+        token: LeaseToken,
+        index: u32,
+        outcome: ItemOutcome,
+        device: Option<String>,
+    ) {
+        let input = Input::Item { token, index, ok: outcome.is_ok() };
+        let device = device.map(|name| limits::one_line(&name));
+        let report = Report { item: Some((outcome, device)) };
+        let receipt = self.schedule_report(input, report);
+        self.reply(ticket, Answer::Receipt(receipt));
+    }
+
+    pub(crate) fn finish_attempt(
+        &mut self,
+        ticket: Ticket,
+        token: LeaseToken,
+        failure: Option<ItemError>,
+    ) {
+        let receipt = self.schedule_report(Input::Finish { token, failure }, Report::default());
+        self.reply(ticket, Answer::Receipt(receipt));
+    }
+
+    /// Keeps a worker's line, if its attempt is the delegation's latest and there is room.
+    pub(crate) fn worker_line(&mut self, token: LeaseToken, line: String) {
+        let Some(workflow) = self.live.get(&token.workflow) else {
+            return;
+        };
+        let Some(delegation) = workflow.delegations.get(&token.call) else {
+            return;
+        };
+        let latest = token.epoch == self.epoch && delegation.attempt == token.attempt;
+        let (true, Some(machine)) = (latest && workflow.log_lines < LOG_LINES, &delegation.machine)
+        else {
+            return;
+        };
+        let source = machine.to_string();
+        let text = limits::one_line(&line);
+        self.record(token.workflow, Body::Logged { source, text });
+    }
+
+    pub(crate) fn machine_views(&self) -> Vec<MachineView> {
+        self.scheduler.machines().collect()
+    }
+}

@@ -1,0 +1,284 @@
+//! The threads around the engine.
+//!
+//! ```text
+//!   requests, reports ──► engine ──steps──► committer ──► disk
+//!                           ▲                  │ effects, once their records are durable
+//!                           └── script host ◄──┴──► answers, machines
+//! ```
+//!
+//! The engine decides without waiting; the committer writes all steps that are queued as one batch, so
+//! that many share one fsync; effects follow in the order of the decisions. Queues between our own
+//! threads need no bound of their own: each entry stems from a request that holds a permit, from a
+//! machine's message that waits for its answer, or from a workflow, of which there are only so many.
+//!
+//! If the journal can't be written, the process must not go on: what is in memory is ahead of the disk.
+//! The driver stops, nothing that was not durable is answered, and a restart continues from the disk.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use froben_journal::{Store, revision_hash};
+use froben_model::TimeMs;
+use froben_scheduler::{Policy, SessionId};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::effect::{Answer, Effect, MachineCommand, ScriptCommand};
+use crate::engine::{Engine, Serving, Step};
+use crate::handle::EngineHandle;
+use crate::input::{Input, Ticket};
+use crate::scripts::ScriptHost;
+
+/// Records that one commit holds at most; more wait for the next.
+const COMMIT_RECORDS: usize = 4096;
+/// How long the engine sleeps at most when nothing is due.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// How a coordinator is started.
+pub struct Config {
+    pub policy: Policy,
+    /// Of the scheduler's ties.
+    pub seed: u64,
+    pub scripts: froben_journal::ScriptSet,
+}
+
+/// Why the engine did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Store(#[from] froben_journal::Error),
+    #[error("{}", problems(.0))]
+    Scripts(Vec<froben_script::Problem>),
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+fn problems(problems: &[froben_script::Problem]) -> String {
+    let lines: Vec<_> = problems.iter().map(|problem| problem.to_string()).collect();
+    format!("the scripts do not check: {}", lines.join("; "))
+}
+
+/// What threads send to the engine.
+pub(crate) enum Message {
+    Input(Input),
+    /// A machine's session begins: commands for it go to `commands`.
+    Stop,
+}
+
+/// Where answers and commands go.
+#[derive(Default)]
+pub(crate) struct Routes {
+    pub(crate) tickets: BTreeMap<Ticket, oneshot::Sender<Answer>>,
+    pub(crate) machines: BTreeMap<SessionId, mpsc::Sender<MachineCommand>>,
+    next: u64,
+}
+
+impl Routes {
+    /// A number that no ticket or session has had.
+    pub(crate) fn fresh(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+pub(crate) type SharedRoutes = Arc<Mutex<Routes>>;
+
+pub(crate) fn lock(routes: &SharedRoutes) -> std::sync::MutexGuard<'_, Routes> {
+    // A panic elsewhere does not make the map wrong: every change to it is one insert or remove.
+    routes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A running engine. Dropping it does not stop it; [`Running::stop`] does.
+pub struct Running {
+    pub handle: EngineHandle,
+    sender: Sender<Message>,
+    threads: Vec<JoinHandle<()>>,
+    failed: watch::Receiver<Option<String>>,
+}
+
+impl Running {
+    /// Recovers every workflow of `store` and starts.
+    pub fn start(store: Arc<dyn Store>, config: Config) -> Result<Running, Error> {
+        let Config { policy, seed, scripts } = config;
+        let checked = froben_script::Revision::check(&scripts.files, &Default::default())
+            .map_err(Error::Scripts)?;
+        let hash = revision_hash(&scripts);
+        store.put_revision(hash, &scripts)?;
+        let epoch = store.next_epoch()?;
+        let serving = Serving { hash, scripts: Arc::new(scripts), checked };
+        let mut engine = Engine::new(epoch, seed, policy, serving);
+        let clock = Clock::new();
+        let recovered = recover(&mut engine, store.as_ref(), clock.now())?;
+
+        let routes = SharedRoutes::default();
+        let (sender, inputs) = channel();
+        let (steps_in, steps) = channel();
+        let (scripts_in, script_commands) = channel();
+        let (failed_in, failed) = watch::channel(None);
+        for step in recovered {
+            // The receiver is in our hands: this cannot fail.
+            let _ = steps_in.send(step);
+        }
+        let host = ScriptHost::new(sender.clone());
+        let committer = Committer {
+            store: store.clone(),
+            routes: routes.clone(),
+            scripts: scripts_in,
+            inputs: sender.clone(),
+            failed: failed_in,
+        };
+        let threads = vec![
+            spawn("engine", move || run_engine(engine, clock, &inputs, &steps_in))?,
+            spawn("committer", move || committer.run(&steps))?,
+            spawn("scripts", move || host.run(&script_commands))?,
+        ];
+        let handle = EngineHandle::new(sender.clone(), routes, store);
+        Ok(Running { handle, sender, threads, failed })
+    }
+
+    /// Waits until the engine has failed, and says why.
+    pub async fn failure(&self) -> String {
+        let mut failed = self.failed.clone();
+        match failed.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => "the committer is gone".to_string(),
+        }
+    }
+
+    /// Stops the threads; what was acknowledged is on disk.
+    pub fn stop(self) {
+        let _ = self.sender.send(Message::Stop);
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    let builder = thread::Builder::new().name(name.to_string());
+    builder.spawn(body).map_err(Error::Thread)
+}
+
+/// Milliseconds of the epoch that never run backwards, whatever is done to the machine's clock.
+struct Clock {
+    start_ms: TimeMs,
+    start: Instant,
+}
+
+impl Clock {
+    fn new() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Clock { start_ms: since.as_millis() as TimeMs, start: Instant::now() }
+    }
+
+    fn now(&self) -> TimeMs {
+        self.start_ms + self.start.elapsed().as_millis() as TimeMs
+    }
+}
+
+fn recover(engine: &mut Engine, store: &dyn Store, now: TimeMs) -> Result<Vec<Step>, Error> {
+    let mut steps = Vec::new();
+    let mut live = 0;
+    for (id, over) in store.workflows()? {
+        let records = store.read(id, 0, usize::MAX)?;
+        let revision = match records.first().map(|(_, record)| &record.body) {
+            Some(froben_journal::Body::Submitted(submitted)) if !over => {
+                store.revision(submitted.revision)?.map(Arc::new)
+            }
+            _ => None,
+        };
+        match engine.recover(now, id, &records, revision) {
+            Ok(step) => steps.push(step),
+            // One damaged workflow must not keep the others from going on.
+            Err(misfit) => tracing::error!(%misfit, "a workflow is left where it is"),
+        }
+        live += usize::from(!over);
+    }
+    if live > 0 {
+        tracing::info!(workflows = live, "continuing from the journal");
+    }
+    Ok(steps)
+}
+
+fn run_engine(mut engine: Engine, clock: Clock, inputs: &Receiver<Message>, steps: &Sender<Step>) {
+    loop {
+        let now = clock.now();
+        let wait = engine
+            .next_timer()
+            .map_or(IDLE, |due| Duration::from_millis(due.saturating_sub(now)).min(IDLE));
+        let input = match inputs.recv_timeout(wait) {
+            Ok(Message::Input(input)) => input,
+            Err(RecvTimeoutError::Timeout) => Input::Tick,
+            Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let step = engine.handle(clock.now(), input);
+        if step.batch.is_empty() && step.effects.is_empty() {
+            continue;
+        }
+        if steps.send(step).is_err() {
+            return;
+        }
+    }
+}
+
+/// Writes steps and carries out their effects.
+struct Committer {
+    store: Arc<dyn Store>,
+    routes: SharedRoutes,
+    scripts: Sender<ScriptCommand>,
+    inputs: Sender<Message>,
+    failed: watch::Sender<Option<String>>,
+}
+
+impl Committer {
+    fn run(self, steps: &Receiver<Step>) {
+        while let Ok(mut group) = steps.recv() {
+            while group.batch.records.len() < COMMIT_RECORDS {
+                let Ok(next) = steps.try_recv() else { break };
+                group.batch.merge(next.batch);
+                group.effects.extend(next.effects);
+            }
+            if !group.batch.is_empty()
+                && let Err(error) = self.store.commit(&group.batch)
+            {
+                tracing::error!(%error, "stopping: nothing may be acknowledged that is not on disk");
+                let _ = self.failed.send(Some(error.to_string()));
+                let _ = self.inputs.send(Message::Stop);
+                return;
+            }
+            for effect in group.effects {
+                self.carry_out(effect);
+            }
+        }
+    }
+
+    fn carry_out(&self, effect: Effect) {
+        match effect {
+            Effect::Reply { ticket, answer } => {
+                if let Some(waiting) = lock(&self.routes).tickets.remove(&ticket) {
+                    // Whoever asked may have gone.
+                    let _ = waiting.send(answer);
+                }
+            }
+            Effect::Machine { session, command } => self.tell_machine(session, command),
+            Effect::Script(command) => {
+                let _ = self.scripts.send(command);
+            }
+        }
+    }
+
+    /// A machine that does not take its commands is as good as gone.
+    fn tell_machine(&self, session: SessionId, command: MachineCommand) {
+        let Some(machine) = lock(&self.routes).machines.get(&session).cloned() else {
+            return;
+        };
+        if machine.try_send(command).is_err() {
+            lock(&self.routes).machines.remove(&session);
+            let reason = "it does not take its commands".to_string();
+            let left = Input::MachineLeft { session, reason };
+            let _ = self.inputs.send(Message::Input(left));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What the engine wants done, after the records that cause it are on disk.
+
+use froben_journal::{Called, ScriptSet};
+use froben_model::view::{
+    Failure, MachineView, PipelineInfo, WorkflowDetail, WorkflowState, WorkflowSummary,
+};
+use froben_model::{LeaseToken, TaskSpec, TimeMs, Value, WorkflowId};
+use froben_scheduler::SessionId;
+use froben_script::Completion;
+use std::sync::Arc;
+
+use crate::input::Ticket;
+
+#[derive(Debug)]
+pub enum Effect {
+    Reply { ticket: Ticket, answer: Answer },
+    Machine { session: SessionId, command: MachineCommand },
+    Script(ScriptCommand),
+}
+
+#[derive(Debug)]
+pub enum Answer {
+    Submitted(Result<WorkflowId, Failure>),
+    /// `None`: the seeker has no such workflow.
+    State(Option<WorkflowState>),
+    Detail(Found),
+    List(Vec<WorkflowSummary>),
+    Pipelines(Vec<PipelineInfo>),
+    Machines(Vec<MachineView>),
+    Receipt(Receipt),
+}
+
+/// Where a workflow's detail is.
+#[derive(Debug)]
+pub enum Found {
+    /// The seeker has no such workflow.
+    Nowhere,
+    Live(Box<WorkflowDetail>),
+    /// It is over: its journal tells.
+    Journal,
+}
+
+/// What became of a message about an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receipt {
+    /// Durable.
+    Recorded,
+    /// The token holds nothing any more.
+    Stale,
+}
+
+/// What a machine is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MachineCommand {
+    Assign(AssignTask),
+    Cancel(LeaseToken),
+    /// Its session is over on our side: hang up.
+    Cut { reason: String },
+}
+
+/// A task on its way to the machine whose capacity is reserved for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AssignTask {
+    pub token: LeaseToken,
+    /// `items` holds every item of the delegation; `owed` says which to do.
+    pub task: Arc<TaskSpec>,
+    /// Positions of the items that are still owed.
+    pub owed: Vec<u32>,
+    /// The id of the claimed device.
+    pub device: Option<String>,
+    pub cpu_cores: u32,
+    pub ram_bytes: u64,
+    pub vram_bytes: u64,
+    pub deadline_ms: TimeMs,
+    /// What is left until the deadline.
+    pub timeout_ms: u64,
+}
+
+/// What the script host is told.
+#[derive(Debug)]
+pub enum ScriptCommand {
+    Start(Launch),
+    /// Rebuilds a VM from its journal: the script must make `calls` again when it is fed
+    /// `completions`. Calls beyond them are new.
+    Replay {
+        launch: Launch,
+        calls: Vec<Called>,
+        completions: Vec<Completion>,
+    },
+    Resume {
+        workflow: WorkflowId,
+        completions: Vec<Completion>,
+    },
+    Drop { workflow: WorkflowId },
+}
+
+#[derive(Debug)]
+pub struct Launch {
+    pub workflow: WorkflowId,
+    pub scripts: Arc<ScriptSet>,
+    pub pipeline: String,
+    pub input: Value,
+    pub seed: u64,
+}

@@ -1,0 +1,287 @@
+//! The deciding code: one state machine over inputs, with no clock, no randomness and no I/O.
+//!
+//! [`Engine::handle`] takes what happened and gives a [`Step`]: records to write, and effects to carry
+//! out *after* they are on disk. The state in memory runs ahead of the disk by what is in flight, and
+//! nothing of it is shown before: answers are effects too, and steps are carried out in order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use froben_journal::{Batch, Body, Finish, Record, RevisionHash, ScriptSet, Started};
+use froben_model::view::{Failure, PipelineInfo, WorkflowState, WorkflowSummary};
+use froben_model::{CallId, MachineId, SeekerId, TimeMs, WorkflowId};
+use froben_scheduler::{DelegationKey, Policy, Scheduler, SessionId};
+
+use crate::effect::{Answer, Effect, Found, ScriptCommand};
+use crate::input::{Input, Ticket};
+use crate::workflow::Workflow;
+
+/// How many lines of why delegations wait a status shows.
+const WAITING_LINES: usize = 8;
+/// How many queued delegations are asked why.
+const WAITING_ASKED: usize = 16;
+
+/// The scripts that new workflows run.
+pub struct Serving {
+    pub hash: RevisionHash,
+    pub scripts: Arc<ScriptSet>,
+    pub checked: froben_script::Revision,
+}
+
+pub struct Engine {
+    pub(crate) epoch: u64,
+    pub(crate) serving: Serving,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) live: BTreeMap<WorkflowId, Workflow>,
+    pub(crate) ended: BTreeMap<WorkflowId, (SeekerId, WorkflowSummary)>,
+    pub(crate) by_key: BTreeMap<(SeekerId, String), WorkflowId>,
+    /// Every script timer, by when it rings.
+    pub(crate) sleeps: BTreeSet<(TimeMs, WorkflowId, CallId)>,
+    /// Who is connected, under which session.
+    pub(crate) sessions: BTreeMap<MachineId, SessionId>,
+    pub(crate) now: TimeMs,
+    pub(crate) step: Step,
+}
+
+/// What one input leads to. The effects wait for the batch.
+#[derive(Debug, Default)]
+pub struct Step {
+    pub batch: Batch,
+    pub effects: Vec<Effect>,
+}
+
+impl Engine {
+    /// An engine without workflows; [`Engine::recover`] brings in those of the journal.
+    pub fn new(epoch: u64, seed: u64, policy: Policy, serving: Serving) -> Self {
+        Engine {
+            epoch,
+            serving,
+            scheduler: Scheduler::new(policy, epoch, seed),
+            live: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            sleeps: BTreeSet::new(),
+            sessions: BTreeMap::new(),
+            now: 0,
+            step: Step::default(),
+        }
+    }
+
+    /// When [`Input::Tick`] is due at the latest.
+    pub fn next_timer(&self) -> Option<TimeMs> {
+        let sleep = self.sleeps.first().map(|(due, _, _)| *due);
+        [sleep, self.scheduler.next_timer()].into_iter().flatten().min()
+    }
+
+    pub fn handle(&mut self, now: TimeMs, input: Input) -> Step {
+        self.now = self.now.max(now);
+        match input {
+            Input::Submit(submit) => self.submit(submit),
+            Input::Cancel { ticket, seeker, workflow } => self.cancel(ticket, &seeker, workflow),
+            Input::Status { ticket, seeker, workflow } => {
+                let found = self.find(&seeker, workflow);
+                self.reply(ticket, Answer::Detail(found));
+            }
+            Input::List { ticket, seeker, limit } => {
+                let list = self.list(&seeker, limit);
+                self.reply(ticket, Answer::List(list));
+            }
+            Input::Pipelines { ticket } => {
+                let pipelines = self.pipelines();
+                self.reply(ticket, Answer::Pipelines(pipelines));
+            }
+            Input::Machines { ticket } => {
+                let machines = self.machine_views();
+                self.reply(ticket, Answer::Machines(machines));
+            }
+            Input::MachineJoined { session, machine, spec } => self.joined(session, machine, spec),
+            Input::MachineLeft { session, reason } => {
+                self.sessions.retain(|_, held| *held != session);
+                self.schedule(froben_scheduler::Input::MachineLeft { session, reason });
+            }
+            Input::Accepted { token } => {
+                self.schedule(froben_scheduler::Input::Accepted { token });
+            }
+            Input::Refused { token, reason } => {
+                self.schedule(froben_scheduler::Input::Refused { token, reason });
+            }
+            Input::Item { ticket, token, index, outcome, device } => {
+                self.item(ticket, token, index, outcome, device);
+            }
+            Input::Finish { ticket, token, failure } => self.finish_attempt(ticket, token, failure),
+            Input::Log { token, line } => self.worker_line(token, line),
+            Input::Script { workflow, progress } => self.script_ran(workflow, progress),
+            Input::Tick => {}
+        }
+        self.ring();
+        std::mem::take(&mut self.step)
+    }
+
+    /// Rings every timer that is due.
+    fn ring(&mut self) {
+        while let Some((due, workflow, call)) = self.sleeps.first().copied() {
+            if due > self.now {
+                break;
+            }
+            self.sleeps.pop_first();
+            self.record(workflow, Body::Slept { call });
+            self.wake(workflow);
+        }
+        if self.scheduler.next_timer().is_some_and(|due| due <= self.now) {
+            self.schedule(froben_scheduler::Input::Tick);
+        }
+    }
+
+    /// Decides a record: puts it into the batch and into the state.
+    pub(crate) fn record(&mut self, id: WorkflowId, body: Body) {
+        let Some(workflow) = self.live.get_mut(&id) else {
+            return;
+        };
+        let record = Record { time_ms: self.now, body };
+        let seq = workflow.next_seq;
+        workflow
+            .apply(&record)
+            .expect("invariant: the engine decides only records that fit");
+        self.step.batch.records.push((id, seq, record));
+    }
+
+    pub(crate) fn reply(&mut self, ticket: Ticket, answer: Answer) {
+        self.step.effects.push(Effect::Reply { ticket, answer });
+    }
+
+    /// Feeds the script what it has not seen, unless it runs already: then it gets it when it reports.
+    pub(crate) fn wake(&mut self, id: WorkflowId) {
+        let Some(workflow) = self.live.get_mut(&id) else {
+            return;
+        };
+        if workflow.script_runs || workflow.inbox.is_empty() {
+            return;
+        }
+        workflow.script_runs = true;
+        let completions = workflow.inbox.drain(..).collect();
+        let command = ScriptCommand::Resume { workflow: id, completions };
+        self.step.effects.push(Effect::Script(command));
+    }
+
+    /// Brings a new workflow in with its first record.
+    pub(crate) fn begin(&mut self, id: WorkflowId, body: Body) {
+        let record = Record { time_ms: self.now, body };
+        let workflow = Workflow::begin(id, &record)
+            .expect("invariant: the first record of a workflow is `submitted`");
+        self.step.batch.started.push(Started {
+            workflow: id,
+            seeker: workflow.seeker.clone(),
+            idempotency_key: workflow.idempotency_key.clone(),
+        });
+        self.step.batch.records.push((id, 0, record));
+        if !workflow.idempotency_key.is_empty() {
+            let key = (workflow.seeker.clone(), workflow.idempotency_key.clone());
+            self.by_key.insert(key, id);
+        }
+        self.live.insert(id, workflow);
+    }
+
+    /// Ends a workflow: its delegations are cancelled, its VM is dropped, its journal tells from now on.
+    pub(crate) fn end_workflow(&mut self, id: WorkflowId, finish: Finish) {
+        let Some(workflow) = self.live.get(&id) else {
+            return;
+        };
+        for call in workflow.open_delegations() {
+            let key = DelegationKey { workflow: id, call };
+            self.schedule(froben_scheduler::Input::Cancel { key });
+        }
+        self.record(id, Body::Finished(finish));
+        self.step.batch.finished.push(id);
+        let drop = ScriptCommand::Drop { workflow: id };
+        self.step.effects.push(Effect::Script(drop));
+        self.sleeps.retain(|(_, workflow, _)| *workflow != id);
+        if let Some(workflow) = self.live.remove(&id) {
+            let summary = workflow.summary();
+            self.ended.insert(id, (workflow.seeker, summary));
+        }
+    }
+
+    fn cancel(&mut self, ticket: Ticket, seeker: &SeekerId, id: WorkflowId) {
+        let state = self.state_of(seeker, id).map(|state| {
+            if state == WorkflowState::Running {
+                self.record(id, Body::CancelRequested);
+                self.end_workflow(id, Finish::Cancelled);
+                return WorkflowState::Cancelled;
+            }
+            state
+        });
+        self.reply(ticket, Answer::State(state));
+    }
+
+    fn state_of(&self, seeker: &SeekerId, id: WorkflowId) -> Option<WorkflowState> {
+        if let Some(workflow) = self.live.get(&id) {
+            return (workflow.seeker == *seeker).then(|| workflow.state());
+        }
+        let (owner, summary) = self.ended.get(&id)?;
+        (owner == seeker).then_some(summary.state)
+    }
+
+    fn find(&self, seeker: &SeekerId, id: WorkflowId) -> Found {
+        if self.state_of(seeker, id).is_none() {
+            return Found::Nowhere;
+        }
+        let Some(workflow) = self.live.get(&id) else {
+            return Found::Journal;
+        };
+        let mut detail = workflow.detail();
+        detail.waiting = self.waiting(workflow);
+        Found::Live(Box::new(detail))
+    }
+
+    /// Why queued delegations wait: each reason once, the commonest first.
+    fn waiting(&self, workflow: &Workflow) -> Vec<String> {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let queued = workflow
+            .delegations
+            .iter()
+            .filter(|(_, d)| d.state == froben_model::view::DelegationState::Queued);
+        for (call, delegation) in queued.take(WAITING_ASKED) {
+            let key = DelegationKey { workflow: workflow.id, call: *call };
+            let why = self.scheduler.why(key);
+            if why.is_empty() {
+                let line = format!("{}: no machine is connected", delegation.spec.kind);
+                *counts.entry(line).or_default() += 1;
+            }
+            for (machine, reason) in why {
+                let line = format!("{}: {machine}: {reason}", delegation.spec.kind);
+                *counts.entry(line).or_default() += 1;
+            }
+        }
+        let mut lines: Vec<_> = counts.into_iter().collect();
+        lines.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        lines.truncate(WAITING_LINES);
+        lines.into_iter().map(|(line, _)| line).collect()
+    }
+
+    fn list(&self, seeker: &SeekerId, limit: usize) -> Vec<WorkflowSummary> {
+        let live = self.live.values().filter(|w| w.seeker == *seeker);
+        let ended = self.ended.values().filter(|(owner, _)| owner == seeker);
+        let mut list: Vec<_> = live
+            .map(Workflow::summary)
+            .chain(ended.map(|(_, summary)| summary.clone()))
+            .collect();
+        list.sort_by_key(|summary| std::cmp::Reverse((summary.submitted_ms, summary.id)));
+        list.truncate(limit);
+        list
+    }
+
+    fn pipelines(&self) -> Vec<PipelineInfo> {
+        let revision = self.serving.hash.to_string();
+        let pipelines = self.serving.checked.pipelines();
+        pipelines
+            .iter()
+            .map(|(name, info)| info.view(name, &revision))
+            .collect()
+    }
+}
+
+/// A refusal with a stable code.
+pub(crate) fn refusal(code: &str, message: impl Into<String>) -> Failure {
+    let message = froben_model::limits::one_line(&message.into());
+    Failure { code: code.to_string(), message }
+}

@@ -1,0 +1,53 @@
+//! What the engine is told: requests, reports and the time.
+
+use froben_model::{
+    ItemError, ItemOutcome, LeaseToken, MachineId, MachineSpec, SeekerId, Value, WorkflowId,
+};
+use froben_scheduler::SessionId;
+use froben_script::Progress;
+
+/// Names a request, so that its answer finds its way back. The engine never looks inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+#[derive(Debug)]
+pub enum Input {
+    Submit(Submit),
+    Cancel { ticket: Ticket, seeker: SeekerId, workflow: WorkflowId },
+    Status { ticket: Ticket, seeker: SeekerId, workflow: WorkflowId },
+    List { ticket: Ticket, seeker: SeekerId, limit: usize },
+    Pipelines { ticket: Ticket },
+    Machines { ticket: Ticket },
+    MachineJoined { session: SessionId, machine: MachineId, spec: MachineSpec },
+    MachineLeft { session: SessionId, reason: String },
+    Accepted { token: LeaseToken },
+    Refused { token: LeaseToken, reason: String },
+    Item {
+        ticket: Ticket,
+        token: LeaseToken,
+        index: u32,
+        outcome: ItemOutcome,
+        /// The name of the device that it ran on.
+        device: Option<String>,
+    },
+    Finish { ticket: Ticket, token: LeaseToken, failure: Option<ItemError> },
+    /// A worker's line.
+    Log { token: LeaseToken, line: String },
+    /// A script ran until it blocked or ended.
+    Script { workflow: WorkflowId, progress: Progress },
+    /// Nothing but the time.
+    Tick,
+}
+
+/// A seeker wants a workflow. `workflow` and `seed` are drawn outside: the engine has no randomness.
+#[derive(Debug)]
+pub struct Submit {
+    pub ticket: Ticket,
+    pub workflow: WorkflowId,
+    pub seed: u64,
+    pub seeker: SeekerId,
+    pub pipeline: String,
+    pub input: Value,
+    /// Empty if none.
+    pub idempotency_key: String,
+}

@@ -1,0 +1,76 @@
+//! A seeker's request becomes a workflow.
+
+use froben_journal::{Body, Submitted};
+use froben_model::limits;
+use froben_model::view::Failure;
+
+use crate::effect::{Answer, Effect, Launch, ScriptCommand};
+use crate::engine::{Engine, refusal};
+use crate::input::Submit;
+
+/// Live workflows at once; each holds a VM.
+const LIVE_WORKFLOWS: usize = 1000;
+/// An idempotency key.
+const KEY_BYTES: usize = 128;
+
+impl Engine {
+    pub(crate) fn submit(&mut self, submit: Submit) {
+        let ticket = submit.ticket;
+        let answer = self.try_submit(submit);
+        self.reply(ticket, Answer::Submitted(answer));
+    }
+
+    fn try_submit(
+        &mut self,
+        submit: Submit,
+    ) -> Result<froben_model::WorkflowId, Failure> {
+        let Submit { ticket: _, workflow, seed, seeker, pipeline, input, idempotency_key } = submit;
+        if idempotency_key.len() > KEY_BYTES {
+            let why = format!("an idempotency key has at most {KEY_BYTES} bytes");
+            return Err(refusal("FRB-SUB-005", why));
+        }
+        if !idempotency_key.is_empty() {
+            let key = (seeker.clone(), idempotency_key.clone());
+            if let Some(started) = self.by_key.get(&key) {
+                return Ok(*started);
+            }
+        }
+        let pipelines = self.serving.checked.pipelines();
+        let Some(info) = pipelines.get(&pipeline) else {
+            let known: Vec<_> = pipelines.keys().map(String::as_str).collect();
+            let pipeline: String = limits::one_line(&pipeline).chars().take(64).collect();
+            let why = format!(
+                "there is no pipeline `{pipeline}`; this coordinator serves {}",
+                known.join(", ")
+            );
+            return Err(refusal("FRB-SUB-001", why));
+        };
+        input
+            .check_limits("the input")
+            .map_err(|error| refusal("FRB-SUB-002", error.to_string()))?;
+        froben_script::check_input(info, &input).map_err(|why| refusal("FRB-SUB-002", why))?;
+        if self.live.len() >= LIVE_WORKFLOWS {
+            let why = format!(
+                "{LIVE_WORKFLOWS} workflows are live, which is as many as this coordinator takes; \
+                 submit again when some are over"
+            );
+            return Err(refusal("FRB-SUB-004", why));
+        }
+        let submitted = Submitted {
+            pipeline: pipeline.clone(),
+            revision: self.serving.hash,
+            seeker,
+            idempotency_key,
+            input: input.clone(),
+            seed,
+        };
+        self.begin(workflow, Body::Submitted(submitted));
+        if let Some(begun) = self.live.get_mut(&workflow) {
+            begun.script_runs = true;
+        }
+        let scripts = self.serving.scripts.clone();
+        let launch = Launch { workflow, scripts, pipeline, input, seed };
+        self.step.effects.push(Effect::Script(ScriptCommand::Start(launch)));
+        Ok(workflow)
+    }
+}

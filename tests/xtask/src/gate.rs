@@ -1,0 +1,19 @@
+//! The whole gate: what CI runs, and all that it runs.
+
+use std::time::Instant;
+
+use crate::{architecture, build, setup};
+
+pub(crate) fn run() -> Result<(), String> {
+    let start = Instant::now();
+    setup::run()?;
+    build::cargo(&["fmt", "--all", "--check"])?;
+    architecture::check()?;
+    let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    build::cargo(&clippy)?;
+    // The end-to-end tests run the programs, which `cargo test` alone would not build.
+    build::programs()?;
+    build::cargo(&["test", "--workspace"])?;
+    eprintln!("xtask: the gate is green after {} s", start.elapsed().as_secs());
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! The command line, as clap reads it. `--help` is the manual page.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// An open proving network: submit a workflow, get a verified proof.
+#[derive(Debug, Parser)]
+#[command(name = "froben", version, disable_help_subcommand = true, after_help = AFTER)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// What to log on standard error, like `info` or `froben_engine=debug`
+    #[arg(long, global = true, env = "FROBEN_LOG", default_value = "warn", value_name = "FILTER")]
+    pub log: String,
+}
+
+const AFTER: &str = "\
+Try it: `froben dev` starts a network on this machine and prints what to type next.
+Data goes to standard output, everything else to standard error.
+`froben help exit-codes` lists the exit codes.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a pipeline on your files, and wait for its result if asked to
+    Submit(Submit),
+    /// Verify a bundle of data_commitments, with the unmodified Plonky3 verifier
+    Verify(Verify),
+    /// Show one workflow: stages, delegations, machines
+    Status(Workflow),
+    /// List your workflows, the newest first
+    List(List),
+    /// Cancel a workflow
+    Cancel(Workflow),
+    /// Show what a workflow's script, machines and coordinator said
+    Logs(Logs),
+    /// List the pipelines that the coordinator serves
+    Pipelines(Query),
+    /// List the machines that are connected
+    Machines(Query),
+    /// Make and use the private CA of a network
+    #[command(subcommand)]
+    Ca(Ca),
+    /// Run the coordinator
+    #[command(subcommand)]
+    Coordinator(Coordinator),
+    /// Start a coordinator and operators on this machine, and stay up
+    Dev(Dev),
+    /// Explain a topic: exit-codes
+    Help { topic: Option<String> },
+}
+
+/// How to reach a coordinator.
+#[derive(Debug, Clone, Args)]
+pub struct Remote {
+    /// Where the coordinator listens, as HOST:PORT
+    #[arg(long, env = "FROBEN_COORDINATOR", value_name = "HOST:PORT")]
+    pub coordinator: String,
+    /// The folder with your cert.pem, key.pem and ca.pem, as `froben ca issue` makes it
+    #[arg(long, env = "FROBEN_IDENTITY", value_name = "DIR")]
+    pub identity: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Query {
+    #[command(flatten)]
+    pub remote: Remote,
+    /// How to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = SUBMIT_AFTER)]
+pub struct Submit {
+    /// A pipeline of the coordinator, like data_commitments: see `froben pipelines`
+    pub pipeline: String,
+    /// A file for one of the pipeline's inputs; may be given several times
+    #[arg(long = "input", value_name = "NAME=FILE")]
+    pub inputs: Vec<String>,
+    /// A plain value for one of the pipeline's inputs; may be given several times
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub settings: Vec<String>,
+    /// Wait for the end, showing progress
+    #[arg(long)]
+    pub wait: bool,
+    /// FILE for the result (implies --wait), or `json` or `text` for how to print; may be given twice
+    #[arg(short, long = "output", value_name = "FILE|json|text")]
+    pub output: Vec<String>,
+    /// The same key never starts two workflows: a repeated submit gives the first one's id
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// Overwrite FILE if it exists
+    #[arg(long)]
+    pub force: bool,
+    /// While waiting, how long to try to reach a coordinator that has gone, like 10m
+    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    pub patience: String,
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+const SUBMIT_AFTER: &str = "\
+Example: froben submit data_commitments --input data=batch.bin --wait -o bundle.bin
+
+Once the id is printed the workflow survives anything: interrupting this command, a crash of the
+coordinator, a loss of machines. `froben status ID` finds it again.
+To write to a file that is really called `json`, say `-o ./json`.";
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The bundle
+    pub bundle: PathBuf,
+    /// The file that it is about: recomputes every digest from it. Without it, the digests in the
+    /// bundle are shown to be of the same bytes, whatever these are
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// Accept `dev` parameters, which promise nothing: on unless you say `--require standard`
+    #[arg(long, value_name = "PARAMS")]
+    pub require: Option<String>,
+    /// How to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Workflow {
+    /// The workflow's id: wf-...
+    pub id: String,
+    #[command(flatten)]
+    pub query: Query,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// How many at most
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    #[command(flatten)]
+    pub query: Query,
+}
+
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// The workflow's id: wf-...
+    pub id: String,
+    /// Stay, and show new lines until the workflow is over
+    #[arg(long)]
+    pub follow: bool,
+    #[command(flatten)]
+    pub query: Query,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Ca {
+    /// Make a new CA: a key that must stay where it is, and its certificate
+    Init {
+        /// Where to keep it; made if it is missing
+        dir: PathBuf,
+    },
+    /// Issue a certificate: a folder with cert.pem, key.pem and ca.pem
+    Issue(Issue),
+}
+
+#[derive(Debug, Args)]
+pub struct Issue {
+    /// The CA's folder, as `froben ca init` made it
+    #[arg(long, value_name = "DIR")]
+    pub ca: PathBuf,
+    /// What the certificate is for
+    #[arg(long)]
+    pub role: RoleArg,
+    /// The name of its owner: lower-case letters, digits, `-`, `_`, `.`
+    #[arg(long)]
+    pub name: String,
+    /// Where to put it; made if it is missing
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// How long it is valid, like 24h
+    #[arg(long, default_value = "2160h", value_name = "DURATION")]
+    pub valid: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum RoleArg {
+    Coordinator,
+    Operator,
+    Seeker,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Coordinator {
+    /// Run in the foreground until SIGINT or SIGTERM
+    Run(Box<CoordinatorRun>),
+}
+
+#[derive(Debug, Args)]
+pub struct CoordinatorRun {
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:7420", value_name = "ADDRESS:PORT")]
+    pub listen: SocketAddr,
+    /// Where the journal and the blobs are kept; made if it is missing
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// The coordinator's cert.pem, key.pem and ca.pem
+    #[arg(long, value_name = "DIR")]
+    pub identity: PathBuf,
+    /// The scripts: a folder with pipelines/ and lib/
+    #[arg(long, default_value = "scripts", value_name = "DIR")]
+    pub scripts: PathBuf,
+    /// Threads that serve connections
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub shards: u8,
+    /// Stop when standard input closes, as a child of another program
+    #[arg(long, hide = true)]
+    pub until_stdin_closes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// Where to keep everything; a temporary folder that is removed at the end by default
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Port of the coordinator on the loopback interface; a free one by default
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// How many operators
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub operators: u8,
+    /// The scripts to serve; those that come with the program by default
+    #[arg(long, value_name = "DIR")]
+    pub scripts: Option<PathBuf>,
+    /// Stop when standard input closes, as a child of another program
+    #[arg(long, hide = true)]
+    pub until_stdin_closes: bool,
+}

@@ -1,0 +1,130 @@
+//! `froben coordinator run`: journal, blobs, engine and server in one process.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+
+use froben_blobs::Blobs;
+use froben_engine::{Config, Policy, Running};
+use froben_store::RocksStore;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::CoordinatorRun;
+use crate::error::{Error, Exit};
+use crate::scripts;
+
+pub(crate) fn run(args: CoordinatorRun) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Exit::Unexpected, format!("cannot start threads: {error}")))?;
+    let done = runtime.block_on(serve(args));
+    // A read of standard input, if there is one, can't be interrupted.
+    runtime.shutdown_background();
+    done
+}
+
+async fn serve(args: CoordinatorRun) -> Result<(), Error> {
+    let CoordinatorRun { listen, data, identity, scripts, shards, until_stdin_closes } = args;
+    let identity = froben_wire::Identity::load(&identity)?;
+    let scripts = scripts::read(&scripts)?;
+    // The port first: what is wrong most often should be known before the journal is opened.
+    let listener = bind(listen)?;
+    std::fs::create_dir_all(&data).map_err(|error| Error::file("make", &data, &error))?;
+    let store = open_store(&data.join("journal"))?;
+    let blobs = Blobs::open(&data.join("blobs"))
+        .await
+        .map_err(|error| Error::new(Exit::Unexpected, error.to_string()))?;
+    let config = Config { policy: Policy::default(), seed: rand::random(), scripts };
+    let running = Running::start(store, config).map_err(start_error)?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Error::new(Exit::Unexpected, error.to_string()))?;
+    let server = froben_server::serve(
+        listener,
+        &identity,
+        running.handle.clone(),
+        blobs,
+        usize::from(shards),
+    )
+    .map_err(|error| Error::new(Exit::Unexpected, error.to_string()))?;
+    // On standard output, so that whoever started it knows that it can be used.
+    println!("coordinator listens on {address}");
+
+    let ended = tokio::select! {
+        reason = running.failure() => Err(journal_failed(&reason)),
+        stopped = stop_asked(until_stdin_closes) => stopped,
+    };
+    server.stop().await;
+    running.stop();
+    ended
+}
+
+fn bind(listen: std::net::SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(listen).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            Error::new(Exit::Unexpected, format!("{listen} is in use by another program"))
+                .hint("choose another with --listen; `ss -ltnp` tells who has it")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            Error::new(Exit::Denied, format!("not allowed to listen on {listen}"))
+                .hint("ports below 1024 need privileges; choose another with --listen")
+        }
+        _ => Error::new(Exit::Unexpected, format!("cannot listen on {listen}: {error}")),
+    })
+}
+
+fn open_store(path: &Path) -> Result<Arc<RocksStore>, Error> {
+    RocksStore::open(path).map(Arc::new).map_err(|error| {
+        let shown = Error::new(Exit::Unexpected, error.to_string());
+        match error {
+            froben_journal::Error::Locked { .. } => {
+                shown.hint("another coordinator runs on this folder; stop it, or choose another --data")
+            }
+            froben_journal::Error::Version { .. } => {
+                shown.hint("run the version that wrote it, or a newer one")
+            }
+            _ => shown,
+        }
+    })
+}
+
+fn start_error(error: froben_engine::Error) -> Error {
+    match error {
+        froben_engine::Error::Scripts(_) => Error::new(Exit::Script, error.to_string()),
+        froben_engine::Error::Store(_) | froben_engine::Error::Thread(_) => {
+            Error::new(Exit::Unexpected, error.to_string())
+        }
+    }
+}
+
+fn journal_failed(reason: &str) -> Error {
+    Error::new(Exit::Unexpected, format!("stopped: {reason}"))
+        .hint("make room or repair the disk and start again: everything acknowledged is in the journal")
+}
+
+/// Waits for SIGINT, SIGTERM or, if asked, the end of standard input.
+pub(crate) async fn stop_asked(until_stdin_closes: bool) -> Result<(), Error> {
+    let listen = |kind| {
+        signal(kind).map_err(|error| Error::new(Exit::Unexpected, format!("no signals: {error}")))
+    };
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let stdin = async {
+        if until_stdin_closes {
+            let mut stdin = tokio::io::stdin();
+            let mut sink = tokio::io::sink();
+            // An error on standard input is its end, too.
+            let _ = tokio::io::copy(&mut stdin, &mut sink).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        () = stdin => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! One file per command.
+
+pub(crate) mod ca;
+pub(crate) mod coordinator;
+pub(crate) mod dev;
+pub(crate) mod help;
+pub(crate) mod show;
+pub(crate) mod submit;
+pub(crate) mod verify;

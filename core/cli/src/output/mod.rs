@@ -1,0 +1,10 @@
+//! What is printed: text for people, JSON for programs, from the same views.
+
+pub(crate) mod json;
+pub(crate) mod progress;
+pub(crate) mod text;
+
+/// Prints a JSON document on standard output.
+pub(crate) fn print_json(value: &serde_json::Value) {
+    println!("{value:#}");
+}

@@ -3,9 +3,8 @@
 //! A record says what was decided or what arrived, never what follows from it: the rest is derived by
 //! applying records in order.
 
-use froben_model::{
-    CallId, ItemError, ItemOutcome, MachineId, SeekerId, TaskSpec, TimeMs, Value,
-};
+pub use froben_model::view::Failure;
+use froben_model::{CallId, ItemError, ItemOutcome, MachineId, SeekerId, TaskSpec, TimeMs, Value};
 
 /// One entry of a workflow's journal.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +20,10 @@ pub enum Body {
     Called(Called),
     Assigned(Assigned),
     /// The machine took the task.
-    Started { call: CallId, attempt: u32 },
+    Started {
+        call: CallId,
+        attempt: u32,
+    },
     Item(Item),
     /// The attempt ended through no fault of the machine's; the delegation waits again.
     Requeued {
@@ -31,10 +33,15 @@ pub enum Body {
     },
     Ended(Ended),
     /// A timer that the script set has rung.
-    Slept { call: CallId },
+    Slept {
+        call: CallId,
+    },
     CancelRequested,
     Finished(Finish),
-    Logged { source: String, text: String },
+    Logged {
+        source: String,
+        text: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -62,11 +69,17 @@ pub struct Called {
 #[derive(Debug, Clone, PartialEq)]
 pub enum CallOp {
     Delegate(TaskSpec),
-    Sleep { ms: u64 },
+    Sleep {
+        ms: u64,
+    },
     Status(Status),
-    Log { text: String },
+    Log {
+        text: String,
+    },
     /// Cancels an earlier delegation.
-    Cancel { target: CallId },
+    Cancel {
+        target: CallId,
+    },
 }
 
 /// Where a script says it stands.
@@ -127,15 +140,6 @@ pub enum Finish {
     Output(Value),
     Failed(Failure),
     Cancelled,
-}
-
-/// Why a workflow failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Stable, like `FRB-LUA-002`; each has its page in `docs/errors`.
-    pub code: String,
-    /// One line.
-    pub message: String,
 }
 
 /// The BLAKE3 content hash of a script set.

@@ -1,6 +1,7 @@
 //! Where records are kept.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use froben_model::{SeekerId, WorkflowId};
 
@@ -29,13 +30,21 @@ pub struct Started {
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
-        let Batch { records, started, finished } = self;
+        let Batch {
+            records,
+            started,
+            finished,
+        } = self;
         records.is_empty() && started.is_empty() && finished.is_empty()
     }
 
     /// Adds `other` behind this one.
     pub fn merge(&mut self, other: Batch) {
-        let Batch { records, started, finished } = other;
+        let Batch {
+            records,
+            started,
+            finished,
+        } = other;
         self.records.extend(records);
         self.started.extend(started);
         self.finished.extend(finished);
@@ -45,16 +54,25 @@ impl Batch {
 /// A journal of many workflows. `&self` throughout: reads and the one committer run side by side.
 pub trait Store: Send + Sync + 'static {
     /// Writes a batch. On `Ok` it is on disk and survives a power cut; on `Err` none of it counts.
+    ///
+    /// *Errors*: [`Error::OutOfOrder`] by the rules of [`crate::order::admit`]; [`Error::Write`] for
+    /// a record that could not be read back, and when the disk fails.
     fn commit(&self, batch: &Batch) -> Result<(), Error>;
 
     /// The records of a workflow from `from` on, at most `limit`, in order. Empty if there are none.
-    fn read(&self, workflow: WorkflowId, from: Seq, limit: usize) -> Result<Vec<(Seq, Record)>, Error>;
+    fn read(
+        &self,
+        workflow: WorkflowId,
+        from: Seq,
+        limit: usize,
+    ) -> Result<Vec<(Seq, Record)>, Error>;
 
     /// Every workflow that has started, in no particular order; `true` if it is over.
     fn workflows(&self) -> Result<BTreeMap<WorkflowId, bool>, Error>;
 
     /// The workflow that `seeker` started under `key`, if any.
-    fn by_idempotency_key(&self, seeker: &SeekerId, key: &str) -> Result<Option<WorkflowId>, Error>;
+    fn by_idempotency_key(&self, seeker: &SeekerId, key: &str)
+    -> Result<Option<WorkflowId>, Error>;
 
     /// Keeps a script set under its content hash; durable on return. Idempotent.
     fn put_revision(&self, hash: RevisionHash, set: &ScriptSet) -> Result<(), Error>;
@@ -90,4 +108,25 @@ pub enum Error {
         seq: Seq,
         reason: &'static str,
     },
+}
+
+impl Error {
+    /// A record that [`crate::encode`] refuses.
+    pub fn unwritable(workflow: WorkflowId, seq: Seq, reason: impl Display) -> Self {
+        Error::Write(format!("record {seq} of {workflow}: {reason}"))
+    }
+
+    /// A script set under a hash that is not its own.
+    pub fn not_its_hash(hash: RevisionHash) -> Self {
+        Error::Write(format!("{hash} is not the hash of the script set"))
+    }
+
+    /// A record that is there and cannot be read, or one that should be there.
+    pub fn damaged(workflow: WorkflowId, seq: Seq, reason: impl Display) -> Self {
+        Error::Damaged {
+            workflow,
+            seq,
+            reason: reason.to_string(),
+        }
+    }
 }

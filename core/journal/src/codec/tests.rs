@@ -1,0 +1,436 @@
+use froben_model::{
+    BlobRef, CallId, ErrorClass, ItemError, Kind, MachineId, Needs, OperatorId, SeekerId, TaskSpec,
+    Value,
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, Item, RevisionHash, Status,
+    Submitted, revision_hash,
+};
+
+/// One of each form, under the name that the golden file gives it.
+fn samples() -> Vec<(&'static str, Record)> {
+    let call = CallId(7);
+    let attempt = 2;
+    let item = |outcome| Item {
+        call,
+        attempt,
+        index: 3,
+        outcome,
+        device: Some("Radeon PRO".into()),
+    };
+    let called = |op| {
+        let line = 41;
+        Body::Called(Called { call, line, op })
+    };
+    let error = ItemError {
+        class: ErrorClass::WorkerFailed,
+        message: "the worker exited with status 139".into(),
+        operator: Some(OperatorId::new("op-1").unwrap()),
+    };
+    let ended = |end, failure| {
+        Body::Ended(Ended {
+            call,
+            attempt,
+            end,
+            failure,
+        })
+    };
+    let failure = Failure {
+        code: "FRB-LUA-002".into(),
+        message: "pipelines/x.lua:3: no field `proof`".into(),
+    };
+    let task = TaskSpec {
+        kind: Kind::new("data.prove/1").unwrap(),
+        input: Value::map([("blob", Value::Blob(BlobRef::of(b"segment")))]),
+        items: vec![Value::Nil, Value::Bool(true), Value::Number(0.5)],
+        needs: Needs {
+            cpu_cores: 2,
+            ram_bytes: 4 << 30,
+            vram_bytes: 1 << 30,
+            shared: true,
+        },
+        timeout_ms: 300_000,
+        queue_timeout_ms: 60_000,
+        avoid: vec![OperatorId::new("slow").unwrap()],
+        key: "prove/0".into(),
+    };
+    let submitted = Submitted {
+        pipeline: "data_commitments".into(),
+        revision: RevisionHash([9; 32]),
+        seeker: SeekerId::new("ada").unwrap(),
+        idempotency_key: "once".into(),
+        input: Value::map([("data", Value::Blob(BlobRef::of(b"data")))]),
+        seed: u64::MAX,
+    };
+    let assigned = |device| {
+        Body::Assigned(Assigned {
+            call,
+            attempt,
+            epoch: 5,
+            machine: MachineId::new("op-1/gpu").unwrap(),
+            device,
+            deadline_ms: 1_800_000_300_000,
+        })
+    };
+    let status = Status {
+        phase: "prove".into(),
+        done: 3,
+        total: 8,
+    };
+    let output = Value::map([(
+        "list",
+        Value::List(vec![Value::Int(-1), Value::text("zwölf"), Value::Nil]),
+    )]);
+    [
+        ("submitted", Body::Submitted(submitted)),
+        ("called.delegate", called(CallOp::Delegate(task))),
+        ("called.sleep", called(CallOp::Sleep { ms: 250 })),
+        ("called.status", called(CallOp::Status(status))),
+        (
+            "called.log",
+            called(CallOp::Log {
+                text: "hello".into(),
+            }),
+        ),
+        (
+            "called.cancel",
+            called(CallOp::Cancel { target: CallId(6) }),
+        ),
+        ("assigned.device", assigned(Some("0000:03:00.0".into()))),
+        ("assigned.cpu", assigned(None)),
+        ("started", Body::Started { call, attempt }),
+        ("item.value", Body::Item(item(Ok(Value::Int(1 << 60))))),
+        ("item.error", Body::Item(item(Err(error.clone())))),
+        (
+            "requeued",
+            Body::Requeued {
+                call,
+                attempt,
+                reason: "the machine is shutting down".into(),
+            },
+        ),
+        ("ended.succeeded", ended(End::Succeeded, None)),
+        ("ended.failed", ended(End::Failed, Some(error.clone()))),
+        ("ended.timed_out", ended(End::TimedOut, Some(error))),
+        ("ended.cancelled", ended(End::Cancelled, None)),
+        ("slept", Body::Slept { call }),
+        ("cancel_requested", Body::CancelRequested),
+        ("finished.output", Body::Finished(Finish::Output(output))),
+        ("finished.failed", Body::Finished(Finish::Failed(failure))),
+        ("finished.cancelled", Body::Finished(Finish::Cancelled)),
+        (
+            "logged",
+            Body::Logged {
+                source: "op-1/gpu".into(),
+                text: "tuned the NTT".into(),
+            },
+        ),
+    ]
+    .map(|(name, body)| {
+        let time_ms = 1_800_000_000_000;
+        (name, Record { time_ms, body })
+    })
+    .into()
+}
+
+fn scripts() -> ScriptSet {
+    let files = [
+        ("lib/retry.lua", "return {}\n"),
+        ("pipelines/x.lua", "return workflow('x', {}, nil)\n"),
+    ];
+    ScriptSet {
+        files: files.map(|(path, text)| (path.into(), text.into())).into(),
+    }
+}
+
+/// What version 0.1.0 wrote, as `name hex` a line. Lines are added, never changed.
+const GOLDEN: &str = include_str!("../../tests/golden/journal-v1.hex");
+
+#[test]
+fn what_was_written_once_is_read_for_ever() {
+    let mut golden = GOLDEN.lines().map(|line| {
+        let (name, digits) = line.split_once(' ').unwrap();
+        (name, hex::decode(digits).unwrap())
+    });
+    for (name, record) in samples() {
+        let (written_as, bytes) = golden.next().unwrap();
+        assert_eq!(written_as, name);
+        assert_eq!(decode(&bytes).unwrap(), record, "{name}");
+    }
+    let (name, bytes) = golden.next().unwrap();
+    assert_eq!(name, "scripts");
+    assert_eq!(decode_scripts(&bytes).unwrap(), scripts());
+    assert_eq!(golden.next(), None);
+}
+
+#[test]
+fn damage_is_detected_wherever_it_is() {
+    let (_, record) = samples().remove(0);
+    let bytes = encode(&record).unwrap();
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        assert!(decode(&damaged).is_err(), "byte {at}");
+        assert!(decode(&bytes[..at]).is_err(), "cut at {at}");
+    }
+    let longer = [&bytes[..], &[0; 8]].concat();
+    assert!(matches!(decode(&longer), Err(CodecError::Checksum)));
+}
+
+#[test]
+fn a_newer_format_says_so() {
+    let (_, record) = samples().remove(0);
+    let mut bytes = encode(&record).unwrap();
+    bytes[0] = FORMAT + 1;
+    let error = decode(&bytes).unwrap_err().to_string();
+    assert_eq!(error, "it has format 2, this program reads up to 1");
+}
+
+#[test]
+fn a_record_is_no_script_set() {
+    let bytes = encode_scripts(&ScriptSet::default()).unwrap();
+    assert!(matches!(decode(&bytes), Err(CodecError::Checksum)));
+    assert_eq!(decode_scripts(&bytes).unwrap(), ScriptSet::default());
+}
+
+/// Nothing is written that could not be read back.
+#[test]
+fn what_would_not_come_back_is_not_written() {
+    let record = |body| Record { time_ms: 0, body };
+    let finished = |value| record(Body::Finished(Finish::Output(value)));
+    let item = |message: &str, device: Option<&str>| {
+        record(Body::Item(Item {
+            call: CallId(1),
+            attempt: 1,
+            index: 0,
+            outcome: Err(ItemError {
+                class: ErrorClass::Timeout,
+                message: message.into(),
+                operator: None,
+            }),
+            device: device.map(str::to_owned),
+        }))
+    };
+    assert!(encode(&item("late", None)).is_ok());
+    for (why, record) in [
+        ("weight", finished(Value::text("x".repeat(1 << 20)))),
+        ("not finite", finished(Value::Number(f64::NAN))),
+        ("read back", item("two\nlines", None)),
+        ("read back", item("late", Some(""))),
+        (
+            "takes",
+            record(Body::Logged {
+                source: String::new(),
+                text: "x".repeat(RECORD_BYTES),
+            }),
+        ),
+    ] {
+        let error = encode(&record).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}, not: {why}");
+    }
+    let mut set = scripts();
+    let long = "x".repeat(limits::SCRIPT_BYTES + 1);
+    set.files.insert("long.lua".into(), long);
+    assert!(encode_scripts(&set).is_err());
+}
+
+#[test]
+fn a_revision_is_its_content() {
+    let hash = revision_hash(&scripts());
+    expect_test::expect!["e6fee1872feae9c194e4377391cda6674f5f8f0aecc8b40edcf1d013adb1d475"]
+        .assert_eq(&hash.to_string());
+
+    let files = |files: &[(&str, &str)]| ScriptSet {
+        files: files
+            .iter()
+            .map(|(path, source)| (path.to_string(), source.to_string()))
+            .collect(),
+    };
+    // Sets that read the same without their lengths.
+    let alike = [
+        files(&[]),
+        files(&[("", "")]),
+        files(&[("a", "b")]),
+        files(&[("ab", "")]),
+        files(&[("", "ab")]),
+        files(&[("a", "b"), ("c", "d")]),
+        files(&[("a", "bcd")]),
+    ];
+    let hashes: std::collections::BTreeSet<_> = alike.iter().map(revision_hash).collect();
+    assert_eq!(hashes.len(), alike.len());
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Nil),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Int),
+        (-1e18..1e18).prop_map(Value::Number),
+        ".{0,6}".prop_map(Value::Text),
+        any::<[u8; 5]>().prop_map(|bytes| Value::Blob(BlobRef::of(&bytes))),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
+            prop::collection::btree_map(".{0,4}", inner, 0..4).prop_map(Value::Map),
+        ]
+    })
+}
+
+fn any_error() -> impl Strategy<Value = ItemError> {
+    let class = prop::sample::select(ErrorClass::ALL.as_slice());
+    let operator = prop::option::of("[a-z0-9._-]{1,64}".prop_map(|n| OperatorId::new(n).unwrap()));
+    (class, "[^\\p{Cc}]{0,40}", operator).prop_map(|(class, message, operator)| ItemError {
+        class,
+        message,
+        operator,
+    })
+}
+
+fn any_task() -> impl Strategy<Value = TaskSpec> {
+    let needs = (any::<u32>(), any::<u64>(), any::<u64>(), any::<bool>());
+    let times = (0..=limits::TIMEOUT_MS, 0..=limits::TIMEOUT_MS);
+    let items = prop::collection::vec(any_value(), 1..4);
+    let avoid = prop::collection::vec("[a-z]{1,9}", 0..4);
+    (any_value(), items, needs, times, avoid, ".{0,12}").prop_map(
+        |(input, items, (cpu_cores, ram_bytes, vram_bytes, shared), times, avoid, key)| TaskSpec {
+            kind: Kind::new("era.prove/12").unwrap(),
+            input,
+            items,
+            needs: Needs {
+                cpu_cores,
+                ram_bytes,
+                vram_bytes,
+                shared,
+            },
+            timeout_ms: times.0,
+            queue_timeout_ms: times.1,
+            avoid: avoid
+                .into_iter()
+                .map(|name| OperatorId::new(name).unwrap())
+                .collect(),
+            key,
+        },
+    )
+}
+
+fn any_body() -> impl Strategy<Value = Body> {
+    let call = || any::<u64>().prop_map(CallId);
+    let device = || prop::option::of(".{1,12}");
+    let submitted = (
+        ".{0,9}",
+        any::<[u8; 32]>(),
+        "[a-z]{1,9}",
+        ".{0,9}",
+        any_value(),
+        any::<u64>(),
+    )
+        .prop_map(
+            |(pipeline, revision, seeker, idempotency_key, input, seed)| {
+                Body::Submitted(Submitted {
+                    pipeline,
+                    revision: RevisionHash(revision),
+                    seeker: SeekerId::new(seeker).unwrap(),
+                    idempotency_key,
+                    input,
+                    seed,
+                })
+            },
+        );
+    let op = prop_oneof![
+        any_task().prop_map(CallOp::Delegate),
+        any::<u64>().prop_map(|ms| CallOp::Sleep { ms }),
+        (".{0,9}", any::<u64>(), any::<u64>())
+            .prop_map(|(phase, done, total)| CallOp::Status(Status { phase, done, total })),
+        ".{0,40}".prop_map(|text| CallOp::Log { text }),
+        call().prop_map(|target| CallOp::Cancel { target }),
+    ];
+    let called = (call(), any::<u32>(), op)
+        .prop_map(|(call, line, op)| Body::Called(Called { call, line, op }));
+    let assigned = (
+        call(),
+        any::<u32>(),
+        any::<u64>(),
+        "[a-z]{1,9}/[a-z]{1,9}",
+        device(),
+        any::<u64>(),
+    )
+        .prop_map(|(call, attempt, epoch, machine, device, deadline_ms)| {
+            Body::Assigned(Assigned {
+                call,
+                attempt,
+                epoch,
+                machine: MachineId::new(machine).unwrap(),
+                device,
+                deadline_ms,
+            })
+        });
+    let outcome = prop_oneof![any_value().prop_map(Ok), any_error().prop_map(Err)];
+    let item = (call(), any::<u32>(), any::<u32>(), outcome, device()).prop_map(
+        |(call, attempt, index, outcome, device)| {
+            Body::Item(Item {
+                call,
+                attempt,
+                index,
+                outcome,
+                device,
+            })
+        },
+    );
+    let end = prop::sample::select(vec![
+        End::Succeeded,
+        End::Failed,
+        End::TimedOut,
+        End::Cancelled,
+    ]);
+    let ended = (call(), any::<u32>(), end, prop::option::of(any_error())).prop_map(
+        |(call, attempt, end, failure)| {
+            Body::Ended(Ended {
+                call,
+                attempt,
+                end,
+                failure,
+            })
+        },
+    );
+    let finish = prop_oneof![
+        any_value().prop_map(Finish::Output),
+        (".{0,9}", ".{0,40}").prop_map(|(code, message)| Finish::Failed(Failure { code, message })),
+        Just(Finish::Cancelled),
+    ];
+    prop_oneof![
+        submitted,
+        called,
+        assigned,
+        (call(), any::<u32>()).prop_map(|(call, attempt)| Body::Started { call, attempt }),
+        item,
+        (call(), any::<u32>(), ".{0,40}").prop_map(|(call, attempt, reason)| Body::Requeued {
+            call,
+            attempt,
+            reason,
+        }),
+        ended,
+        call().prop_map(|call| Body::Slept { call }),
+        Just(Body::CancelRequested),
+        finish.prop_map(Body::Finished),
+        (".{0,9}", ".{0,40}").prop_map(|(source, text)| Body::Logged { source, text }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn records_round_trip(time_ms in any::<u64>(), body in any_body()) {
+        let record = Record { time_ms, body };
+        let bytes = encode(&record).unwrap();
+        prop_assert_eq!(decode(&bytes).unwrap(), record);
+    }
+
+    #[test]
+    fn any_bytes_are_refused_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..99)) {
+        prop_assert!(decode(&bytes).is_err());
+        prop_assert!(decode_scripts(&bytes).is_err());
+    }
+}

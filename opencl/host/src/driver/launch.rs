@@ -1,0 +1,217 @@
+//! Typed launches: one function per kernel, which checks what the kernel's source demands.
+//!
+//! The assertions state our own bounds; callers check shapes that come from outside before they
+//! plan a launch.
+
+use super::queue::Argument;
+use super::{Buffer, Failure, Kernel, Queue};
+
+/// How kernels are laid out on a device; see `lane.cl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LaneShape {
+    /// Field elements in a lane: `VW`.
+    pub(crate) vector_width: u32,
+    /// Work-items in a group: `WGS`.
+    pub(crate) group_size: u32,
+}
+
+/// A launch of `ntt/pass.cl`.
+pub(crate) struct NttPass<'a> {
+    pub(crate) data: &'a Buffer,
+    pub(crate) roots: &'a Buffer,
+    pub(crate) word_bytes: usize,
+    /// Matrices of `2^log_n` rows in `data`, one after the other.
+    pub(crate) copies: usize,
+    pub(crate) log_n: u32,
+    pub(crate) columns: usize,
+    pub(crate) level: u32,
+    pub(crate) log_k: u32,
+    pub(crate) log_width: u32,
+}
+
+impl NttPass<'_> {
+    fn inner(&self) -> usize {
+        self.columns << (self.log_n - self.level - self.log_k)
+    }
+
+    /// Bytes of global memory read and written.
+    pub(crate) fn traffic(&self) -> u64 {
+        2 * (((self.copies * self.columns) << self.log_n) * self.word_bytes) as u64
+    }
+
+    pub(crate) fn enqueue(
+        &self,
+        queue: &Queue,
+        kernel: &Kernel,
+        shape: LaneShape,
+    ) -> Result<(), Failure> {
+        assert!(self.columns > 0 && self.copies > 0, "an empty matrix");
+        assert!(
+            self.log_k > 0 && self.level + self.log_k <= self.log_n && self.log_n < 32,
+            "levels outside the transform"
+        );
+        let data_words = (self.copies * self.columns) << self.log_n;
+        let root_words = 1_usize << (self.level + self.log_k - 1);
+        assert!(
+            data_words * self.word_bytes <= self.data.bytes(),
+            "data too short"
+        );
+        assert!(
+            root_words * self.word_bytes <= self.roots.bytes(),
+            "too few roots"
+        );
+        let strip_words = (shape.vector_width as usize) << self.log_width;
+        let strips = self.inner().div_ceil(strip_words);
+        let groups = (self.copies << self.level) * strips;
+        let arguments = [
+            Argument::Buffer(self.data),
+            Argument::Buffer(self.roots),
+            Argument::Local((strip_words << self.log_k) * self.word_bytes),
+            Argument::U64(self.inner() as u64),
+            Argument::U32(self.level),
+            Argument::U32(self.log_k),
+            Argument::U32(self.log_width),
+        ];
+        // SAFETY: a group touches rows of its own block and words below `inner` of each, so all of
+        // them reach exactly `data_words`; nodes stay below 2^(level + log_k - 1); the tile has
+        // the strip's words for each of its 2^log_k rows.
+        unsafe { queue.enqueue(kernel, &arguments, groups, shape.group_size as usize) }
+    }
+}
+
+/// A launch of `ntt/spread.cl`.
+pub(crate) struct NttSpread<'a> {
+    pub(crate) input: &'a Buffer,
+    pub(crate) output: &'a Buffer,
+    pub(crate) low: &'a Buffer,
+    pub(crate) high: &'a Buffer,
+    pub(crate) word_bytes: usize,
+    pub(crate) log_n: u32,
+    pub(crate) columns: usize,
+    pub(crate) copies: usize,
+    pub(crate) reverse: bool,
+    pub(crate) log_low: u32,
+}
+
+impl NttSpread<'_> {
+    /// Bytes of global memory read and written.
+    pub(crate) fn traffic(&self) -> u64 {
+        ((1 + self.copies) * (self.columns << self.log_n) * self.word_bytes) as u64
+    }
+
+    pub(crate) fn enqueue(
+        &self,
+        queue: &Queue,
+        kernel: &Kernel,
+        shape: LaneShape,
+    ) -> Result<(), Failure> {
+        assert!(self.columns > 0 && self.copies > 0, "an empty matrix");
+        assert!(
+            self.log_low <= self.log_n && self.log_n < 32,
+            "tables outside the matrix"
+        );
+        let words = self.columns << self.log_n;
+        for (buffer, needed, name) in [
+            (self.input, words, "input"),
+            (self.output, self.copies * words, "output"),
+            (self.low, self.copies << self.log_low, "low table"),
+            (
+                self.high,
+                self.copies << (self.log_n - self.log_low),
+                "high table",
+            ),
+        ] {
+            assert!(
+                needed * self.word_bytes <= buffer.bytes(),
+                "{name} too short"
+            );
+        }
+        let columns = u32::try_from(self.columns).expect("invariant: checked by the caller");
+        let copies = u32::try_from(self.copies).expect("invariant: a power of two below 2^27");
+        let items = columns.div_ceil(shape.vector_width) as usize * (1 << self.log_n);
+        let span = span(shape);
+        let groups = items.div_ceil(span as usize * shape.group_size as usize);
+        let arguments = [
+            Argument::Buffer(self.input),
+            Argument::Buffer(self.output),
+            Argument::Buffer(self.low),
+            Argument::Buffer(self.high),
+            Argument::U32(self.log_n),
+            Argument::U32(columns),
+            Argument::U32(copies),
+            Argument::U32(if self.reverse { self.log_n } else { 0 }),
+            Argument::U32(self.log_low),
+            Argument::U32(span),
+        ];
+        // SAFETY: items are rows below 2^log_n times strips of the columns, clipped to `columns`;
+        // a reversed row is a row; the tables have an entry for each part of a row's number.
+        unsafe { queue.enqueue(kernel, &arguments, groups, shape.group_size as usize) }
+    }
+}
+
+/// A launch of `fri/fold2.cl`.
+pub(crate) struct FriFold2<'a> {
+    pub(crate) input: &'a Buffer,
+    pub(crate) output: &'a Buffer,
+    pub(crate) inverse_roots: &'a Buffer,
+    pub(crate) matrix: &'a Buffer,
+    pub(crate) word_bytes: usize,
+    /// Degree of the extension, as compiled into the kernel.
+    pub(crate) degree: usize,
+    pub(crate) pairs: usize,
+}
+
+impl FriFold2<'_> {
+    /// Bytes of global memory read and written.
+    pub(crate) fn traffic(&self) -> u64 {
+        ((3 * self.degree + 1) * self.pairs * self.word_bytes) as u64
+    }
+
+    pub(crate) fn enqueue(
+        &self,
+        queue: &Queue,
+        kernel: &Kernel,
+        shape: LaneShape,
+    ) -> Result<(), Failure> {
+        assert!(self.pairs > 0, "nothing to fold");
+        for (buffer, needed, name) in [
+            (self.input, 2 * self.pairs * self.degree, "input"),
+            (self.output, self.pairs * self.degree, "output"),
+            (self.inverse_roots, self.pairs, "roots"),
+            (self.matrix, self.degree * self.degree, "matrix"),
+        ] {
+            assert!(
+                needed * self.word_bytes <= buffer.bytes(),
+                "{name} too short"
+            );
+        }
+        let pairs = u32::try_from(self.pairs).expect("invariant: at most 2^27 evaluations");
+        let span = span(shape);
+        let per_group = span as usize * shape.group_size as usize;
+        let groups = pairs.div_ceil(shape.vector_width) as usize;
+        let arguments = [
+            Argument::Buffer(self.input),
+            Argument::Buffer(self.output),
+            Argument::Buffer(self.inverse_roots),
+            Argument::Buffer(self.matrix),
+            Argument::U32(pairs),
+            Argument::U32(span),
+        ];
+        // SAFETY: items are lanes of pairs, the last one clipped to `pairs`; each reads its two
+        // evaluations and its root and writes its one result.
+        unsafe {
+            queue.enqueue(
+                kernel,
+                &arguments,
+                groups.div_ceil(per_group),
+                shape.group_size as usize,
+            )
+        }
+    }
+}
+
+/// Items that one work-item of an elementwise kernel handles in turn: many where a work-item is a
+/// thread, one where it is a lane.
+const fn span(shape: LaneShape) -> u32 {
+    if shape.group_size == 1 { 256 } else { 1 }
+}

@@ -1,0 +1,261 @@
+//! What the thread that owns a device has at hand: its queue, kernels, memory and tables.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::device::Device;
+use crate::driver::{Failure, Kernel, Queue, Word};
+use crate::error::{Error, Result};
+use crate::field::Field;
+use crate::layout::Layout;
+use crate::memory::{Lease, Memory, Refusal};
+use crate::program::{Operation, program};
+use crate::session::Patch;
+use crate::stats::Stats;
+
+/// Which way a transform goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Direction {
+    /// Coefficients to values.
+    Forward,
+    /// Values to coefficients, times the number of rows.
+    Inverse,
+}
+
+/// A compiled kernel and the name that its launches are counted under.
+pub(crate) struct Compiled {
+    pub(crate) name: String,
+    pub(crate) kernel: Kernel,
+}
+
+/// The state of a session's thread.
+pub(crate) struct Engine {
+    // Fields drop in order: what lives in the context before the queue that holds the context.
+    kernels: HashMap<(Operation, &'static str), Rc<Compiled>>,
+    roots: HashMap<(&'static str, Direction), (u32, Rc<Lease>)>,
+    memory: Memory,
+    queue: Queue,
+    layout: Layout,
+    device: Device,
+    stats: Arc<Mutex<Stats>>,
+    /// Applied to every source before it is compiled, so that tests can plant a bug.
+    patch: Patch,
+}
+
+impl Engine {
+    pub(crate) fn open(
+        device: Device,
+        layout: Layout,
+        stats: Arc<Mutex<Stats>>,
+        patch: Patch,
+    ) -> Result<Self> {
+        let queue = Queue::open(device.handle).map_err(|failure| explain(&device, failure, 0))?;
+        Ok(Self {
+            kernels: HashMap::new(),
+            roots: HashMap::new(),
+            memory: Memory::new(layout.limit_bytes),
+            queue,
+            layout,
+            device,
+            stats,
+            patch,
+        })
+    }
+
+    pub(crate) const fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub(crate) const fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    pub(crate) const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Bytes that the next operation may use.
+    pub(crate) fn available_bytes(&self) -> usize {
+        self.memory.available_bytes()
+    }
+
+    /// Forgets what was counted so far.
+    pub(crate) fn reset_stats(&self) {
+        *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = Stats::default();
+    }
+
+    /// The kernel, compiled at its first use.
+    pub(crate) fn kernel<F: Field>(&mut self, operation: Operation) -> Result<Rc<Compiled>> {
+        let key = (operation, F::NAME);
+        if let Some(compiled) = self.kernels.get(&key) {
+            return Ok(Rc::clone(compiled));
+        }
+        let (name, source) = program::<F>(operation);
+        let source = (self.patch)(&source);
+        let options = self.layout.shape.build_options();
+        let kernel =
+            self.queue
+                .compile(&source, &options, &name)
+                .map_err(|failure| match failure {
+                    Failure::Build(log) => Error::BuildFailed {
+                        device: self.device.to_string(),
+                        program: name.clone(),
+                        log,
+                    },
+                    other => explain(&self.device, other, 0),
+                })?;
+        let compiled = Rc::new(Compiled { name, kernel });
+        self.kernels.insert(key, Rc::clone(&compiled));
+        Ok(compiled)
+    }
+
+    /// Adds the result of a launch to the counters.
+    pub(crate) fn launched(
+        &self,
+        compiled: &Compiled,
+        bytes: u64,
+        result: std::result::Result<(), Failure>,
+    ) -> Result<()> {
+        result.map_err(|failure| explain(&self.device, failure, 0))?;
+        self.count(|stats| stats.launched(&compiled.name, bytes));
+        Ok(())
+    }
+
+    /// Memory for `words` words of `W`, contents undefined.
+    pub(crate) fn lease<W: Word>(&self, words: usize) -> Result<Lease> {
+        let bytes = words * size_of::<W>();
+        let too_large = |available: usize| Error::OutOfDeviceMemory {
+            device: self.device.to_string(),
+            needed_bytes: bytes as u64,
+            available_bytes: available as u64,
+        };
+        if bytes > self.layout.max_allocation_bytes {
+            return Err(too_large(self.layout.max_allocation_bytes));
+        }
+        self.memory
+            .lease(&self.queue, bytes)
+            .map_err(|refusal| match refusal {
+                Refusal::Limit { available_bytes } => too_large(available_bytes),
+                Refusal::Driver(failure) => explain(&self.device, failure, bytes as u64),
+            })
+    }
+
+    /// A copy of `words` on the device.
+    pub(crate) fn upload<W: Word>(&self, words: &[W]) -> Result<Lease> {
+        let buffer = self.lease::<W>(words.len())?;
+        self.queue
+            .write(&buffer, words)
+            .map_err(|failure| explain(&self.device, failure, 0))?;
+        self.count(|stats| stats.uploaded_bytes += size_of_val(words) as u64);
+        Ok(buffer)
+    }
+
+    /// The first `words` elements of a buffer, when all that was launched is done.
+    pub(crate) fn download<F: Field>(&self, buffer: &Lease, words: usize) -> Result<Vec<F::Word>> {
+        let mut out = vec![F::Word::default(); words];
+        self.queue
+            .read(buffer, &mut out)
+            .map_err(|failure| explain(&self.device, failure, 0))?;
+        self.count(|stats| stats.downloaded_bytes += size_of_val(out.as_slice()) as u64);
+        if let Some(index) = out.iter().position(|&word| !F::is_canonical(word)) {
+            return Err(Error::WrongAnswer {
+                device: self.device.to_string(),
+                check: format!("word {index} of a result is no element of {}", F::NAME),
+            });
+        }
+        Ok(out)
+    }
+
+    /// The table `roots[k] = w^(+-bitrev(k))` with at least `2^log_length` entries.
+    pub(crate) fn roots<F: Field>(
+        &mut self,
+        direction: Direction,
+        log_length: u32,
+    ) -> Result<Rc<Lease>> {
+        let key = (F::NAME, direction);
+        if let Some((length, table)) = self.roots.get(&key)
+            && *length >= log_length
+        {
+            return Ok(Rc::clone(table));
+        }
+        // The old table would only stand in the way of the new one.
+        self.roots.remove(&key);
+        let table = Rc::new(self.upload(&bit_reversed_roots::<F>(direction, log_length))?);
+        self.roots.insert(key, (log_length, Rc::clone(&table)));
+        Ok(table)
+    }
+
+    fn count(&self, update: impl FnOnce(&mut Stats)) {
+        update(&mut self.stats.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Entry `k` is the root by which block `k` splits at every level that has such a block.
+fn bit_reversed_roots<F: Field>(direction: Direction, log_length: u32) -> Vec<F::Word> {
+    let mut table = Vec::with_capacity(1 << log_length);
+    table.push(F::ONE);
+    for level in 0..log_length {
+        // bitrev over one more bit puts the new lowest bit first: half the angle of the last level.
+        let root = F::root(level + 2);
+        let turn = match direction {
+            Direction::Forward => root,
+            Direction::Inverse => F::inverse(root).expect("invariant: a root is not zero"),
+        };
+        for k in 0..table.len() {
+            table.push(F::mul(table[k], turn));
+        }
+    }
+    table
+}
+
+/// The driver's failure in this crate's words.
+fn explain(device: &Device, failure: Failure, needed_bytes: u64) -> Error {
+    let device_name = device.to_string();
+    match failure {
+        Failure::OutOfMemory => Error::OutOfDeviceMemory {
+            device: device_name,
+            needed_bytes,
+            available_bytes: 0,
+        },
+        Failure::Build(log) => Error::BuildFailed {
+            device: device_name,
+            program: String::new(),
+            log,
+        },
+        Failure::Status { operation, status } => Error::Driver {
+            device: device_name,
+            operation,
+            status,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::BabyBear;
+    use crate::reference::reverse_bits;
+
+    #[test]
+    fn one_table_of_roots_serves_every_size() {
+        for direction in [Direction::Forward, Direction::Inverse] {
+            let table = bit_reversed_roots::<BabyBear>(direction, 6);
+            assert_eq!(table.len(), 64);
+            for log_n in 1..=7 {
+                let mut root = BabyBear::root(log_n);
+                if direction == Direction::Inverse {
+                    root = BabyBear::inverse(root).expect("not zero");
+                }
+                for (k, &entry) in table.iter().enumerate().take(1 << (log_n - 1)) {
+                    let exponent = reverse_bits(k, log_n - 1) as u64;
+                    assert_eq!(
+                        entry,
+                        BabyBear::pow(root, exponent),
+                        "log_n {log_n}, block {k}"
+                    );
+                }
+            }
+        }
+    }
+}

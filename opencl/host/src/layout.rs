@@ -1,0 +1,68 @@
+//! How a session is laid out on its device: lanes, groups, tiles and limits.
+
+use crate::device::{Device, DeviceKind};
+use crate::driver::launch::LaneShape;
+
+/// The layout of a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    pub(crate) shape: LaneShape,
+    /// Local memory that a work-group may use.
+    pub(crate) tile_bytes: usize,
+    pub(crate) limit_bytes: usize,
+    pub(crate) max_allocation_bytes: usize,
+}
+
+impl Layout {
+    /// What suits the device; `limit_bytes` caps its memory.
+    pub(crate) fn for_device(device: &Device, limit_bytes: Option<u64>) -> Self {
+        const CPU_TILE: u64 = 32 << 10;
+        const GPU_TILE: u64 = 16 << 10;
+        let bytes = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let (shape, tile) = match device.kind {
+            DeviceKind::Cpu => (LaneShape::cpu(device.native_vector_width), CPU_TILE),
+            DeviceKind::Gpu | DeviceKind::Accelerator => {
+                (LaneShape::gpu(device.max_group_size), GPU_TILE)
+            }
+        };
+        // A driver that is asked for its last byte tends to fail later and worse.
+        let share = device.global_memory_bytes / 8 * 7;
+        Self {
+            shape,
+            tile_bytes: bytes(tile.min(device.local_memory_bytes)),
+            limit_bytes: bytes(limit_bytes.map_or(share, |limit| limit.min(share))),
+            max_allocation_bytes: bytes(device.max_allocation_bytes),
+        }
+    }
+}
+
+impl LaneShape {
+    /// Work-items are threads that work in vectors.
+    pub(crate) fn cpu(native_vector_width: u32) -> Self {
+        Self {
+            vector_width: match native_vector_width {
+                16.. => 16,
+                8.. => 8,
+                _ => 4,
+            },
+            group_size: 1,
+        }
+    }
+
+    /// Work-items are lanes.
+    pub(crate) fn gpu(max_group_size: u32) -> Self {
+        Self {
+            vector_width: 1,
+            group_size: max_group_size.clamp(1, 64),
+        }
+    }
+
+    /// What the sources are compiled with.
+    pub(crate) fn build_options(self) -> String {
+        let Self {
+            vector_width,
+            group_size,
+        } = self;
+        format!("-cl-std=CL1.2 -DVW={vector_width} -DWGS={group_size}")
+    }
+}

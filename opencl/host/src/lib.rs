@@ -1,0 +1,36 @@
+//! OpenCL: devices, programs and typed launchers for the kernels of `opencl/kernels`.
+//!
+//! [`Device::discover`] lists what this machine has; [`Session::open`] opens one device, checks it
+//! against known answers and owns all that lives on it; [`Ntt`] and [`Fold`] launch work on a
+//! session. All of it computes bit for bit what the CPU code of the proof system computes.
+//!
+//! This crate is the only one that names OpenCL. It knows fields and kernels; it deliberately knows
+//! nothing of proofs, transcripts or commitments, and it never falls back to another device: work
+//! that cannot be done here is an [`Error`].
+
+mod device;
+mod driver;
+mod engine;
+mod error;
+mod field;
+mod fold;
+mod identity;
+mod layout;
+mod memory;
+mod ntt;
+mod plan;
+mod program;
+mod reference;
+mod self_test;
+mod session;
+mod stats;
+
+pub use device::{Device, DeviceKind};
+pub use driver::words;
+pub use error::{Error, Result};
+pub use field::{BabyBear, Field, Word};
+pub use fold::{Fold, FoldBabyBear};
+pub use identity::PciAddress;
+pub use ntt::{Ntt, NttBabyBear};
+pub use session::{Session, SessionOptions};
+pub use stats::{KernelStats, Stats};

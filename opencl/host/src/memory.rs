@@ -1,0 +1,119 @@
+//! Device memory under a limit, reused instead of given back and asked for again.
+
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::rc::Rc;
+
+use crate::driver::{Buffer, Failure, Queue};
+
+/// The device memory of one session.
+#[derive(Clone)]
+pub(crate) struct Memory(Rc<RefCell<State>>);
+
+struct State {
+    limit_bytes: usize,
+    /// Idle and leased together.
+    reserved_bytes: usize,
+    idle: Vec<Buffer>,
+}
+
+/// Why there is no buffer.
+pub(crate) enum Refusal {
+    /// Over the limit; how much could be had.
+    Limit { available_bytes: usize },
+    /// The driver refused.
+    Driver(Failure),
+}
+
+impl Memory {
+    pub(crate) fn new(limit_bytes: usize) -> Self {
+        Self(Rc::new(RefCell::new(State {
+            limit_bytes,
+            reserved_bytes: 0,
+            idle: Vec::new(),
+        })))
+    }
+
+    /// Bytes that could be leased now, idle buffers given up.
+    pub(crate) fn available_bytes(&self) -> usize {
+        let state = self.0.borrow();
+        let idle: usize = state.idle.iter().map(Buffer::bytes).sum();
+        state.limit_bytes - (state.reserved_bytes - idle)
+    }
+
+    /// A buffer of at least `bytes`, contents undefined.
+    pub(crate) fn lease(&self, queue: &Queue, bytes: usize) -> Result<Lease, Refusal> {
+        let available_bytes = self.available_bytes();
+        if bytes > available_bytes {
+            return Err(Refusal::Limit { available_bytes });
+        }
+        let mut state = self.0.borrow_mut();
+        let buffer = match state.take_idle(bytes) {
+            Some(buffer) => buffer,
+            None => {
+                if state.reserved_bytes + bytes > state.limit_bytes {
+                    state.release_idle();
+                }
+                let allocated = match queue.allocate(bytes) {
+                    // Others use the device too; what lies idle here may be what is missing.
+                    Err(Failure::OutOfMemory) if !state.idle.is_empty() => {
+                        state.release_idle();
+                        queue.allocate(bytes)
+                    }
+                    allocated => allocated,
+                };
+                let buffer = allocated.map_err(Refusal::Driver)?;
+                state.reserved_bytes += bytes;
+                buffer
+            }
+        };
+        Ok(Lease {
+            buffer: Some(buffer),
+            memory: self.clone(),
+        })
+    }
+}
+
+impl State {
+    /// The smallest idle buffer that is large enough and not wastefully so.
+    fn take_idle(&mut self, bytes: usize) -> Option<Buffer> {
+        let fits = bytes..=bytes.saturating_mul(2);
+        let (index, _) = self
+            .idle
+            .iter()
+            .enumerate()
+            .filter(|(_, buffer)| fits.contains(&buffer.bytes()))
+            .min_by_key(|(_, buffer)| buffer.bytes())?;
+        Some(self.idle.swap_remove(index))
+    }
+
+    fn release_idle(&mut self) {
+        let released: usize = self.idle.drain(..).map(|buffer| buffer.bytes()).sum();
+        self.reserved_bytes -= released;
+    }
+}
+
+/// A buffer in use; it goes back to the pool when it is dropped.
+///
+/// Commands on the one in-order queue run in the order in which they were enqueued, so the next
+/// user cannot overtake the last one.
+pub(crate) struct Lease {
+    buffer: Option<Buffer>,
+    memory: Memory,
+}
+
+impl Deref for Lease {
+    type Target = Buffer;
+
+    fn deref(&self) -> &Buffer {
+        self.buffer.as_ref().expect("invariant: taken in drop only")
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.buffer.take() {
+            self.memory.0.borrow_mut().idle.push(buffer);
+        }
+    }
+}

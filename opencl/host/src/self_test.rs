@@ -1,0 +1,75 @@
+//! Known answers that a device must give before it is trusted with work.
+//!
+//! Drivers do miscompile kernels, and overclocked cards do compute wrongly. The sizes are the
+//! smallest at which every branch of the kernels runs: a tail of columns, more than one pass, each
+//! step of a pass. A card that fails only when it is hot is not found here; a proof is verified
+//! after it was made.
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::field::{BabyBear, Field};
+use crate::fold;
+use crate::ntt::Steps;
+use crate::reference::{self, reverse_bits};
+
+/// Runs every kernel against the definition.
+pub(crate) fn run(engine: &mut Engine) -> Result<()> {
+    run_field::<BabyBear>(engine)
+}
+
+fn run_field<F: Field>(engine: &mut Engine) -> Result<()> {
+    // 2^9 rows are the first that take two passes; 3 columns leave a tail in every vector.
+    for (log_n, columns, added_bits) in [(0, 1, 1), (5, 19, 1), (9, 3, 0)] {
+        let values = sample::<F>(columns << log_n);
+        let shift = F::from_u64(31);
+        let expected = reference::coset_lde::<F>(&values, columns, added_bits, shift);
+        let expected = bit_reverse_rows(&expected, columns);
+        let computed =
+            Steps::<F>::coset_lde(log_n, added_bits, shift).run(engine, &values, columns)?;
+        let check = format!("ntt over {}, 2^{log_n} rows of {columns}", F::NAME);
+        require(engine, computed == expected, check)?;
+    }
+    for (log_elements, log_arity) in [(1, 1), (6, 3)] {
+        let values = sample::<F>(F::EXTENSION_DEGREE << log_elements);
+        let beta = sample::<F>(F::EXTENSION_DEGREE);
+        let expected = reference::fold::<F>(&values, log_arity, &beta);
+        let computed = fold::fold::<F>(engine, &values, log_arity, beta)?;
+        let check = format!("fri folding over {}, arity 2^{log_arity}", F::NAME);
+        require(engine, computed == expected, check)?;
+    }
+    Ok(())
+}
+
+fn require(engine: &Engine, right: bool, check: String) -> Result<()> {
+    if right {
+        return Ok(());
+    }
+    Err(Error::WrongAnswer {
+        device: engine.device().to_string(),
+        check,
+    })
+}
+
+/// Elements that reach both ends of the range, then ones without pattern (Knuth's LCG).
+fn sample<F: Field>(count: usize) -> Vec<F::Word> {
+    let edges = [0, 1, F::MODULUS - 1, F::MODULUS / 2];
+    let mut state = 0x5eed_u64;
+    let noise = std::iter::repeat_with(move || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        state >> 1
+    });
+    let numbers = edges.into_iter().chain(noise);
+    numbers.map(F::from_u64).take(count).collect()
+}
+
+fn bit_reverse_rows<W: Copy>(values: &[W], columns: usize) -> Vec<W> {
+    let rows = values.len() / columns;
+    (0..rows)
+        .flat_map(|row| {
+            let from = reverse_bits(row, rows.ilog2());
+            values[from * columns..(from + 1) * columns].iter().copied()
+        })
+        .collect()
+}

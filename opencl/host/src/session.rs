@@ -1,0 +1,317 @@
+//! A device that is open for work.
+//!
+//! One thread owns the queue and everything in it; the handle sends it work and waits. Drivers differ
+//! in what they allow from several threads, and so none of it is asked of them; a [`Session`] can be
+//! shared by all threads of a prover, whose calls are served in turn.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use crate::device::Device;
+use crate::driver::launch::LaneShape;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::layout::Layout;
+use crate::self_test;
+use crate::stats::Stats;
+
+/// Calls that may wait for the device before a caller waits to be heard.
+const WAITING_CALLS: usize = 64;
+
+/// How to open a session; `Default` suits every device.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SessionOptions {
+    /// Device memory to use at most, in bytes; by default seven eighths of it.
+    pub memory_limit_bytes: Option<u64>,
+    /// Lay kernels out as for a GPU even where the device is a CPU. For tests without a GPU.
+    pub gpu_layout: bool,
+}
+
+/// What is done to a kernel's source before it is compiled: nothing, unless a test plants a bug.
+pub(crate) type Patch = fn(&str) -> String;
+
+type Job = Box<dyn FnOnce(&mut Engine) + Send>;
+
+/// A device that passed its self-test, with its programs, tables and memory.
+pub struct Session {
+    device: Device,
+    stats: Arc<Mutex<Stats>>,
+    fate: Fate,
+    jobs: Option<SyncSender<Job>>,
+    owner: Option<JoinHandle<()>>,
+}
+
+impl Session {
+    /// Opens `device`, compiles the kernels and checks them against known answers.
+    ///
+    /// # Errors
+    /// [`Error::BuildFailed`], [`Error::WrongAnswer`], [`Error::OutOfDeviceMemory`], and what the
+    /// driver reports.
+    pub fn open(device: &Device) -> Result<Self> {
+        Self::open_with(device, SessionOptions::default())
+    }
+
+    /// [`Session::open`] with other options.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub fn open_with(device: &Device, options: SessionOptions) -> Result<Self> {
+        Self::open_patched(device, options, str::to_owned)
+    }
+
+    /// Opens with every kernel source run through `patch`, so that tests can plant a bug.
+    fn open_patched(device: &Device, options: SessionOptions, patch: Patch) -> Result<Self> {
+        let mut layout = Layout::for_device(device, options.memory_limit_bytes);
+        if options.gpu_layout {
+            layout.shape = LaneShape::gpu(device.max_group_size);
+        }
+        let stats = Arc::new(Mutex::new(Stats::default()));
+        let fate = Fate::new(device);
+        let (jobs, queue) = mpsc::sync_channel(WAITING_CALLS);
+        let (opened, opening) = mpsc::sync_channel(1);
+        let thread = Owner {
+            device: device.clone(),
+            layout,
+            patch,
+            stats: Arc::clone(&stats),
+            fate: fate.clone(),
+        };
+        let owner = thread::Builder::new()
+            .name("opencl".to_owned())
+            .spawn(move || thread.run(&opened, &queue))
+            .map_err(|error| Error::SessionLost {
+                device: device.to_string(),
+                reason: format!("its thread could not be started: {error}"),
+            })?;
+        let session = Self {
+            device: device.clone(),
+            stats,
+            fate,
+            jobs: Some(jobs),
+            owner: Some(owner),
+        };
+        opening.recv().map_err(|_| session.fate.error())??;
+        tracing::info!(%device, ?layout, "opencl session open");
+        Ok(session)
+    }
+
+    /// The device that the session is open on.
+    #[must_use]
+    pub const fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// What ran on the device so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Runs `work` on the owner's thread and waits for its result.
+    pub(crate) fn run<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Engine) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let (done, result) = mpsc::sync_channel(1);
+        let fate = self.fate.clone();
+        let job: Job = Box::new(move |engine| {
+            // The caller waits, so there is someone to take the result.
+            let _ = done.send(fate.watch(|| work(engine)));
+        });
+        let jobs = self.jobs.as_ref().expect("invariant: taken in drop only");
+        jobs.send(job).map_err(|_| self.fate.error())?;
+        result.recv().map_err(|_| self.fate.error())?
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(owner) = self.owner.take() {
+            // Its panics are caught where they happen.
+            let _ = owner.join();
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("device", &self.device.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the owner's thread starts with.
+struct Owner {
+    device: Device,
+    layout: Layout,
+    patch: Patch,
+    stats: Arc<Mutex<Stats>>,
+    fate: Fate,
+}
+
+impl Owner {
+    /// Opens the device, then serves calls until the handle is dropped or the session is lost.
+    fn run(self, opened: &SyncSender<Result<()>>, jobs: &Receiver<Job>) {
+        let fate = self.fate.clone();
+        let mut engine = match fate.watch(|| self.open()) {
+            Ok(engine) => engine,
+            Err(error) => {
+                let _ = opened.send(Err(error));
+                return;
+            }
+        };
+        let _ = opened.send(Ok(()));
+        for job in jobs {
+            job(&mut engine);
+            if fate.is_sealed() {
+                return;
+            }
+        }
+    }
+
+    fn open(self) -> Result<Engine> {
+        let mut engine = Engine::open(self.device, self.layout, self.stats, self.patch)?;
+        self_test::run(&mut engine)?;
+        engine.reset_stats();
+        Ok(engine)
+    }
+}
+
+/// Whether the session goes on, as the owner and its callers share it.
+///
+/// A panic, which `ocl` raises on statuses that it does not know, ends the session: the state of a
+/// driver that went so wrong is nothing to compute on.
+#[derive(Clone)]
+struct Fate {
+    device: String,
+    end: Arc<Mutex<Option<String>>>,
+}
+
+impl Fate {
+    fn new(device: &Device) -> Self {
+        Self {
+            device: device.to_string(),
+            end: Arc::default(),
+        }
+    }
+
+    fn is_sealed(&self) -> bool {
+        self.end
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+    }
+
+    /// The error that everyone gets from now on.
+    fn error(&self) -> Error {
+        let reason = self
+            .end
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        Error::SessionLost {
+            device: self.device.clone(),
+            reason: reason.unwrap_or_else(|| "its thread has ended".to_owned()),
+        }
+    }
+
+    /// Runs `work`; a panic seals the session and becomes its error.
+    fn watch<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<R> {
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+            let reason = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("it panicked");
+            *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+            Err(self.error())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open_patched(patch: Patch) -> Option<Result<Session>> {
+        let device = match Device::discover() {
+            Ok(devices) => devices.into_iter().next()?,
+            Err(error) => {
+                println!("SKIP: {error}");
+                return None;
+            }
+        };
+        let options = SessionOptions::default();
+        Some(Session::open_patched(&device, options, patch))
+    }
+
+    /// Each bug stands for a class: arithmetic, order of rows, tails, barriers of the fold.
+    #[test]
+    fn a_device_that_computes_wrongly_does_not_open() {
+        let bugs: [(&str, Patch); 5] = [
+            ("a butterfly", |s| {
+                s.replace("b = f_sub(a, t_)", "b = f_add(a, t_)")
+            }),
+            ("a modulus", |s| {
+                s.replace("#define MU 0x88000001u", "#define MU 0x88000003u")
+            }),
+            ("the order of rows", |s| {
+                s.replace("reverse_bits(row, reverse_log_n)", "row")
+            }),
+            ("a node", |s| {
+                s.replace("roots[4 * node + 2]", "roots[4 * node + 1]")
+            }),
+            ("a fold", |s| {
+                s.replace("f_add(f_halve(sum[j])", "f_add((sum[j])")
+            }),
+        ];
+        for (bug, patch) in bugs {
+            let Some(opened) = open_patched(patch) else {
+                return;
+            };
+            assert!(
+                matches!(opened, Err(Error::WrongAnswer { .. })),
+                "{bug}: {opened:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_source_that_does_not_compile_shows_the_compilers_log() {
+        let Some(opened) = open_patched(|s| s.replace("barrier(", "no_such_function(")) else {
+            return;
+        };
+        match opened {
+            Err(Error::BuildFailed { program, log, .. }) => {
+                assert_eq!(program, "ntt_pass_babybear");
+                assert!(log.contains("no_such_function"), "{log}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_driver_ends_the_session_and_is_told_to_everyone() {
+        let Some(opened) = open_patched(str::to_owned) else {
+            return;
+        };
+        let session = opened.expect("the device opens");
+        for _ in 0..2 {
+            let result = session.run::<()>(|_| panic!("unknown status -9999"));
+            match result {
+                Err(Error::SessionLost { reason, .. }) => {
+                    assert_eq!(reason, "unknown status -9999");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+/* The two shapes of hardware that one source serves.
+ *
+ * A kernel is written over a lane type F that holds VW field elements of scalar type S:
+ *   CPU  VW = 4, 8 or 16, WGS = 1:  one work-item is one thread and works in vectors. A compiler is
+ *        not asked to find the vectors; CPU runtimes do so too unevenly.
+ *   GPU  VW = 1, WGS = 64 or more:  lanes are the work-items of a group.
+ *
+ * The host defines VW and WGS. The field file that follows defines FIELD, S, F and the operations:
+ *   f_splat f_add f_sub f_mul f_halve, f_load f_store (contiguous), f_gather f_scatter (strided);
+ *   EXT_DEGREE is the degree of the challenge field over it. */
+
+#if !defined(VW) || !defined(WGS)
+#error "the host must define VW and WGS"
+#endif
+
+#define CAT_(a, b) a##b
+#define CAT(a, b) CAT_(a, b)
+
+/* KERNEL(ntt_pass) is ntt_pass_babybear when FIELD is babybear. */
+#define KERNEL(operation) CAT(CAT(operation, _), FIELD)
+
+#define GROUP_SIZE __attribute__((reqd_work_group_size(WGS, 1, 1)))
+
+/* The lowest `bits` bits of x, reversed; bits in 0..=32. */
+static inline uint reverse_bits(uint x, uint bits) {
+  if (bits == 0) return 0;
+  x = ((x >> 1) & 0x55555555u) | ((x & 0x55555555u) << 1);
+  x = ((x >> 2) & 0x33333333u) | ((x & 0x33333333u) << 2);
+  x = ((x >> 4) & 0x0f0f0f0fu) | ((x & 0x0f0f0f0fu) << 4);
+  x = ((x >> 8) & 0x00ff00ffu) | ((x & 0x00ff00ffu) << 8);
+  x = (x >> 16) | (x << 16);
+  return x >> (32 - bits);
+}

@@ -1,0 +1,335 @@
+//! The store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use froben_journal::order::{self, Known};
+use froben_journal::{
+    Batch, Error, Record, RevisionHash, ScriptSet, Seq, Started, Store, decode, decode_scripts,
+    encode, encode_scripts, revision_hash,
+};
+use froben_model::{SeekerId, WorkflowId};
+use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, PrefixRange, WriteBatch};
+
+use crate::{keys, options};
+
+/// Of the column families and their keys; records have a version of their own.
+pub const FORMAT: u32 = 1;
+
+/// A journal on disk. One process holds it at a time.
+///
+/// A commit is one write batch and one sync of the log. If the disk fails under it, the batch does
+/// not count for this process, and RocksDB refuses further ones until it can write again; a restart
+/// may find the batch or not, as nobody was told of it.
+pub struct RocksStore {
+    db: DB,
+    /// The seq that comes next, for every workflow that is not over. Held throughout a commit.
+    next: Mutex<BTreeMap<WorkflowId, Seq>>,
+}
+
+impl RocksStore {
+    /// Opens the journal in the directory `path`, made if there is none.
+    ///
+    /// *Errors*: [`Error::Locked`] while another process, or another store of this one, has it open;
+    /// [`Error::Version`] if a newer program wrote it; [`Error::Open`] for the rest, damage included.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let failed = |reason: String| Error::Open {
+            path: path.display().to_string(),
+            reason,
+        };
+        make_dir(path).map_err(|error| failed(error.to_string()))?;
+
+        // A newer program may have families that we do not know. They must be opened to get as far
+        // as its version.
+        let database = options::database();
+        let found = match path.join("CURRENT").exists() {
+            true => DB::list_cf(&database, path).map_err(|error| failed(error.to_string()))?,
+            false => Vec::new(),
+        };
+        let families: BTreeSet<&str> = found
+            .iter()
+            .map(String::as_str)
+            .chain(keys::FAMILIES)
+            .collect();
+        let db = DB::open_cf_descriptors(&database, path, options::families(families)).map_err(
+            |error| match is_lock(&error) {
+                true => Error::Locked {
+                    path: path.display().to_string(),
+                },
+                false => failed(error.to_string()),
+            },
+        )?;
+
+        let store = RocksStore {
+            db,
+            next: Mutex::default(),
+        };
+        store.check_format(failed)?;
+        let mut next = BTreeMap::new();
+        for (workflow, over) in store.workflows()? {
+            if !over {
+                next.insert(workflow, store.next_on_disk(workflow)?);
+            }
+        }
+        tracing::info!(path = %path.display(), live = next.len(), "journal open");
+        *store.next() = next;
+        Ok(store)
+    }
+
+    fn check_format(&self, failed: impl Fn(String) -> Error) -> Result<(), Error> {
+        match self.get(keys::META, keys::META_FORMAT)? {
+            Some(bytes) => {
+                let found = bytes.as_slice().try_into().map(u32::from_be_bytes);
+                match found {
+                    Ok(found) if found > FORMAT => Err(Error::Version {
+                        found,
+                        known: FORMAT,
+                    }),
+                    Ok(_) => Ok(()),
+                    Err(_) => Err(failed("its format is not a number".into())),
+                }
+            }
+            // Fresh, or its making was cut short before the first commit.
+            None if self.workflows()?.is_empty() => {
+                let mut write = WriteBatch::default();
+                let format = FORMAT.to_be_bytes();
+                write.put_cf(self.family(keys::META), keys::META_FORMAT, format);
+                self.write(write)
+            }
+            None => Err(failed("it has no format".into())),
+        }
+    }
+
+    fn family(&self, name: &'static str) -> &ColumnFamily {
+        self.db
+            .cf_handle(name)
+            .expect("invariant: every family is opened or made")
+    }
+
+    fn next(&self) -> MutexGuard<'_, BTreeMap<WorkflowId, Seq>> {
+        // What a commit that panicked left is right: the map changes only after the write.
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, family: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.db
+            .get_cf_opt(self.family(family), key, &options::read())
+            .map_err(read_error)
+    }
+
+    /// All of it on disk, or an error.
+    fn write(&self, batch: WriteBatch) -> Result<(), Error> {
+        self.db
+            .write_opt(batch, &options::write())
+            .map_err(|error| Error::Write(error.to_string()))
+    }
+
+    fn next_on_disk(&self, workflow: WorkflowId) -> Result<Seq, Error> {
+        let mut options = options::read();
+        options.set_iterate_range(PrefixRange(workflow.0));
+        let records = self.family(keys::RECORDS);
+        let mut last = self.db.iterator_cf_opt(records, options, IteratorMode::End);
+        match last.next().transpose().map_err(read_error)? {
+            None => Ok(0),
+            Some((key, _)) => match keys::seq(&key) {
+                Some(seq) => Ok(seq + 1),
+                None => Err(Error::Read("a record's key is malformed".into())),
+            },
+        }
+    }
+}
+
+/// What a commit is held against.
+struct Written<'a> {
+    store: &'a RocksStore,
+    next: &'a BTreeMap<WorkflowId, Seq>,
+}
+
+impl Known for Written<'_> {
+    fn next_seq(&self, workflow: WorkflowId) -> Result<Option<Seq>, Error> {
+        if let Some(next) = self.next.get(&workflow) {
+            return Ok(Some(*next));
+        }
+        match self.store.get(keys::WORKFLOWS, &workflow.0)? {
+            Some(_) => Ok(Some(self.store.next_on_disk(workflow)?)),
+            None => Ok(None),
+        }
+    }
+
+    fn key_holder(&self, seeker: &SeekerId, key: &str) -> Result<Option<WorkflowId>, Error> {
+        self.store.by_idempotency_key(seeker, key)
+    }
+}
+
+impl Store for RocksStore {
+    fn commit(&self, batch: &Batch) -> Result<(), Error> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut next = self.next();
+        let known = Written {
+            store: self,
+            next: &next,
+        };
+        let after = order::admit(batch, &known)?;
+
+        let mut write = WriteBatch::default();
+        for started in &batch.started {
+            let Started {
+                workflow,
+                seeker,
+                idempotency_key,
+            } = started;
+            write.put_cf(self.family(keys::WORKFLOWS), workflow.0, keys::LIVE);
+            if !idempotency_key.is_empty() {
+                let key = keys::idempotency(seeker, idempotency_key);
+                write.put_cf(self.family(keys::KEYS), key, workflow.0);
+            }
+        }
+        let records = self.family(keys::RECORDS);
+        for (workflow, seq, record) in &batch.records {
+            let bytes = encode(record).map_err(|why| Error::unwritable(*workflow, *seq, why))?;
+            write.put_cf(records, keys::record(*workflow, *seq), bytes);
+        }
+        for workflow in &batch.finished {
+            write.put_cf(self.family(keys::WORKFLOWS), workflow.0, keys::OVER);
+        }
+        self.write(write)?;
+
+        // A late record of a workflow that is over brings it back into the map, which costs a few
+        // bytes until the next start.
+        next.extend(after);
+        for workflow in &batch.finished {
+            next.remove(workflow);
+        }
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        workflow: WorkflowId,
+        from: Seq,
+        limit: usize,
+    ) -> Result<Vec<(Seq, Record)>, Error> {
+        let mut options = options::read();
+        options.set_iterate_range(PrefixRange(workflow.0));
+        let first = keys::record(workflow, from);
+        let mode = IteratorMode::From(&first, Direction::Forward);
+        let records = self.family(keys::RECORDS);
+        let found = self.db.iterator_cf_opt(records, options, mode);
+
+        let mut read = Vec::new();
+        for (seq, entry) in (from..=Seq::MAX).zip(found.take(limit)) {
+            let (key, bytes) = entry.map_err(read_error)?;
+            if keys::seq(&key) != Some(seq) {
+                return Err(Error::damaged(workflow, seq, "it is missing"));
+            }
+            let record = decode(&bytes).map_err(|why| Error::damaged(workflow, seq, why))?;
+            read.push((seq, record));
+        }
+        Ok(read)
+    }
+
+    fn workflows(&self) -> Result<BTreeMap<WorkflowId, bool>, Error> {
+        let family = self.family(keys::WORKFLOWS);
+        self.db
+            .iterator_cf_opt(family, options::read(), IteratorMode::Start)
+            .map(|entry| {
+                let (key, state) = entry.map_err(read_error)?;
+                let malformed = || Error::Read("the list of workflows is malformed".into());
+                let workflow = keys::workflow(&key).ok_or_else(malformed)?;
+                match <[u8; 1]>::try_from(&*state) {
+                    Ok(keys::LIVE) => Ok((workflow, false)),
+                    Ok(keys::OVER) => Ok((workflow, true)),
+                    _ => Err(malformed()),
+                }
+            })
+            .collect()
+    }
+
+    fn by_idempotency_key(
+        &self,
+        seeker: &SeekerId,
+        key: &str,
+    ) -> Result<Option<WorkflowId>, Error> {
+        let holder = self.get(keys::KEYS, &keys::idempotency(seeker, key))?;
+        holder
+            .map(|bytes| {
+                keys::workflow(&bytes)
+                    .ok_or_else(|| Error::Read("an idempotency key is malformed".into()))
+            })
+            .transpose()
+    }
+
+    fn put_revision(&self, hash: RevisionHash, set: &ScriptSet) -> Result<(), Error> {
+        if hash != revision_hash(set) {
+            return Err(Error::not_its_hash(hash));
+        }
+        let bytes =
+            encode_scripts(set).map_err(|why| Error::Write(format!("revision {hash}: {why}")))?;
+        let mut write = WriteBatch::default();
+        write.put_cf(self.family(keys::REVISIONS), hash.0, bytes);
+        self.write(write)
+    }
+
+    fn revision(&self, hash: RevisionHash) -> Result<Option<ScriptSet>, Error> {
+        self.get(keys::REVISIONS, &hash.0)?
+            .map(|bytes| decode_scripts(&bytes))
+            .transpose()
+            .map_err(|why| Error::Read(format!("revision {hash}: {why}")))
+    }
+
+    fn next_epoch(&self) -> Result<u64, Error> {
+        // The lock makes reading and writing it one step.
+        let _alone = self.next();
+        let epoch = match self.get(keys::META, keys::META_EPOCH)? {
+            None => 1,
+            Some(bytes) => match bytes.as_slice().try_into().map(u64::from_be_bytes) {
+                Ok(epoch) => epoch + 1,
+                Err(_) => return Err(Error::Read("the epoch is malformed".into())),
+            },
+        };
+        let mut write = WriteBatch::default();
+        write.put_cf(
+            self.family(keys::META),
+            keys::META_EPOCH,
+            epoch.to_be_bytes(),
+        );
+        self.write(write)?;
+        Ok(epoch)
+    }
+}
+
+fn read_error(error: rocksdb::Error) -> Error {
+    Error::Read(error.to_string())
+}
+
+/// RocksDB has no kind for it: these are its words for a lock of another process and of this one.
+fn is_lock(error: &rocksdb::Error) -> bool {
+    let text: &str = error.as_ref();
+    text.contains("While lock file") || text.contains("lock hold by current process")
+}
+
+/// Makes `path` so that it is still there after a power cut.
+fn make_dir(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => Path::new("/"),
+    };
+    make_dir(parent)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    File::open(parent)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests;

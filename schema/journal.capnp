@@ -82,10 +82,12 @@ struct Item {
 }
 
 struct Requeued {
-  # The attempt ended through no fault of the machine's; the delegation waits again.
+  # The attempt ended before it had begun, or by a restart; the delegation waits again.
   call @0 :UInt64;
   attempt @1 :UInt32;
   reason @2 :Text;
+  fault @3 :Bool;
+  # Whether it counts against the machine.
 }
 
 struct Ended {

@@ -140,8 +140,8 @@ interface SeekerSession {
   cancel @4 (id :Text) -> (state :WorkflowState);
   # Idempotent. Answers after the record is on disk, with the state that holds then.
 
-  logs @5 (id :Text, afterSeq :UInt64, limit :UInt32) -> (lines :List(LogLine));
-  # Lines with a larger seq, the oldest first, at most 1000.
+  logs @5 (id :Text, fromSeq :UInt64, limit :UInt32) -> (lines :List(LogLine));
+  # Lines from this seq on, the oldest first, at most 1000.
 
   pipelines @6 () -> (pipelines :List(PipelineInfo));
   machines @7 () -> (machines :List(MachineStatus));

@@ -6,13 +6,16 @@
 //! will read (error messages, device names) are made one line while reading, and reading what was
 //! read and written again changes nothing.
 
+mod assignment;
 mod blob;
 mod lease;
 mod machine;
 mod outcome;
 mod task;
 mod value;
+mod view;
 
+pub use assignment::{read_assignment, write_assignment};
 pub use blob::{read_blob, write_blob};
 pub use lease::{read_token, write_token};
 pub use machine::{read_device, read_machine, write_device, write_machine};
@@ -21,6 +24,11 @@ pub use outcome::{
 };
 pub use task::{read_needs, read_task, write_needs, write_task};
 pub use value::{read_value, write_value};
+pub use view::{
+    read_detail, read_failure, read_log_line, read_machine_view, read_pipeline, read_summary,
+    read_workflow_state, write_detail, write_failure, write_log_line, write_machine_view,
+    write_pipeline, write_summary, write_workflow_state,
+};
 
 use capnp::text;
 

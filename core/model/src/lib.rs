@@ -21,7 +21,7 @@ pub use lease::LeaseToken;
 pub use machine::{DeviceSpec, MachineSpec};
 pub use outcome::{ErrorClass, ItemError, ItemOutcome};
 pub use resources::Needs;
-pub use task::TaskSpec;
+pub use task::{Assignment, TaskSpec};
 pub use value::Value;
 
 /// A moment: milliseconds since the Unix epoch. Always an argument, never read from a clock here.

@@ -1,6 +1,6 @@
 //! A delegation's task, as the script wrote it.
 
-use crate::{Kind, Needs, OperatorId, Value};
+use crate::{Kind, LeaseToken, Needs, OperatorId, Value};
 
 /// One task: what is handed out as a whole to one machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,4 +20,24 @@ pub struct TaskSpec {
     pub avoid: Vec<OperatorId>,
     /// The author's name for this job; a retry has a fresh one, with a trail of its own.
     pub key: String,
+}
+
+/// A task on its way to one machine, as one attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assignment {
+    /// Fences the attempt: every word about it carries the token.
+    pub token: LeaseToken,
+    pub kind: Kind,
+    /// Common to all items.
+    pub input: Value,
+    /// The items that are still owed, each with its position in the delegation.
+    pub items: Vec<(u32, Value)>,
+    /// The id of the device that is claimed for it; `None` for a CPU task.
+    pub device: Option<String>,
+    /// Cores that are claimed for it.
+    pub cpu_cores: u32,
+    pub ram_bytes: u64,
+    pub vram_bytes: u64,
+    /// Left from now. The coordinator ends the attempt by its own clock; this is for the worker.
+    pub timeout_ms: u64,
 }

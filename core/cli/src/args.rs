@@ -26,6 +26,8 @@ Data goes to standard output, everything else to standard error.
 pub enum Command {
     /// Start a pipeline on your files, and wait for its result if asked to
     Submit(Submit),
+    /// Wait for a workflow's end, and fetch its result
+    Wait(Wait),
     /// Verify a bundle of data_commitments, with the unmodified Plonky3 verifier
     Verify(Verify),
     /// Show one workflow: stages, delegations, machines
@@ -94,18 +96,36 @@ pub struct Submit {
     /// Wait for the end, showing progress
     #[arg(long)]
     pub wait: bool,
-    /// FILE for the result (implies --wait), or `json` or `text` for how to print; may be given twice
-    #[arg(short, long = "output", value_name = "FILE|json|text")]
-    pub output: Vec<String>,
     /// The same key never starts two workflows: a repeated submit gives the first one's id
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
+    #[command(flatten)]
+    pub result: ResultArgs,
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+/// Where a workflow's result goes.
+#[derive(Debug, Args)]
+pub struct ResultArgs {
+    /// FILE for the result (which means waiting), or `json` or `text` for how to print; may be given
+    /// twice
+    #[arg(short, long = "output", value_name = "FILE|json|text")]
+    pub output: Vec<String>,
     /// Overwrite FILE if it exists
     #[arg(long)]
     pub force: bool,
     /// While waiting, how long to try to reach a coordinator that has gone, like 10m
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     pub patience: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Wait {
+    /// The workflow's id: wf-...
+    pub id: String,
+    #[command(flatten)]
+    pub result: ResultArgs,
     #[command(flatten)]
     pub remote: Remote,
 }

@@ -1,1 +1,51 @@
-fn main() {}
+//! The `froben` program: seekers submit and verify, ops run the coordinator, everybody tries it with
+//! `froben dev`.
+
+mod args;
+mod client;
+mod command;
+mod error;
+mod output;
+mod scripts;
+mod session;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use error::Error;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = log_to_stderr(&cli.log).and_then(|()| run(cli.command)) {
+        error.print();
+        return error.exit.into();
+    }
+    ExitCode::SUCCESS
+}
+
+fn log_to_stderr(filter: &str) -> Result<(), Error> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|error| Error::usage(format!("--log {filter}: {error}")))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Ok(())
+}
+
+fn run(command: Command) -> Result<(), Error> {
+    match command {
+        Command::Submit(args) => command::submit::run(args),
+        Command::Wait(args) => command::wait::run(args),
+        Command::Verify(args) => command::verify::run(args),
+        Command::Status(args) => command::show::status(&args),
+        Command::List(args) => command::show::list(&args),
+        Command::Cancel(args) => command::show::cancel(&args),
+        Command::Logs(args) => command::show::logs(&args),
+        Command::Pipelines(args) => command::show::pipelines(&args),
+        Command::Machines(args) => command::show::machines(&args),
+        Command::Ca(command) => command::ca::run(command),
+        Command::Coordinator(args::Coordinator::Run(args)) => command::coordinator::run(*args),
+        Command::Dev(args) => command::dev::run(args),
+        Command::Help { topic } => command::help::run(topic.as_deref()),
+    }
+}

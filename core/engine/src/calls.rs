@@ -54,15 +54,6 @@ impl Engine {
         else {
             return;
         };
-        let spec = &delegation.spec;
-        let task = Task {
-            kind: spec.kind.clone(),
-            needs: spec.needs,
-            items: spec.items.len() as u32,
-            timeout_ms: spec.timeout_ms,
-            queue_timeout_ms: spec.queue_timeout_ms,
-            avoid: spec.avoid.clone(),
-        };
         let done = (0u32..)
             .zip(&delegation.items)
             .filter_map(|(index, item)| item.map(|ok| (index, ok)))
@@ -70,8 +61,12 @@ impl Engine {
         let input = froben_scheduler::Input::Queue {
             key: DelegationKey { workflow: id, call },
             seeker: workflow.seeker.clone(),
-            task,
-            queued_ms: delegation.queued_ms,
+            task: Task::from(delegation.spec.as_ref()),
+            // One that had left the queue before a restart begins to wait anew.
+            queued_ms: match delegation.attempt {
+                0 => delegation.queued_ms,
+                _ => self.now,
+            },
             attempts: delegation.attempt,
             done,
         };

@@ -1,11 +1,13 @@
 //! The scheduler's decisions become records and messages to machines.
 
-use froben_journal::{Assigned, Body, Ended, Item};
+use froben_journal::{Assigned, Body, End, Ended, Item};
 use froben_model::view::MachineView;
-use froben_model::{ItemError, ItemOutcome, LeaseToken, MachineId, MachineSpec, limits};
+use froben_model::{
+    Assignment, ItemError, ItemOutcome, LeaseToken, MachineId, MachineSpec, limits,
+};
 use froben_scheduler::{Decision, DelegationKey, Input, SessionId};
 
-use crate::effect::{Answer, AssignTask, Effect, MachineCommand, Receipt};
+use crate::effect::{Answer, Effect, MachineCommand, Receipt};
 use crate::engine::Engine;
 use crate::input::Ticket;
 
@@ -79,17 +81,19 @@ impl Engine {
                     deadline_ms,
                 };
                 self.record(workflow, Body::Assigned(assigned));
-                let timeout_ms = deadline_ms.saturating_sub(self.now);
-                let command = MachineCommand::Assign(AssignTask {
+                let items = owed.into_iter().filter_map(|index| {
+                    Some((index, task.items.get(index as usize)?.clone()))
+                });
+                let command = MachineCommand::Assign(Assignment {
                     token,
-                    task,
-                    owed,
+                    kind: task.kind.clone(),
+                    input: task.input.clone(),
+                    items: items.collect(),
                     device,
                     cpu_cores,
                     ram_bytes,
                     vram_bytes,
-                    deadline_ms,
-                    timeout_ms,
+                    timeout_ms: deadline_ms.saturating_sub(self.now),
                 });
                 self.step.effects.push(Effect::Machine { session, command });
             }
@@ -105,12 +109,18 @@ impl Engine {
                 self.record(key.workflow, Body::Item(item));
                 self.wake(key.workflow);
             }
-            Decision::Requeue { key, attempt, reason } => {
+            Decision::Requeue { key, attempt, reason, fault } => {
                 let reason = limits::one_line(&reason);
-                let body = Body::Requeued { call: key.call, attempt, reason };
+                let body = Body::Requeued { call: key.call, attempt, reason, fault };
                 self.record(key.workflow, body);
             }
             Decision::End { key, attempt, end, failure } => {
+                let end = match end {
+                    froben_scheduler::End::Succeeded => End::Succeeded,
+                    froben_scheduler::End::Failed => End::Failed,
+                    froben_scheduler::End::TimedOut => End::TimedOut,
+                    froben_scheduler::End::Cancelled => End::Cancelled,
+                };
                 let ended = Ended { call: key.call, attempt, end, failure };
                 self.record(key.workflow, Body::Ended(ended));
                 self.wake(key.workflow);
@@ -131,7 +141,8 @@ impl Engine {
         outcome: ItemOutcome,
         device: Option<String>,
     ) {
-        let input = Input::Item { token, index, ok: outcome.is_ok() };
+        let error = outcome.as_ref().err().map(|error| error.class);
+        let input = Input::Item { token, index, error };
         let device = device.map(|name| limits::one_line(&name));
         let report = Report { item: Some((outcome, device)) };
         let receipt = self.schedule_report(input, report);
@@ -167,6 +178,32 @@ impl Engine {
     }
 
     pub(crate) fn machine_views(&self) -> Vec<MachineView> {
-        self.scheduler.machines().collect()
+        let machines = self.scheduler.machines();
+        machines
+            .map(|machine| {
+                let MachineSpec {
+                    operator: _,
+                    label: _,
+                    cpu_cores,
+                    ram_bytes,
+                    devices,
+                    cpu_kinds,
+                    device_kinds,
+                } = machine.spec.clone();
+                let mut kinds = [cpu_kinds, device_kinds].concat();
+                kinds.sort();
+                kinds.dedup();
+                MachineView {
+                    name: machine.machine.clone(),
+                    cpu_cores,
+                    ram_bytes,
+                    devices,
+                    kinds,
+                    attempts: machine.attempts as u32,
+                    succeeded: machine.succeeded,
+                    failed: machine.failed,
+                }
+            })
+            .collect()
     }
 }

@@ -20,16 +20,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use froben_journal::{Store, revision_hash};
+use froben_journal::{Body, RevisionHash, Store, revision_hash};
 use froben_model::TimeMs;
 use froben_scheduler::{Policy, SessionId};
+use froben_script::{Limits, Revision};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::effect::{Answer, Effect, MachineCommand, ScriptCommand};
 use crate::engine::{Engine, Serving, Step};
 use crate::handle::EngineHandle;
 use crate::input::{Input, Ticket};
-use crate::scripts::ScriptHost;
+use crate::scripts;
 
 /// Records that one commit holds at most; more wait for the next.
 const COMMIT_RECORDS: usize = 4096;
@@ -63,7 +64,6 @@ fn problems(problems: &[froben_script::Problem]) -> String {
 /// What threads send to the engine.
 pub(crate) enum Message {
     Input(Input),
-    /// A machine's session begins: commands for it go to `commands`.
     Stop,
 }
 
@@ -101,13 +101,13 @@ pub struct Running {
 impl Running {
     /// Recovers every workflow of `store` and starts.
     pub fn start(store: Arc<dyn Store>, config: Config) -> Result<Running, Error> {
-        let Config { policy, seed, scripts } = config;
-        let checked = froben_script::Revision::check(&scripts.files, &Default::default())
-            .map_err(Error::Scripts)?;
-        let hash = revision_hash(&scripts);
-        store.put_revision(hash, &scripts)?;
+        let Config { policy, seed, scripts: set } = config;
+        let revision =
+            Revision::check(&set.files, &Limits::default()).map_err(Error::Scripts)?;
+        let hash = revision_hash(&set);
+        store.put_revision(hash, &set)?;
         let epoch = store.next_epoch()?;
-        let serving = Serving { hash, scripts: Arc::new(scripts), checked };
+        let serving = Serving { hash, revision: Arc::new(revision) };
         let mut engine = Engine::new(epoch, seed, policy, serving);
         let clock = Clock::new();
         let recovered = recover(&mut engine, store.as_ref(), clock.now())?;
@@ -121,7 +121,7 @@ impl Running {
             // The receiver is in our hands: this cannot fail.
             let _ = steps_in.send(step);
         }
-        let host = ScriptHost::new(sender.clone());
+        let to_engine = sender.clone();
         let committer = Committer {
             store: store.clone(),
             routes: routes.clone(),
@@ -132,7 +132,7 @@ impl Running {
         let threads = vec![
             spawn("engine", move || run_engine(engine, clock, &inputs, &steps_in))?,
             spawn("committer", move || committer.run(&steps))?,
-            spawn("scripts", move || host.run(&script_commands))?,
+            spawn("scripts", move || scripts::run(&script_commands, &to_engine))?,
         ];
         let handle = EngineHandle::new(sender.clone(), routes, store);
         Ok(Running { handle, sender, threads, failed })
@@ -180,14 +180,13 @@ impl Clock {
 
 fn recover(engine: &mut Engine, store: &dyn Store, now: TimeMs) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();
+    let mut revisions = Revisions { store, checked: BTreeMap::new() };
     let mut live = 0;
     for (id, over) in store.workflows()? {
         let records = store.read(id, 0, usize::MAX)?;
         let revision = match records.first().map(|(_, record)| &record.body) {
-            Some(froben_journal::Body::Submitted(submitted)) if !over => {
-                store.revision(submitted.revision)?.map(Arc::new)
-            }
-            _ => None,
+            Some(Body::Submitted(submitted)) if !over => revisions.get(submitted.revision)?,
+            _ => Err("it is over".to_string()),
         };
         match engine.recover(now, id, &records, revision) {
             Ok(step) => steps.push(step),
@@ -200,6 +199,28 @@ fn recover(engine: &mut Engine, store: &dyn Store, now: TimeMs) -> Result<Vec<St
         tracing::info!(workflows = live, "continuing from the journal");
     }
     Ok(steps)
+}
+
+/// The revisions that live workflows keep, each checked once.
+struct Revisions<'a> {
+    store: &'a dyn Store,
+    checked: BTreeMap<RevisionHash, Result<Arc<Revision>, String>>,
+}
+
+impl Revisions<'_> {
+    fn get(&mut self, hash: RevisionHash) -> Result<Result<Arc<Revision>, String>, Error> {
+        if let Some(known) = self.checked.get(&hash) {
+            return Ok(known.clone());
+        }
+        let revision = match self.store.revision(hash)? {
+            None => Err("the scripts of its revision are gone from the store".to_string()),
+            Some(scripts) => Revision::check(&scripts.files, &Limits::default())
+                .map(Arc::new)
+                .map_err(|found| format!("this version does not take its scripts: {}", problems(&found))),
+        };
+        self.checked.insert(hash, revision.clone());
+        Ok(revision)
+    }
 }
 
 fn run_engine(mut engine: Engine, clock: Clock, inputs: &Receiver<Message>, steps: &Sender<Step>) {

@@ -1,12 +1,12 @@
 //! What the engine wants done, after the records that cause it are on disk.
 
-use froben_journal::{Called, ScriptSet};
+use froben_journal::Called;
 use froben_model::view::{
     Failure, MachineView, PipelineInfo, WorkflowDetail, WorkflowState, WorkflowSummary,
 };
-use froben_model::{LeaseToken, TaskSpec, TimeMs, Value, WorkflowId};
+use froben_model::{Assignment, LeaseToken, Value, WorkflowId};
 use froben_scheduler::SessionId;
-use froben_script::Completion;
+use froben_script::{Completion, Revision};
 use std::sync::Arc;
 
 use crate::input::Ticket;
@@ -52,28 +52,10 @@ pub enum Receipt {
 /// What a machine is told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MachineCommand {
-    Assign(AssignTask),
+    Assign(Assignment),
     Cancel(LeaseToken),
     /// Its session is over on our side: hang up.
     Cut { reason: String },
-}
-
-/// A task on its way to the machine whose capacity is reserved for it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AssignTask {
-    pub token: LeaseToken,
-    /// `items` holds every item of the delegation; `owed` says which to do.
-    pub task: Arc<TaskSpec>,
-    /// Positions of the items that are still owed.
-    pub owed: Vec<u32>,
-    /// The id of the claimed device.
-    pub device: Option<String>,
-    pub cpu_cores: u32,
-    pub ram_bytes: u64,
-    pub vram_bytes: u64,
-    pub deadline_ms: TimeMs,
-    /// What is left until the deadline.
-    pub timeout_ms: u64,
 }
 
 /// What the script host is told.
@@ -94,11 +76,17 @@ pub enum ScriptCommand {
     Drop { workflow: WorkflowId },
 }
 
-#[derive(Debug)]
 pub struct Launch {
     pub workflow: WorkflowId,
-    pub scripts: Arc<ScriptSet>,
+    pub revision: Arc<Revision>,
     pub pipeline: String,
     pub input: Value,
     pub seed: u64,
+}
+
+impl std::fmt::Debug for Launch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Launch { workflow, revision: _, pipeline, input: _, seed: _ } = self;
+        write!(f, "Launch({workflow}, {pipeline})")
+    }
 }

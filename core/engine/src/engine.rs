@@ -7,10 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use froben_journal::{Batch, Body, Finish, Record, RevisionHash, ScriptSet, Started};
-use froben_model::view::{Failure, PipelineInfo, WorkflowState, WorkflowSummary};
+use froben_journal::{Batch, Body, Finish, Record, RevisionHash, Started};
+use froben_model::view::{
+    Failure, PipelineInfo, PipelineInput, WorkflowState, WorkflowSummary,
+};
 use froben_model::{CallId, MachineId, SeekerId, TimeMs, WorkflowId};
 use froben_scheduler::{DelegationKey, Policy, Scheduler, SessionId};
+use froben_script::Revision;
 
 use crate::effect::{Answer, Effect, Found, ScriptCommand};
 use crate::input::{Input, Ticket};
@@ -24,8 +27,7 @@ const WAITING_ASKED: usize = 16;
 /// The scripts that new workflows run.
 pub struct Serving {
     pub hash: RevisionHash,
-    pub scripts: Arc<ScriptSet>,
-    pub checked: froben_script::Revision,
+    pub revision: Arc<Revision>,
 }
 
 pub struct Engine {
@@ -242,13 +244,8 @@ impl Engine {
             .filter(|(_, d)| d.state == froben_model::view::DelegationState::Queued);
         for (call, delegation) in queued.take(WAITING_ASKED) {
             let key = DelegationKey { workflow: workflow.id, call: *call };
-            let why = self.scheduler.why(key);
-            if why.is_empty() {
-                let line = format!("{}: no machine is connected", delegation.spec.kind);
-                *counts.entry(line).or_default() += 1;
-            }
-            for (machine, reason) in why {
-                let line = format!("{}: {machine}: {reason}", delegation.spec.kind);
+            if let Some(why) = self.scheduler.waiting_for(key) {
+                let line = format!("{}: {why}", delegation.spec.kind);
                 *counts.entry(line).or_default() += 1;
             }
         }
@@ -272,11 +269,23 @@ impl Engine {
 
     fn pipelines(&self) -> Vec<PipelineInfo> {
         let revision = self.serving.hash.to_string();
-        let pipelines = self.serving.checked.pipelines();
+        let pipelines = self.serving.revision.pipelines();
         pipelines
             .iter()
-            .map(|(name, info)| info.view(name, &revision))
+            .map(|(name, info)| PipelineInfo {
+                name: name.clone(),
+                inputs: info.inputs.iter().map(|(name, field)| pipeline_input(name, field)).collect(),
+                revision: revision.clone(),
+            })
             .collect()
+    }
+}
+
+fn pipeline_input(name: &str, field: &froben_script::Field) -> PipelineInput {
+    PipelineInput {
+        name: name.to_string(),
+        kind: field.field_type.name().to_string(),
+        optional: field.optional,
     }
 }
 

@@ -119,18 +119,17 @@ impl EngineHandle {
         }
     }
 
-    /// Log lines behind `after`, the oldest first; `None`: the seeker has no such workflow.
+    /// Log lines from `from` on, the oldest first; `None`: the seeker has no such workflow.
     pub async fn logs(
         &self,
         seeker: SeekerId,
         workflow: WorkflowId,
-        after: Option<Seq>,
+        from: Seq,
         limit: usize,
     ) -> Result<Option<Vec<LogLine>>, Busy> {
         if matches!(self.find(seeker, workflow).await?, Found::Nowhere) {
             return Ok(None);
         }
-        let from = after.map_or(0, |seq| seq.saturating_add(1));
         self.read_journal(move |store| log_lines(store, workflow, from, limit)).await.map(Some)
     }
 
@@ -299,7 +298,7 @@ fn log_line(seq: Seq, record: Record) -> Option<LogLine> {
             );
             (coordinator, text)
         }
-        Body::Requeued { call, attempt, reason } => {
+        Body::Requeued { call, attempt, reason, fault: _ } => {
             (coordinator, format!("{call} attempt {attempt} is over: {reason}; queued again"))
         }
         Body::Ended(ended) => {

@@ -14,10 +14,12 @@ pub mod input;
 mod recover;
 mod scripts;
 mod submit;
+#[cfg(test)]
+mod tests;
 mod workflow;
 
 pub use driver::{Config, Error, Running};
-pub use effect::{AssignTask, MachineCommand, Receipt};
+pub use effect::{MachineCommand, Receipt};
 pub use froben_scheduler::{Policy, SessionId};
 pub use handle::{Busy, EngineHandle};
 pub use workflow::Misfit;

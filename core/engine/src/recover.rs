@@ -4,24 +4,26 @@
 //! platform, not the operator, is at fault, so its delegation is queued again at once with the items
 //! that had come kept, and the script never learns of it. Scripts are rebuilt by replay.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use froben_journal::{Body, Called, End, Finish, Record, ScriptSet, Seq};
-use froben_model::view::{DelegationState, Failure};
-use froben_model::{ErrorClass, MachineId, TimeMs, WorkflowId};
+use froben_journal::{Body, CallOp, Called, Finish, Record, Seq};
+use froben_model::view::DelegationState;
+use froben_model::{CallId, Kind, MachineId, TimeMs, WorkflowId};
+use froben_script::Revision;
 
 use crate::effect::{Effect, Launch, ScriptCommand};
-use crate::engine::{Engine, Step};
+use crate::engine::{Engine, Step, refusal};
 use crate::workflow::{Misfit, Workflow};
 
 impl Engine {
-    /// Takes a workflow out of the journal. `scripts` is the revision that it keeps.
+    /// Takes a workflow out of the journal. `revision` is the one that it keeps, or why there is none.
     pub fn recover(
         &mut self,
         now: TimeMs,
         id: WorkflowId,
         records: &[(Seq, Record)],
-        scripts: Option<Arc<ScriptSet>>,
+        revision: Result<Arc<Revision>, String>,
     ) -> Result<Step, Misfit> {
         self.now = self.now.max(now);
         let mut workflow = Workflow::replay(id, records)?;
@@ -40,9 +42,9 @@ impl Engine {
         let open = workflow.open_delegations();
         let sleeps = workflow.sleeps.iter().map(|(call, due)| (*due, id, *call));
         self.sleeps.extend(sleeps);
-        let launch = scripts.map(|scripts| Launch {
+        let launch = revision.map(|revision| Launch {
             workflow: id,
-            scripts,
+            revision,
             pipeline: workflow.pipeline.clone(),
             input: workflow.input.clone(),
             seed: workflow.seed,
@@ -56,67 +58,79 @@ impl Engine {
             };
             if state != DelegationState::Queued {
                 let reason = "the coordinator was restarted".to_string();
-                self.record(id, Body::Requeued { call, attempt, reason });
+                let fault = false;
+                self.record(id, Body::Requeued { call, attempt, reason, fault });
             }
             self.enqueue(id, call);
         }
         match launch {
             _ if cancel_requested => self.end_workflow(id, Finish::Cancelled),
-            Some(launch) => {
+            Ok(launch) => {
                 let calls = calls_of(records);
                 let command = ScriptCommand::Replay { launch, calls, completions };
                 self.step.effects.push(Effect::Script(command));
             }
-            None => {
-                let code = "FRB-LUA-009".to_string();
-                let message = "the scripts of its revision are gone from the store".to_string();
-                self.end_workflow(id, Finish::Failed(Failure { code, message }));
-            }
+            Err(why) => self.end_workflow(id, Finish::Failed(refusal("FRB-WFL-002", why))),
         }
         Ok(std::mem::take(&mut self.step))
     }
 
     /// Rebuilds the reputation that these records tell of.
     fn remember_outcomes(&mut self, records: &[(Seq, Record)]) {
-        let mut kinds = std::collections::BTreeMap::new();
-        let mut holders: std::collections::BTreeMap<_, MachineId> = Default::default();
+        let mut known: BTreeMap<CallId, Held> = BTreeMap::new();
         for (_, Record { time_ms, body }) in records {
-            let (call, ok) = match body {
-                Body::Called(Called { call, line: _, op: froben_journal::CallOp::Delegate(spec) }) => {
-                    kinds.insert(*call, spec.kind.clone());
-                    continue;
+            match body {
+                Body::Called(Called { call, line: _, op: CallOp::Delegate(spec) }) => {
+                    let (kind, missing) = (spec.kind.clone(), spec.items.len() as u32);
+                    known.insert(*call, Held { kind, missing, machine: None });
                 }
                 Body::Assigned(assigned) => {
-                    holders.insert(assigned.call, assigned.machine.clone());
-                    continue;
+                    if let Some(held) = known.get_mut(&assigned.call) {
+                        held.machine = Some(assigned.machine.clone());
+                    }
                 }
-                Body::Item(item) => match &item.outcome {
-                    Ok(_) => (item.call, true),
-                    Err(error) if error.class.blames_operator() => (item.call, false),
-                    Err(_) => continue,
-                },
-                Body::Ended(ended) => match (&ended.end, &ended.failure) {
-                    (End::TimedOut, _) => (ended.call, false),
-                    (End::Failed, Some(failure)) if blamed(failure.class) => (ended.call, false),
-                    _ => continue,
-                },
-                _ => continue,
-            };
-            if let (Some(kind), Some(machine)) = (kinds.get(&call), holders.get(&call)) {
-                let input = froben_scheduler::Input::RecordOutcome {
-                    machine: machine.clone(),
-                    kind: kind.clone(),
-                    ok,
-                    at: *time_ms,
-                };
-                self.scheduler.handle(self.now, input);
+                Body::Item(item) => {
+                    let Some(held) = known.get_mut(&item.call) else { continue };
+                    held.missing = held.missing.saturating_sub(1);
+                    match &item.outcome {
+                        Ok(_) => self.remember(held, true, 1, *time_ms),
+                        Err(error) if error.class.blames_operator() => {
+                            self.remember(held, false, 1, *time_ms);
+                        }
+                        Err(_) => {}
+                    }
+                }
+                Body::Requeued { call, attempt: _, reason: _, fault: true } => {
+                    if let Some(held) = known.get(call) {
+                        self.remember(held, false, 1, *time_ms);
+                    }
+                }
+                Body::Ended(ended) => {
+                    let Some(held) = known.remove(&ended.call) else { continue };
+                    let failure = ended.failure.as_ref();
+                    if failure.is_some_and(|failure| failure.class.blames_operator()) {
+                        self.remember(&held, false, held.missing, *time_ms);
+                    }
+                }
+                _ => {}
             }
         }
     }
+
+    fn remember(&mut self, held: &Held, ok: bool, items: u32, at: TimeMs) {
+        let Some(machine) = held.machine.clone() else { return };
+        let kind = held.kind.clone();
+        let outcome = froben_scheduler::Input::RecordOutcome { machine, kind, ok, items, at };
+        self.scheduler.handle(self.now, outcome);
+    }
 }
 
-fn blamed(class: ErrorClass) -> bool {
-    class.blames_operator()
+/// What reputation needs to know of a delegation.
+struct Held {
+    kind: Kind,
+    missing: u32,
+    /// Who has it, or had it last.
+    machine: Option<MachineId>,
 }
 
 fn calls_of(records: &[(Seq, Record)]) -> Vec<Called> {

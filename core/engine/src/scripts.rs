@@ -7,52 +7,54 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender};
 
 use froben_journal::Called;
-use froben_model::WorkflowId;
-use froben_script::{Call, Completion, Failure, Limits, Progress, State, Vm};
+use froben_model::{WorkflowId, limits};
+use froben_script::{Call, CallOp, Code, Completion, Failure, Limits, Progress, State, Vm};
 
 use crate::calls::script_call;
 use crate::driver::Message;
 use crate::effect::{Launch, ScriptCommand};
 use crate::input::Input;
 
+/// Runs until the commands end.
+pub(crate) fn run(commands: &Receiver<ScriptCommand>, engine: &Sender<Message>) {
+    let mut host = ScriptHost::default();
+    while let Ok(command) = commands.recv() {
+        let Some(input) = host.obey(command) else { continue };
+        if engine.send(Message::Input(input)).is_err() {
+            return;
+        }
+    }
+}
+
+#[derive(Default)]
 pub(crate) struct ScriptHost {
-    engine: Sender<Message>,
     vms: BTreeMap<WorkflowId, Vm>,
 }
 
 impl ScriptHost {
-    pub(crate) fn new(engine: Sender<Message>) -> Self {
-        ScriptHost { engine, vms: BTreeMap::new() }
-    }
-
-    pub(crate) fn run(mut self, commands: &Receiver<ScriptCommand>) {
-        while let Ok(command) = commands.recv() {
-            let (workflow, progress) = match command {
-                ScriptCommand::Start(launch) => (launch.workflow, self.start(launch, Vec::new())),
-                ScriptCommand::Replay { launch, calls, completions } => {
-                    let workflow = launch.workflow;
-                    let progress = self.start(launch, completions);
-                    (workflow, beyond(progress, calls))
-                }
-                ScriptCommand::Resume { workflow, completions } => {
-                    let Some(vm) = self.vms.get_mut(&workflow) else { continue };
-                    (workflow, vm.resume(completions))
-                }
-                ScriptCommand::Drop { workflow } => {
-                    self.vms.remove(&workflow);
-                    continue;
-                }
-            };
-            let input = Input::Script { workflow, progress };
-            if self.engine.send(Message::Input(input)).is_err() {
-                return;
+    /// What the engine is to hear of it.
+    pub(crate) fn obey(&mut self, command: ScriptCommand) -> Option<Input> {
+        let (workflow, progress) = match command {
+            ScriptCommand::Start(launch) => (launch.workflow, self.start(launch, Vec::new())),
+            ScriptCommand::Replay { launch, calls, completions } => {
+                let workflow = launch.workflow;
+                let progress = self.start(launch, completions);
+                (workflow, beyond(progress, calls))
             }
-        }
+            ScriptCommand::Resume { workflow, completions } => {
+                (workflow, self.vms.get_mut(&workflow)?.resume(completions))
+            }
+            ScriptCommand::Drop { workflow } => {
+                self.vms.remove(&workflow);
+                return None;
+            }
+        };
+        Some(Input::Script { workflow, progress })
     }
 
     fn start(&mut self, launch: Launch, completions: Vec<Completion>) -> Progress {
-        let Launch { workflow, scripts, pipeline, input, seed } = launch;
-        match Vm::start(&scripts.files, &pipeline, input, seed, Limits::default()) {
+        let Launch { workflow, revision, pipeline, input, seed } = launch;
+        match Vm::start(&revision, &pipeline, input, seed, Limits::default()) {
             Ok(mut vm) => {
                 let progress = vm.resume(completions);
                 self.vms.insert(workflow, vm);
@@ -84,7 +86,22 @@ fn beyond(progress: Progress, journal: Vec<Called>) -> Progress {
 }
 
 fn divergence(expected: &Call, got: Option<Call>) -> Failure {
-    let got = got.map_or("no call at all".to_string(), |call| call.to_string());
-    let message = format!("the replay differs at {}: expected {expected}, got {got}", expected.id);
-    Failure::new("FRB-LUA-008", message)
+    let got = got.map_or("no call at all".to_string(), |call| describe(&call));
+    let expected_text = describe(expected);
+    let message =
+        format!("the replay differs at call {}: expected {expected_text}, got {got}", expected.id);
+    let code = Code::Divergence;
+    Failure { code, message: limits::one_line(&message) }
+}
+
+/// A call in a few words.
+fn describe(call: &Call) -> String {
+    let what = match &call.op {
+        CallOp::Delegate(spec) => format!("delegate {} `{}`", spec.kind, spec.key),
+        CallOp::Sleep { ms } => format!("sleep {ms} ms"),
+        CallOp::Status { phase, done, total } => format!("status {phase} {done}/{total}"),
+        CallOp::Log { text } => format!("log `{text}`"),
+        CallOp::Cancel { target } => format!("cancel {target}"),
+    };
+    format!("{what} at line {}", call.line)
 }

@@ -35,7 +35,7 @@ impl Engine {
                 return Ok(*started);
             }
         }
-        let pipelines = self.serving.checked.pipelines();
+        let pipelines = self.serving.revision.pipelines();
         let Some(info) = pipelines.get(&pipeline) else {
             let known: Vec<_> = pipelines.keys().map(String::as_str).collect();
             let pipeline: String = limits::one_line(&pipeline).chars().take(64).collect();
@@ -68,8 +68,8 @@ impl Engine {
         if let Some(begun) = self.live.get_mut(&workflow) {
             begun.script_runs = true;
         }
-        let scripts = self.serving.scripts.clone();
-        let launch = Launch { workflow, scripts, pipeline, input, seed };
+        let revision = self.serving.revision.clone();
+        let launch = Launch { workflow, revision, pipeline, input, seed };
         self.step.effects.push(Effect::Script(ScriptCommand::Start(launch)));
         Ok(workflow)
     }

@@ -139,7 +139,7 @@ impl Workflow {
                 self.delegation(*call).map(|d| d.state = DelegationState::Running)
             }
             Body::Item(item) => self.item(item),
-            Body::Requeued { call, attempt: _, reason: _ } => {
+            Body::Requeued { call, attempt: _, reason: _, fault: _ } => {
                 self.delegation(*call).map(|d| d.state = DelegationState::Queued)
             }
             Body::Ended(ended) => self.ended(now, ended),
@@ -255,20 +255,22 @@ impl Workflow {
         if let Some(failure) = failure {
             delegation.error.get_or_insert_with(|| failure.clone());
         }
-        let missing = (0u32..).zip(&mut delegation.items).filter(|(_, item)| item.is_none());
-        for (index, item) in missing {
-            *item = Some(false);
-            let failure = failure.clone().unwrap_or_else(|| ItemError {
-                class: ErrorClass::WorkerFailed,
-                message: "the delegation ended without this item".to_string(),
-                operator: None,
-            });
-            let event = Event::Item { index, outcome: Err(failure) };
-            self.inbox.push_back(Completion { call: *call, event });
-        }
         // Its inputs have done their duty; a workflow of thousands of delegations need not hold them.
         let spec = Arc::make_mut(&mut delegation.spec);
         (spec.input, spec.items) = (Value::Nil, Vec::new());
+        let items = (0u32..).zip(&mut delegation.items);
+        let missing: Vec<u32> = items
+            .filter_map(|(index, item)| item.replace(item.unwrap_or(false)).is_none().then_some(index))
+            .collect();
+        let failure = failure.clone().unwrap_or_else(|| ItemError {
+            class: ErrorClass::WorkerFailed,
+            message: "the delegation ended without this item".to_string(),
+            operator: None,
+        });
+        for index in missing {
+            let event = Event::Item { index, outcome: Err(failure.clone()) };
+            self.inbox.push_back(Completion { call: *call, event });
+        }
         self.inbox.push_back(Completion { call: *call, event: Event::Ended });
         Ok(())
     }

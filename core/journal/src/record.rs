@@ -25,11 +25,13 @@ pub enum Body {
         attempt: u32,
     },
     Item(Item),
-    /// The attempt ended through no fault of the machine's; the delegation waits again.
+    /// The attempt ended before it had begun, or by a restart; the delegation waits again.
     Requeued {
         call: CallId,
         attempt: u32,
         reason: String,
+        /// Whether it counts against the machine.
+        fault: bool,
     },
     Ended(Ended),
     /// A timer that the script set has rung.

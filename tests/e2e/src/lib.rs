@@ -1,1 +1,10 @@
-//! The main job with real binaries: see tests/.
+//! A network of real processes for tests: coordinator, operators, and the seeker's command line.
+//!
+//! Each network has its own folder, CA and port, so tests run side by side. Whatever a test does, its
+//! processes end with it.
+
+mod network;
+mod process;
+
+pub use network::{Network, Options};
+pub use process::{Finished, Process, eventually, program};

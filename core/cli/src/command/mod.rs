@@ -7,3 +7,4 @@ pub(crate) mod help;
 pub(crate) mod show;
 pub(crate) mod submit;
 pub(crate) mod verify;
+pub(crate) mod wait;

@@ -30,8 +30,10 @@ pub(super) fn write(record: &Record, mut builder: record::Builder<'_>) {
             call,
             attempt,
             reason,
+            fault,
         } => {
             let mut builder = builder.init_requeued();
+            builder.set_fault(*fault);
             builder.set_call(call.0);
             builder.set_attempt(*attempt);
             builder.set_reason(reason);
@@ -67,6 +69,7 @@ pub(super) fn read(reader: record::Reader<'_>) -> Result<Record, Error> {
                 call: CallId(reader.get_call()),
                 attempt: reader.get_attempt(),
                 reason: text("a reason", reader.get_reason()?)?,
+                fault: reader.get_fault(),
             }
         }
         record::Ended(reader) => Body::Ended(read_ended(reader?)?),

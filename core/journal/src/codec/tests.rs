@@ -110,6 +110,7 @@ fn samples() -> Vec<(&'static str, Record)> {
                 call,
                 attempt,
                 reason: "the machine is shutting down".into(),
+                fault: false,
             },
         ),
         ("ended.succeeded", ended(End::Succeeded, None)),
@@ -407,10 +408,11 @@ fn any_body() -> impl Strategy<Value = Body> {
         assigned,
         (call(), any::<u32>()).prop_map(|(call, attempt)| Body::Started { call, attempt }),
         item,
-        (call(), any::<u32>(), ".{0,40}").prop_map(|(call, attempt, reason)| Body::Requeued {
+        (call(), any::<u32>(), ".{0,40}", any::<bool>()).prop_map(|(call, attempt, reason, fault)| Body::Requeued {
             call,
             attempt,
             reason,
+            fault,
         }),
         ended,
         call().prop_map(|call| Body::Slept { call }),

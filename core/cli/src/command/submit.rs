@@ -1,0 +1,192 @@
+//! `froben submit`: files become blobs, a pipeline starts, an id comes back.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use froben_model::view::{Failure, PipelineInfo};
+use froben_model::{Value, WorkflowId};
+
+use crate::args::{Format, Submit};
+use crate::command::wait::{self, Target};
+use crate::error::{Error, Exit};
+use crate::output::{json, print_json};
+use crate::session::{Session, block_on};
+
+/// How long a submit tries to get through: it is safe to repeat, since it always carries a key.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) fn run(args: Submit) -> Result<(), Error> {
+    let Submit { pipeline, inputs, settings, wait, key, result, remote } = args;
+    // Everything that can be wrong here is said before anything is sent.
+    let files = named(&inputs, "--input", "FILE")?;
+    let settings = named(&settings, "--set", "VALUE")?;
+    if let Some(name) = files.keys().find(|name| settings.contains_key(*name)) {
+        return Err(Error::usage(format!("input `{name}` is given twice, as a file and as a value")));
+    }
+    let files = files.into_iter().map(|(name, file)| (name, PathBuf::from(file)));
+    let files: BTreeMap<String, PathBuf> = files.collect();
+    for path in files.values() {
+        check_file(path)?;
+    }
+    let target = Target::new(result)?;
+    let wait = wait || target.file.is_some();
+    let key = key.unwrap_or_else(|| hex::encode(rand::random::<[u8; 16]>()));
+
+    block_on(async {
+        let mut session = Session::new(&remote)?;
+        let known = {
+            let client = session.client().await?;
+            client.pipelines().await?
+        };
+        let info = find(&known, &pipeline)?;
+        let mut input = plain_values(info, &settings)?;
+        for (name, path) in &files {
+            let client = session.client().await?;
+            input.insert(name.clone(), Value::Blob(client.upload(path).await?));
+        }
+        let input = Value::Map(input);
+        let quiet = |_: &froben_wire::Error| {};
+        let submitted = session
+            .insist(PATIENCE, quiet, async |client| client.submit(&pipeline, &input, &key).await)
+            .await?;
+        let id = submitted.map_err(refused)?;
+        if wait {
+            eprintln!("{id} is submitted");
+            return wait::until_the_end(&mut session, id, &target).await;
+        }
+        print_id(&mut session, id, target.format).await
+    })
+}
+
+async fn print_id(session: &mut Session, id: WorkflowId, format: Format) -> Result<(), Error> {
+    if format == Format::Text {
+        println!("{id}");
+        return Ok(());
+    }
+    let quiet = |_: &froben_wire::Error| {};
+    let detail = session.insist(PATIENCE, quiet, async |client| client.status(id).await).await?;
+    print_json(&json::detail(&detail));
+    Ok(())
+}
+
+/// `NAME=THING` options, by name.
+fn named(
+    options: &[String],
+    option: &str,
+    thing: &str,
+) -> Result<BTreeMap<String, String>, Error> {
+    let mut by_name = BTreeMap::new();
+    for text in options {
+        let (name, value) = text
+            .split_once('=')
+            .filter(|(name, _)| !name.is_empty())
+            .ok_or_else(|| Error::usage(format!("{option} {text}: expected NAME={thing}")))?;
+        if by_name.insert(name.to_string(), value.to_string()).is_some() {
+            return Err(Error::usage(format!("input `{name}` is given twice")));
+        }
+    }
+    Ok(by_name)
+}
+
+fn check_file(path: &Path) -> Result<(), Error> {
+    let metadata =
+        std::fs::metadata(path).map_err(|error| Error::file("read", path, &error))?;
+    match metadata.is_file() {
+        true => Ok(()),
+        false => Err(Error::usage(format!("{} is not a file", path.display()))),
+    }
+}
+
+fn find<'a>(known: &'a [PipelineInfo], pipeline: &str) -> Result<&'a PipelineInfo, Error> {
+    known.iter().find(|info| info.name == pipeline).ok_or_else(|| {
+        let names: Vec<_> = known.iter().map(|info| info.name.as_str()).collect();
+        Error::new(Exit::NotFound, format!("there is no pipeline `{pipeline}`"))
+            .code("FRB-SUB-001")
+            .hint(format!("this coordinator serves: {}", names.join(", ")))
+    })
+}
+
+/// The `--set` values, as the types that the pipeline declares.
+fn plain_values(
+    info: &PipelineInfo,
+    settings: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Value>, Error> {
+    let typed = settings.iter().map(|(name, text)| {
+        let declared = info.inputs.iter().find(|input| input.name == *name);
+        let wrong = |wanted: &str| {
+            let why = format!("--set {name}={text}: input `{name}` is {wanted}");
+            Error::new(Exit::Script, why).code("FRB-SUB-002")
+        };
+        let value = match declared.map(|input| input.kind.as_str()) {
+            Some("number") => number(text).ok_or_else(|| wrong("a number"))?,
+            Some("boolean") => {
+                Value::Bool(text.parse().map_err(|_| wrong("`true` or `false`"))?)
+            }
+            Some("blob") => return Err(wrong("a file: give it with --input")),
+            Some("table") => return Err(wrong("a table, which the command line can't give")),
+            // What is not declared is refused by the coordinator, in one place for all clients.
+            _ => Value::text(text),
+        };
+        Ok((name.clone(), value))
+    });
+    typed.collect()
+}
+
+fn number(text: &str) -> Option<Value> {
+    if let Ok(int) = text.parse() {
+        return Some(Value::Int(int));
+    }
+    text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Number)
+}
+
+fn refused(failure: Failure) -> Error {
+    let Failure { code, message } = failure;
+    let exit = match code.as_str() {
+        "FRB-SUB-001" => Exit::NotFound,
+        "FRB-SUB-004" | "FRB-SUB-006" => Exit::RetryLater,
+        _ => Exit::Script,
+    };
+    Error::new(exit, message).code(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use froben_model::view::PipelineInput;
+
+    #[test]
+    fn options_have_a_name_once() {
+        let options = |list: &[&str]| list.iter().map(|text| text.to_string()).collect::<Vec<_>>();
+        let read = |list: &[&str]| named(&options(list), "--input", "FILE");
+        assert_eq!(read(&["a=b=c"]).expect("a name and a value")["a"], "b=c");
+        for bad in [&["a"][..], &["=b"], &["a=b", "a=c"]] {
+            assert_eq!(read(bad).expect_err("refused").exit, Exit::Usage, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn values_have_the_declared_types() {
+        let input = |name: &str, kind: &str| PipelineInput {
+            name: name.to_string(),
+            kind: kind.to_string(),
+            optional: true,
+        };
+        let info = PipelineInfo {
+            name: "p".to_string(),
+            inputs: vec![input("n", "number"), input("b", "boolean"), input("f", "blob")],
+            revision: String::new(),
+        };
+        let read = |name: &str, text: &str| {
+            let settings = BTreeMap::from([(name.to_string(), text.to_string())]);
+            plain_values(&info, &settings).map(|mut values| values.remove(name))
+        };
+        assert_eq!(read("n", "3").expect("fits"), Some(Value::Int(3)));
+        assert_eq!(read("n", "0.5").expect("fits"), Some(Value::Number(0.5)));
+        assert_eq!(read("b", "true").expect("fits"), Some(Value::Bool(true)));
+        assert_eq!(read("s", "3").expect("fits"), Some(Value::text("3")));
+        for (name, text) in [("n", "x"), ("n", "inf"), ("b", "yes"), ("f", "x")] {
+            assert!(read(name, text).is_err(), "{name}={text}");
+        }
+    }
+}

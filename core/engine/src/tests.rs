@@ -1,0 +1,438 @@
+//! The engine with real scripts, a store that forgets what was not committed, and machines that do as
+//! they are told. Everything runs on one thread, in an order that a test decides.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use froben_journal::{Body, MemoryStore, RevisionHash, ScriptSet, Store};
+use froben_model::view::{DelegationState, WorkflowState};
+use froben_model::{
+    Assignment, CallId, ErrorClass, ItemError, Kind, MachineId, MachineSpec, OperatorId, SeekerId,
+    TimeMs, Value, WorkflowId,
+};
+use froben_scheduler::{Policy, SessionId};
+use froben_script::{Limits, Revision};
+
+use crate::effect::{Answer, Effect, MachineCommand, Receipt, ScriptCommand};
+use crate::engine::{Engine, Serving, Step};
+use crate::input::{Input, Submit, Ticket};
+use crate::scripts::ScriptHost;
+
+const SQUARES: &str = r#"
+return workflow("squares", { input = { n = "integer" }, output = { total = "number" } },
+  function(ctx, input)
+    local ds = {}
+    for i = 1, input.n do
+      ds[i] = ctx:delegate {
+        kind = "test.square/1", key = "square/" .. i, items = { i, 10 * i },
+        needs = { cpu_cores = 1, ram = "1MiB", shared = true }, timeout = "1m" }
+    end
+    local total, failed = 0, 0
+    for _, item in ctx:stream(ds) do
+      if item.ok then total = total + item.value else failed = failed + 1 end
+      ctx:status { phase = "square", done = total, total = 1000000 }
+    end
+    ctx:sleep("1s")
+    ctx:log("slept")
+    return { total = total - failed }
+  end)
+"#;
+
+fn scripts(source: &str) -> ScriptSet {
+    ScriptSet { files: BTreeMap::from([("pipelines/squares.lua".to_string(), source.to_string())]) }
+}
+
+fn serving(store: &MemoryStore, source: &str) -> Serving {
+    let set = scripts(source);
+    let revision = Revision::check(&set.files, &Limits::default()).expect("the script checks");
+    let hash = froben_journal::revision_hash(&set);
+    store.put_revision(hash, &set).expect("a store in memory takes it");
+    Serving { hash, revision: Arc::new(revision) }
+}
+
+fn seeker() -> SeekerId {
+    SeekerId::new("ada").expect("a name")
+}
+
+fn machine_id() -> MachineId {
+    MachineId::new("op/m1").expect("a name")
+}
+
+fn spec() -> MachineSpec {
+    MachineSpec {
+        operator: OperatorId::new("op").expect("a name"),
+        label: "m1".to_string(),
+        cpu_cores: 2,
+        ram_bytes: 1 << 30,
+        devices: Vec::new(),
+        cpu_kinds: vec![Kind::new("test.square/1").expect("a kind")],
+        device_kinds: Vec::new(),
+    }
+}
+
+const ID: WorkflowId = WorkflowId([1; 16]);
+
+/// A coordinator's life between two crashes.
+struct World {
+    engine: Engine,
+    scripts: ScriptHost,
+    store: MemoryStore,
+    now: TimeMs,
+    inputs: VecDeque<Input>,
+    answers: BTreeMap<Ticket, Answer>,
+    next_ticket: u64,
+    /// Commits left until the crash.
+    commits_left: usize,
+}
+
+impl World {
+    /// Starts on `store`, recovering what is in it.
+    fn start(store: MemoryStore, source: &str, now: TimeMs, commits_left: usize) -> World {
+        let epoch = store.next_epoch().expect("a store in memory counts");
+        let engine = Engine::new(epoch, 7, Policy::default(), serving(&store, source));
+        let mut world = World {
+            engine,
+            scripts: ScriptHost::default(),
+            store,
+            now,
+            inputs: VecDeque::new(),
+            answers: BTreeMap::new(),
+            next_ticket: 0,
+            commits_left,
+        };
+        for (id, over) in world.store.workflows().expect("it can be read") {
+            let records = world.store.read(id, 0, usize::MAX).expect("it can be read");
+            let revision = match &records[0].1.body {
+                Body::Submitted(submitted) if !over => world.revision(submitted.revision),
+                _ => Err("it is over".to_string()),
+            };
+            let step = world.engine.recover(now, id, &records, revision).expect("records fit");
+            world.carry_out(step);
+        }
+        let session = SessionId(1);
+        world.inputs.push_back(Input::MachineJoined { session, machine: machine_id(), spec: spec() });
+        world
+    }
+
+    fn revision(&self, hash: RevisionHash) -> Result<Arc<Revision>, String> {
+        let set = self.store.revision(hash).expect("it can be read").ok_or("gone")?;
+        let checked = Revision::check(&set.files, &Limits::default());
+        checked.map(Arc::new).map_err(|_| "does not check".to_string())
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        Ticket(self.next_ticket)
+    }
+
+    fn submit(&mut self, n: i64, key: &str) -> Ticket {
+        let ticket = self.ticket();
+        self.inputs.push_back(Input::Submit(Submit {
+            ticket,
+            workflow: ID,
+            seed: 1,
+            seeker: seeker(),
+            pipeline: "squares".to_string(),
+            input: Value::map([("n", Value::Int(n))]),
+            idempotency_key: key.to_string(),
+        }));
+        ticket
+    }
+
+    /// Runs until nothing is left to do or the crash comes: `false` then.
+    fn run(&mut self) -> bool {
+        loop {
+            let input = match self.inputs.pop_front() {
+                Some(input) => input,
+                None => match self.engine.next_timer() {
+                    Some(due) if !self.engine.live.is_empty() => {
+                        self.now = self.now.max(due);
+                        Input::Tick
+                    }
+                    _ => return true,
+                },
+            };
+            self.now += 1;
+            let step = self.engine.handle(self.now, input);
+            if !self.carry_out(step) {
+                return false;
+            }
+        }
+    }
+
+    /// Commits and then acts. A crash comes between the two.
+    fn carry_out(&mut self, step: Step) -> bool {
+        let Step { batch, effects } = step;
+        if !batch.is_empty() {
+            if self.commits_left == 0 {
+                return false;
+            }
+            self.store.commit(&batch).expect("a store in memory takes it");
+            self.commits_left -= 1;
+            if self.commits_left == 0 {
+                return false;
+            }
+        }
+        for effect in effects {
+            match effect {
+                Effect::Reply { ticket, answer } => {
+                    self.answers.insert(ticket, answer);
+                }
+                Effect::Script(command) => self.inputs.extend(self.scripts.obey(command)),
+                Effect::Machine { session: _, command: MachineCommand::Assign(task) } => self.work(task),
+                Effect::Machine { .. } => {}
+            }
+        }
+        true
+    }
+
+    /// A machine that squares.
+    fn work(&mut self, task: Assignment) {
+        let token = task.token;
+        self.inputs.push_back(Input::Accepted { token });
+        for (index, input) in task.items {
+            let number = input.as_int().expect("the script sends numbers");
+            let (ticket, outcome) = (self.ticket(), Ok(Value::Int(number * number)));
+            self.inputs.push_back(Input::Item { ticket, token, index, outcome, device: None });
+        }
+        let ticket = self.ticket();
+        self.inputs.push_back(Input::Finish { ticket, token, failure: None });
+    }
+
+    fn bodies(&self) -> Vec<Body> {
+        let records = self.store.read(ID, 0, usize::MAX).expect("it can be read");
+        records.into_iter().map(|(_, record)| record.body).collect()
+    }
+
+    fn ended(&self) -> (WorkflowState, Value) {
+        let (_, summary) = &self.engine.ended[&ID];
+        (summary.state, summary.output.clone())
+    }
+}
+
+/// 1 + 100 + 4 + 400 + 9 + 900.
+fn total_of_three() -> Value {
+    Value::map([("total", Value::Int(1414))])
+}
+
+#[test]
+fn a_workflow_runs_to_its_end() {
+    let mut world = World::start(MemoryStore::new(), SQUARES, 0, usize::MAX);
+    let ticket = world.submit(3, "");
+    assert!(world.run());
+    assert!(matches!(world.answers[&ticket], Answer::Submitted(Ok(ID))));
+    assert_eq!(world.ended(), (WorkflowState::Succeeded, total_of_three()));
+}
+
+#[test]
+fn a_crash_after_any_commit_changes_nothing_in_the_end() {
+    let mut whole = World::start(MemoryStore::new(), SQUARES, 0, usize::MAX);
+    whole.submit(3, "");
+    assert!(whole.run());
+    let commits = usize::MAX - whole.commits_left;
+    assert!(commits > 15, "there is something to crash between: {commits}");
+    for crash_after in 1..commits {
+        let mut first = World::start(MemoryStore::new(), SQUARES, 0, crash_after);
+        first.submit(3, "");
+        assert!(!first.run(), "it crashes after commit {crash_after}");
+        // A second crash soon after the first.
+        let mut second = World::start(first.store.crash(), SQUARES, first.now + 1000, 2);
+        second.run();
+        let mut third = World::start(second.store.crash(), SQUARES, second.now + 1000, usize::MAX);
+        assert!(third.run());
+        assert_eq!(
+            third.ended(),
+            (WorkflowState::Succeeded, total_of_three()),
+            "crashed after commit {crash_after}"
+        );
+        counted_once(&third.bodies());
+    }
+}
+
+/// Each call, item and end stands in the journal once.
+fn counted_once(bodies: &[Body]) {
+    let mut seen = BTreeSet::new();
+    for body in bodies {
+        let key = match body {
+            Body::Called(called) => ("called", called.call, 0),
+            Body::Item(item) => ("item", item.call, item.index),
+            Body::Ended(ended) => ("ended", ended.call, 0),
+            Body::Slept { call } => ("slept", *call, 0),
+            Body::Finished(_) => ("finished", CallId(0), 0),
+            _ => continue,
+        };
+        assert!(seen.insert(key), "{key:?} is there twice");
+    }
+}
+
+#[test]
+fn work_that_was_done_is_not_done_again() {
+    let mut world = World::start(MemoryStore::new(), SQUARES, 0, usize::MAX);
+    world.submit(1, "");
+    // Up to the first item.
+    while !world.bodies().iter().any(|body| matches!(body, Body::Item(_))) {
+        let input = world.inputs.pop_front().expect("there is something to do");
+        let step = world.engine.handle(world.now, input);
+        world.carry_out(step);
+    }
+    let mut again = World::start(world.store.crash(), SQUARES, 10, usize::MAX);
+    let mut offered = None;
+    while offered.is_none() {
+        let input = again.inputs.pop_front().expect("there is something to do");
+        let step = again.engine.handle(again.now, input);
+        offered = step.effects.iter().find_map(|effect| match effect {
+            Effect::Machine { session: _, command: MachineCommand::Assign(task) } => {
+                Some(task.items.iter().map(|(index, _)| *index).collect::<Vec<_>>())
+            }
+            _ => None,
+        });
+        again.carry_out(step);
+    }
+    assert_eq!(offered, Some(vec![1]), "only the item that is missing is offered");
+    assert!(again.run());
+    assert_eq!(again.ended().0, WorkflowState::Succeeded);
+}
+
+#[test]
+fn one_key_starts_one_workflow_even_across_a_restart() {
+    let mut world = World::start(MemoryStore::new(), SQUARES, 0, usize::MAX);
+    world.submit(1, "k");
+    let again = world.submit(1, "k");
+    assert!(world.run());
+    assert!(matches!(world.answers[&again], Answer::Submitted(Ok(ID))));
+    let mut later = World::start(world.store.crash(), SQUARES, 100, usize::MAX);
+    let again = later.submit(1, "k");
+    assert!(later.run());
+    assert!(matches!(later.answers[&again], Answer::Submitted(Ok(ID))));
+    assert_eq!(later.bodies().iter().filter(|b| matches!(b, Body::Submitted(_))).count(), 1);
+}
+
+#[test]
+fn a_token_of_before_the_restart_is_stale() {
+    let mut world = World::start(MemoryStore::new(), SQUARES, 0, usize::MAX);
+    world.submit(1, "");
+    let mut old = None;
+    while old.is_none() {
+        let input = world.inputs.pop_front().expect("there is something to do");
+        let step = world.engine.handle(world.now, input);
+        old = step.effects.iter().find_map(|effect| match effect {
+            Effect::Machine { session: _, command: MachineCommand::Assign(task) } => Some(task.token),
+            _ => None,
+        });
+        world.carry_out(step);
+    }
+    let token = old.expect("it was assigned");
+    let mut again = World::start(world.store.crash(), SQUARES, 10, usize::MAX);
+    let ticket = again.ticket();
+    let outcome = Ok(Value::Int(666));
+    again.inputs.push_back(Input::Item { ticket, token, index: 0, outcome, device: None });
+    assert!(again.run());
+    assert!(matches!(again.answers[&ticket], Answer::Receipt(Receipt::Stale)));
+    assert_eq!(again.ended(), (WorkflowState::Succeeded, Value::map([("total", Value::Int(101))])));
+}
+
+#[test]
+fn a_machine_that_leaves_ends_its_delegations_and_the_script_hears_of_it() {
+    let mut world = World::start(MemoryStore::new(), SQUARES, 0, usize::MAX);
+    world.submit(1, "");
+    let mut assigned = false;
+    while !assigned {
+        let input = world.inputs.pop_front().expect("there is something to do");
+        let step = world.engine.handle(world.now, input);
+        assigned = step.effects.iter().any(|effect| matches!(effect, Effect::Machine { .. }));
+        world.carry_out(Step { effects: without_machines(step.effects), batch: step.batch });
+    }
+    let reason = "it is gone".to_string();
+    world.inputs.push_back(Input::MachineLeft { session: SessionId(1), reason });
+    assert!(world.run());
+    // Both items failed: the script counts them as minus one each.
+    assert_eq!(world.ended(), (WorkflowState::Succeeded, Value::map([("total", Value::Int(-2))])));
+    let failures: Vec<_> = world.bodies().into_iter().filter_map(failure_class).collect();
+    assert_eq!(failures, [ErrorClass::Disconnected]);
+}
+
+fn without_machines(effects: Vec<Effect>) -> Vec<Effect> {
+    effects.into_iter().filter(|effect| !matches!(effect, Effect::Machine { .. })).collect()
+}
+
+fn failure_class(body: Body) -> Option<ErrorClass> {
+    match body {
+        Body::Ended(ended) => ended.failure.map(|ItemError { class, .. }| class),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_cancel_ends_everything_and_only_its_owner_can() {
+    let mut world = World::start(MemoryStore::new(), SQUARES, 0, usize::MAX);
+    let submitted = world.submit(3, "");
+    while !world.answers.contains_key(&submitted) {
+        let input = world.inputs.pop_front().expect("there is something to do");
+        let step = world.engine.handle(world.now, input);
+        world.carry_out(step);
+    }
+    let (stranger, owner) = (world.ticket(), world.ticket());
+    let other = SeekerId::new("eve").expect("a name");
+    world.inputs.push_front(Input::Cancel { ticket: owner, seeker: seeker(), workflow: ID });
+    world.inputs.push_front(Input::Cancel { ticket: stranger, seeker: other, workflow: ID });
+    assert!(world.run());
+    assert!(matches!(world.answers[&stranger], Answer::State(None)));
+    assert!(matches!(world.answers[&owner], Answer::State(Some(WorkflowState::Cancelled))));
+    let records = world.store.read(ID, 0, usize::MAX).expect("it can be read");
+    let workflow = crate::workflow::Workflow::replay(ID, &records).expect("records fit");
+    assert!(workflow.detail().delegations.iter().all(|d| d.state == DelegationState::Cancelled));
+    assert_eq!(workflow.state(), WorkflowState::Cancelled);
+}
+
+#[test]
+fn a_script_that_changed_under_a_workflow_is_caught() {
+    let mut world = World::start(MemoryStore::new(), SQUARES, 0, 3);
+    world.submit(2, "");
+    assert!(!world.run());
+    let store = world.store.crash();
+    let records = store.read(ID, 0, usize::MAX).expect("it can be read");
+    let changed = SQUARES.replace("square/", "cube/");
+    let other = Revision::check(&scripts(&changed).files, &Limits::default()).expect("it checks");
+    let mut engine = Engine::new(9, 7, Policy::default(), serving(&store, SQUARES));
+    let step = engine.recover(5, ID, &records, Ok(Arc::new(other))).expect("records fit");
+    let mut host = ScriptHost::default();
+    let mut inputs = step.effects.into_iter().filter_map(|effect| match effect {
+        Effect::Script(command @ ScriptCommand::Replay { .. }) => host.obey(command),
+        _ => None,
+    });
+    let input = inputs.next().expect("the script was replayed");
+    drop(inputs);
+    engine.handle(6, input);
+    let (_, summary) = &engine.ended[&ID];
+    let failure = summary.failure.as_ref().expect("it failed");
+    assert_eq!(failure.code, "FRB-LUA-008");
+    assert!(failure.message.contains("square/1") && failure.message.contains("cube/1"), "{failure}");
+}
+
+#[test]
+fn what_is_wrong_with_a_submit_is_said() {
+    let mut world = World::start(MemoryStore::new(), SQUARES, 0, usize::MAX);
+    let mut refused = |pipeline: &str, input: Value, key: String| {
+        let ticket = world.ticket();
+        world.inputs.push_back(Input::Submit(Submit {
+            ticket,
+            workflow: ID,
+            seed: 1,
+            seeker: seeker(),
+            pipeline: pipeline.to_string(),
+            input,
+            idempotency_key: key,
+        }));
+        world.run();
+        match world.answers.remove(&ticket) {
+            Some(Answer::Submitted(Err(failure))) => failure.code,
+            other => panic!("it was not refused: {other:?}"),
+        }
+    };
+    let good = Value::map([("n", Value::Int(1))]);
+    assert_eq!(refused("cubes", good.clone(), String::new()), "FRB-SUB-001");
+    assert_eq!(refused("squares", Value::Nil, String::new()), "FRB-SUB-002");
+    let wrong = Value::map([("n", Value::text("one"))]);
+    assert_eq!(refused("squares", wrong, String::new()), "FRB-SUB-002");
+    assert_eq!(refused("squares", good, "k".repeat(1000)), "FRB-SUB-005");
+}

@@ -1,0 +1,282 @@
+//! What a proof of each circuit is bound to, and what is refused.
+
+use std::sync::OnceLock;
+
+use expect_test::expect;
+use p3_air::check_all_constraints;
+use p3_field::PrimeField32;
+
+use super::*;
+use crate::public::{DIGEST, LEN, POINT};
+use crate::statement::Digests;
+
+const LEN_BYTES: usize = 137;
+
+fn message(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i * i + 11 * i + len) as u8).collect()
+}
+
+fn witness(len: usize) -> Witness {
+    Witness::compute(message(len), 5).unwrap()
+}
+
+fn proved(circuit: Circuit, witness: &Witness) -> Vec<u8> {
+    prove(&stock(Params::Dev), circuit, witness).unwrap()
+}
+
+/// One honest proof per circuit, of [`LEN_BYTES`] bytes.
+fn honest(circuit: Circuit) -> &'static [u8] {
+    static PROOFS: OnceLock<[Vec<u8>; 4]> = OnceLock::new();
+    let proofs = PROOFS.get_or_init(|| Circuit::ALL.map(|it| proved(it, &witness(LEN_BYTES))));
+    &proofs[circuit as usize]
+}
+
+fn refused(circuit: Circuit, statement: &Statement, proof: &[u8]) -> bool {
+    match verify(Params::Dev, circuit, statement, proof) {
+        Ok(()) => false,
+        Err(Error::Refused { circuit: named, .. }) => named == circuit,
+        Err(other) => panic!("{circuit}: {other}"),
+    }
+}
+
+#[test]
+fn honest_proofs_verify() {
+    for circuit in Circuit::ALL {
+        let statement = witness(LEN_BYTES).statement;
+        verify(Params::Dev, circuit, &statement, honest(circuit)).unwrap();
+    }
+    for len in [1, 4096] {
+        for circuit in Circuit::ALL {
+            let witness = witness(len);
+            let proof = proved(circuit, &witness);
+            verify(Params::Dev, circuit, &witness.statement, &proof).unwrap();
+        }
+    }
+}
+
+#[test]
+fn constraints_have_degree_three_at_most() {
+    for circuit in Circuit::ALL {
+        let degree = with_air!(circuit, air => p3_air::symbolic::get_max_constraint_degree::<Val, _>(
+            &air,
+            p3_air::symbolic::AirLayout::from_air::<Val>(&air),
+            1 << circuit.log_height(),
+        ));
+        assert!(degree <= 3, "{circuit}: {degree}");
+    }
+}
+
+#[test]
+fn shapes() {
+    let shapes: String = Circuit::ALL
+        .map(|it| format!("{it}: 2^{} rows of {} cells\n", it.log_height(), it.width()))
+        .concat();
+    expect![[r#"
+        keccak256: 2^10 rows of 2881 cells
+        sha256: 2^7 rows of 7803 cells
+        blake3: 2^7 rows of 9408 cells
+        poseidon2: 2^8 rows of 524 cells
+    "#]].assert_eq(&shapes);
+}
+
+/// The index is the exception: it is bound by the transcript, which the next test shows.
+#[test]
+fn constraints_bind_every_public_value_but_the_index() {
+    let witness = witness(100);
+    let r = witness.statement.link().r;
+    for circuit in Circuit::ALL {
+        let honest = public_values(circuit, &witness.statement).unwrap();
+        with_air!(circuit, air => {
+            let trace = air.trace(&witness.bytes, r);
+            let accepted = |values: &[Val]| check_all_constraints(&air, &trace, values, Some(1)).is_ok();
+            assert!(accepted(&honest), "{circuit}");
+            for place in LEN..honest.len() {
+                let mut values = honest.clone();
+                values[place] += Val::ONE;
+                assert!(!accepted(&values), "{circuit} does not bind public value {place}");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_proof_proves_no_other_statement() {
+    let honest_statement = witness(LEN_BYTES).statement;
+    let mut others = vec![
+        ("index", Statement { index: 6, ..honest_statement }),
+        ("length", Statement { len: 138, ..honest_statement }),
+        ("fingerprint", Statement { f: honest_statement.f + Challenge::ONE, ..honest_statement }),
+    ];
+    for tampered in Circuit::ALL {
+        for byte in [0, 31] {
+            let mut other = honest_statement;
+            other.digests.of_mut(tampered)[byte] ^= 1;
+            others.push((tampered.name(), other));
+        }
+    }
+    for (what, other) in others {
+        for circuit in Circuit::ALL {
+            assert!(refused(circuit, &other, honest(circuit)), "{circuit} with another {what}");
+        }
+    }
+}
+
+#[test]
+fn a_proof_holds_at_its_point_only() {
+    let statement = witness(LEN_BYTES).statement;
+    for circuit in Circuit::ALL {
+        let mut values = public_values(circuit, &statement).unwrap();
+        let verdict = |values: &[Val]| {
+            with_air!(circuit, air => verify_with(Params::Dev, &air, values, honest(circuit)))
+        };
+        assert_eq!(verdict(&values), Ok(()), "{circuit}");
+        for place in POINT..DIGEST {
+            values[place] += Val::ONE;
+            assert!(verdict(&values).is_err(), "{circuit} {place}");
+            values[place] -= Val::ONE;
+        }
+    }
+}
+
+#[test]
+fn altered_proofs_are_refused() {
+    let statement = witness(LEN_BYTES).statement;
+    for circuit in Circuit::ALL {
+        let proof = honest(circuit);
+        // An odd step, so that all offsets within an element come up.
+        let ends = (0..24).chain(proof.len() - 24..proof.len());
+        for at in ends.chain((0..proof.len()).step_by(proof.len() / 60 | 1)) {
+            let mut altered = proof.to_vec();
+            altered[at] ^= 1 << (at % 8);
+            assert!(refused(circuit, &statement, &altered), "{circuit}: byte {at}");
+        }
+        for len in [0, 1, proof.len() / 2, proof.len() - 1] {
+            assert!(refused(circuit, &statement, &proof[..len]), "{circuit}: {len} bytes");
+        }
+        let longer = [proof, &[0]].concat();
+        assert!(refused(circuit, &statement, &longer), "{circuit}: a byte more");
+    }
+}
+
+#[test]
+fn a_proof_of_one_circuit_is_none_of_another() {
+    let statement = witness(LEN_BYTES).statement;
+    for circuit in Circuit::ALL {
+        for other in Circuit::ALL.into_iter().filter(|&other| other != circuit) {
+            assert!(refused(circuit, &statement, honest(other)), "{other} as {circuit}");
+        }
+    }
+}
+
+#[test]
+fn a_proof_under_one_parameter_set_is_none_under_another() {
+    let statement = witness(LEN_BYTES).statement;
+    for circuit in Circuit::ALL {
+        let verdict = verify(Params::Standard, circuit, &statement, honest(circuit));
+        assert!(matches!(verdict, Err(Error::Refused { .. })), "{circuit}");
+    }
+}
+
+/// The attack that the link is for: every circuit proves its own digest honestly, but one of them
+/// of other bytes. Each proof is valid for *some* fingerprint; no fingerprint suits them all.
+#[test]
+fn circuits_over_different_bytes_share_no_statement() {
+    let bytes = message(LEN_BYTES);
+    for odd in Circuit::ALL {
+        let mut other = bytes.clone();
+        other[77] ^= 0x40;
+        let mut digests = Digests::compute(&bytes);
+        *digests.of_mut(odd) = odd.native_digest(&other);
+        let mut statement = Statement { index: 5, len: 137, digests, f: Challenge::ZERO };
+        let r = statement.link().r;
+
+        let proof_for = |circuit, bytes: &[u8]| {
+            let statement = Statement { f: fingerprint(bytes, r), ..statement };
+            let proof = proved(circuit, &Witness { statement, bytes: bytes.to_vec() });
+            verify(Params::Dev, circuit, &statement, &proof).unwrap();
+            proof
+        };
+        let same = Circuit::ALL.into_iter().find(|&it| it != odd).unwrap();
+        let (same_proof, odd_proof) = (proof_for(same, &bytes), proof_for(odd, &other));
+
+        statement.f = fingerprint(&bytes, r);
+        assert!(refused(odd, &statement, &odd_proof), "{odd}");
+        statement.f = fingerprint(&other, r);
+        assert!(refused(same, &statement, &same_proof), "{same} beside {odd}");
+    }
+}
+
+#[test]
+fn a_wrong_witness_is_an_error_and_not_a_panic() {
+    let honest = witness(LEN_BYTES);
+    let config = stock(Params::Dev);
+    for circuit in Circuit::ALL {
+        let what = |tamper: &dyn Fn(&mut Witness)| {
+            let mut witness = honest.clone();
+            tamper(&mut witness);
+            match prove(&config, circuit, &witness) {
+                Err(Error::WrongWitness { circuit: named, what }) if named == circuit => what,
+                other => panic!("{circuit}: {other:?}"),
+            }
+        };
+        assert_eq!(
+            what(&|it| it.statement.len += 1),
+            "the length is not that of the bytes"
+        );
+        assert_eq!(
+            what(&|it| it.bytes[9] ^= 1),
+            "the digest is not that of the bytes"
+        );
+        assert_eq!(
+            what(&|it| it.statement.index += 1),
+            "the fingerprint is not that of the bytes"
+        );
+        assert_eq!(
+            what(&|it| it.statement.f += Challenge::ONE),
+            "the fingerprint is not that of the bytes"
+        );
+    }
+    for len in [0, 4097] {
+        let mut witness = honest.clone();
+        witness.bytes = message(len);
+        assert!(matches!(
+            prove(&config, Circuit::Poseidon2, &witness),
+            Err(Error::SegmentLength { len: named }) if named == len as u64
+        ));
+    }
+}
+
+#[test]
+fn malformed_statements_are_refused() {
+    let statement = witness(LEN_BYTES).statement;
+    for len in [0, 4097] {
+        let verdict = verify(
+            Params::Dev,
+            Circuit::Keccak256,
+            &Statement { len, ..statement },
+            honest(Circuit::Keccak256),
+        );
+        assert!(matches!(verdict, Err(Error::SegmentLength { .. })));
+    }
+    let mut digests = statement.digests;
+    digests.poseidon2[..4].copy_from_slice(&Val::ORDER_U32.to_le_bytes());
+    let verdict = verify(
+        Params::Dev,
+        Circuit::Poseidon2,
+        &Statement { digests, ..statement },
+        honest(Circuit::Poseidon2),
+    );
+    assert!(matches!(verdict, Err(Error::NotCanonical { .. })));
+}
+
+#[test]
+fn names_are_read_back() {
+    for circuit in Circuit::ALL {
+        assert_eq!(circuit.name().parse(), Ok(circuit));
+    }
+    for params in Params::ALL {
+        assert_eq!(params.name().parse(), Ok(params));
+    }
+    assert!("keccak".parse::<Circuit>().is_err());
+    assert!("Standard".parse::<Params>().is_err());
+}

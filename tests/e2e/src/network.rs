@@ -1,0 +1,195 @@
+//! A coordinator and its operators, started one by one, so that a test can kill each.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::process::{Finished, Process, eventually, program};
+
+/// What a test's network looks like.
+pub struct Options {
+    pub operators: usize,
+    /// Options for each operator.
+    pub operator_args: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { operators: 2, operator_args: Vec::new() }
+    }
+}
+
+pub struct Network {
+    folder: tempfile::TempDir,
+    address: String,
+    operator_args: Vec<String>,
+    pub coordinator: Option<Process>,
+    pub operators: Vec<Option<Process>>,
+}
+
+impl Network {
+    pub fn start(options: Options) -> Network {
+        let Options { operators, operator_args } = options;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut network = Network {
+            address: format!("127.0.0.1:{}", free_port()),
+            folder,
+            operator_args,
+            coordinator: None,
+            operators: Vec::new(),
+        };
+        network.ca(&["init", &network.path("ca")]).ok();
+        network.issue("coordinator", "coordinator", &[]);
+        network.issue("seeker", "seeker", &[]);
+        network.start_coordinator();
+        for number in 0..operators {
+            network.issue("operator", &format!("operator-{}", number + 1), &[]);
+            network.operators.push(None);
+            network.start_operator(number);
+        }
+        network
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A file of `size` bytes that look like nothing in particular.
+    pub fn file(&self, name: &str, size: usize) -> PathBuf {
+        let path = self.folder.path().join(name);
+        let mut state = size as u64 + 1;
+        let bytes: Vec<u8> = (0..size)
+            .map(|_| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                (state >> 56) as u8
+            })
+            .collect();
+        std::fs::write(&path, bytes).expect("a file can be written");
+        path
+    }
+
+    pub fn ca(&self, args: &[&str]) -> Finished {
+        Finished::run(Command::new(program("froben")).arg("ca").args(args))
+    }
+
+    /// Issues a certificate into the folder that has its owner's name.
+    pub fn issue(&self, role: &str, name: &str, more: &[&str]) {
+        let (ca, out) = (self.path("ca"), self.path(name));
+        let args = ["issue", "--ca", &ca, "--role", role, "--name", name, "--out", &out];
+        self.ca(&[&args, more].concat()).ok();
+    }
+
+    pub fn coordinator_args(&self) -> Vec<String> {
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts");
+        let args = [
+            "coordinator",
+            "run",
+            "--until-stdin-closes",
+            "--listen",
+            &self.address,
+            "--data",
+            &self.path("data"),
+            "--identity",
+            &self.path("coordinator"),
+            "--scripts",
+            &scripts.display().to_string(),
+        ];
+        args.map(str::to_string).to_vec()
+    }
+
+    pub fn start_coordinator(&mut self) {
+        let mut process = Process::start("coordinator", "froben", &self.coordinator_args());
+        process.wait_for("coordinator listens on");
+        self.coordinator = Some(process);
+    }
+
+    pub fn start_operator(&mut self, number: usize) {
+        let name = format!("operator-{}", number + 1);
+        let mut args = vec![
+            "run".to_string(),
+            "--until-stdin-closes".to_string(),
+            "--coordinator".to_string(),
+            self.address.clone(),
+            "--identity".to_string(),
+            self.path(&name),
+            "--label".to_string(),
+            "machine-1".to_string(),
+            "--prover".to_string(),
+            program("froben-prover").display().to_string(),
+        ];
+        args.extend(self.operator_args.iter().cloned());
+        let mut process = Process::start(&name, "froben-operator", &args);
+        process.wait_for("registered ");
+        self.operators[number] = Some(process);
+    }
+
+    /// A command line of the seeker's.
+    pub fn command(&self, args: &[&str]) -> Command {
+        self.command_as("seeker", args)
+    }
+
+    /// The same with the certificate of `identity`.
+    pub fn command_as(&self, identity: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program("froben"));
+        command
+            .args(args)
+            .env("FROBEN_COORDINATOR", &self.address)
+            .env("FROBEN_IDENTITY", self.path(identity));
+        command
+    }
+
+    pub fn froben(&self, args: &[&str]) -> Finished {
+        Finished::run(&mut self.command(args))
+    }
+
+    /// Submits `file` with `dev` parameters and gives the id.
+    pub fn submit(&self, file: &Path) -> String {
+        let data = format!("data={}", file.display());
+        let args =
+            ["submit", "data_commitments", "--input", &data, "--set", "params=dev", "-o", "json"];
+        let submitted = self.froben(&args).ok().json();
+        submitted["workflow"]["id"].as_str().expect("an id").to_string()
+    }
+
+    pub fn status(&self, id: &str) -> serde_json::Value {
+        self.froben(&["status", id, "-o", "json"]).ok().json()
+    }
+
+    /// Waits until at least `done` of a stage are done.
+    pub fn wait_for_stage(&self, id: &str, phase: &str, done: u64) {
+        eventually(&format!("{done} of {phase}"), || {
+            let status = self.status(id);
+            assert_ne!(status["workflow"]["state"], "failed", "{status:#}");
+            let stages = status["stages"].as_array()?;
+            let stage = stages.iter().find(|stage| stage["phase"] == phase)?;
+            (stage["done"].as_u64()? >= done).then_some(())
+        });
+    }
+
+    /// Waits for the end, downloads the bundle and verifies it against `file`.
+    pub fn fetch_and_verify(&self, id: &str, file: &Path) -> PathBuf {
+        let bundle = self.folder.path().join(format!("{id}.bundle"));
+        let bundle_text = bundle.display().to_string();
+        self.froben(&["wait", id, "-o", &bundle_text]).ok();
+        self.verify(&bundle, file).ok();
+        bundle
+    }
+
+    pub fn verify(&self, bundle: &Path, file: &Path) -> Finished {
+        let (bundle, file) = (bundle.display().to_string(), file.display().to_string());
+        self.froben(&["verify", &bundle, "--input", &file])
+    }
+}
+
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it is bound").port()
+}

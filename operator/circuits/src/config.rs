@@ -56,11 +56,7 @@ pub fn permutation() -> Perm {
 #[must_use]
 pub fn val_mmcs() -> ValMmcs {
     let perm = permutation();
-    ValMmcs::new(
-        Hash::new(perm.clone()),
-        Compress::new(perm),
-        LOG_MERKLE_CAP,
-    )
+    ValMmcs::new(Hash::new(perm.clone()), Compress::new(perm), LOG_MERKLE_CAP)
 }
 
 /// The Merkle trees that commit to FRI layers.

@@ -46,9 +46,10 @@ pub(crate) fn eval<AB: AirBuilder<F = Val>, const K: usize>(
 
     builder.assert_bool(open.clone());
     builder.when_first_row().assert_one(open.clone());
-    builder
-        .when_transition()
-        .assert_eq(next.open, open.clone() + absorbs.clone() * (last - open.clone()));
+    builder.when_transition().assert_eq(
+        next.open,
+        open.clone() + absorbs.clone() * (last - open.clone()),
+    );
 
     builder
         .when(AB::Expr::ONE - absorbs)
@@ -109,4 +110,3 @@ pub(crate) fn fill(cells: &mut [Val], open: bool, is_data: &[bool]) {
         *cell = Val::from_bool(is_data);
     }
 }
-

@@ -160,9 +160,8 @@ fn mul<E: Algebra<Val>>(a: &[E; 4], b: &[E; 4]) -> [E; 4] {
     core::array::from_fn(|k| {
         let mut low = E::ZERO;
         let mut high = E::ZERO;
-        for i in 0..4 {
-            let j = (4 + k - i) % 4;
-            let term = a[i].clone() * b[j].clone();
+        for (i, a) in a.iter().enumerate() {
+            let term = a.clone() * b[(4 + k - i) % 4].clone();
             if i <= k {
                 low += term;
             } else {

@@ -99,7 +99,9 @@ mod tests {
                     conjectured_bits,
                     proven_bits,
                 } = circuit.security(params);
-                format!("{params} {circuit}: {conjectured_bits} conjectured, {proven_bits} proven\n")
+                format!(
+                    "{params} {circuit}: {conjectured_bits} conjectured, {proven_bits} proven\n"
+                )
             })
             .collect();
         expect![[r#"
@@ -111,6 +113,7 @@ mod tests {
             dev sha256: 8 conjectured, 4 proven
             dev blake3: 8 conjectured, 4 proven
             dev poseidon2: 8 conjectured, 4 proven
-        "#]].assert_eq(&figures);
+        "#]]
+        .assert_eq(&figures);
     }
 }

@@ -131,7 +131,6 @@ pub(crate) fn checked_len(len: u64) -> Result<u32, Error> {
 /// Everything is absorbed in 16-bit pieces, so that each input has exactly one encoding. The
 /// transcript is the proof system's own Poseidon2 challenger: no further hash has to be trusted,
 /// and a recursive verifier can redraw the point cheaply.
-#[must_use]
 pub fn link_point(index: u32, len: u32, digests: &Digests) -> Challenge {
     let mut transcript = challenger();
     transcript.observe_slice(&field::limbs16(LINK_DOMAIN));
@@ -144,11 +143,11 @@ pub fn link_point(index: u32, len: u32, digests: &Digests) -> Challenge {
 }
 
 /// The sum of `bytes[i] * r^i`.
-#[must_use]
 pub fn fingerprint(bytes: &[u8], r: Challenge) -> Challenge {
-    bytes.iter().rev().fold(Challenge::ZERO, |sum, &byte| {
-        sum * r + Val::from_u8(byte)
-    })
+    bytes
+        .iter()
+        .rev()
+        .fold(Challenge::ZERO, |sum, &byte| sum * r + Val::from_u8(byte))
 }
 
 /// A fingerprint as 16 bytes: four reduced elements, little-endian.

@@ -89,13 +89,22 @@ fn chain(error: &Error) -> String {
 #[test]
 fn an_honest_bundle_verifies() {
     let mut steps = Vec::new();
-    let report = verify_bundle(bundle().as_slice(), Some(&mut file().as_slice()), &mut |step| {
-        steps.push((step.done, step.total));
-    })
+    let report = verify_bundle(
+        bundle().as_slice(),
+        Some(&mut file().as_slice()),
+        &mut |step| {
+            steps.push((step.done, step.total));
+        },
+    )
     .unwrap();
     assert_eq!(steps, [(1, 2), (2, 2)]);
     assert_eq!(
-        (report.params, report.bytes, report.proofs, report.input_checked),
+        (
+            report.params,
+            report.bytes,
+            report.proofs,
+            report.input_checked
+        ),
         ("dev", FILE_BYTES as u64, 8, true)
     );
     let digests = Digests::compute(&file()[SEGMENT_BYTES..]);
@@ -127,33 +136,49 @@ fn another_input_is_named() {
     );
 }
 
-/// Every byte of header and statement, and bytes all over the proofs, with and without a checksum
-/// to match: nothing in a bundle can be altered.
+/// Whoever alters a bundle can repair its checksum, and is refused all the same: at every byte of
+/// the header, and at bytes of all digests, of the fingerprint and of all proofs.
 #[test]
 fn altered_bundles_are_refused() {
     let bundle = short_bundle();
     verified(bundle).unwrap();
-    let proofs = HEADER_BYTES + STATEMENT_BYTES;
-    let (header, _) = bundle.split_at(HEADER_BYTES);
-    assert_eq!(&header[16..19], b"dev");
-    for at in (0..proofs + 8).chain((proofs..bundle.len()).step_by(bundle.len() / 60 | 1)) {
+    assert_eq!(&bundle[16..19], b"dev");
+    let statement = HEADER_BYTES..HEADER_BYTES + STATEMENT_BYTES;
+    let proofs = statement.end..bundle.len() - 32;
+    let step = (proofs.len() / 40) | 1;
+    for at in (0..statement.start + 8)
+        .chain(statement.step_by(5))
+        .chain(proofs.step_by(step))
+    {
         let mut altered = bundle.to_vec();
         altered[at] ^= 1 << (at % 8);
-        assert!(verified(&altered).is_err(), "byte {at}");
-        assert!(verified(&repaired(altered)).is_err(), "byte {at}, repaired");
+        assert!(verified(&repaired(altered)).is_err(), "byte {at}");
     }
-    for at in bundle.len() - 32..bundle.len() {
+    for at in [bundle.len() - 32, bundle.len() - 1] {
         let mut altered = bundle.to_vec();
         altered[at] ^= 1;
-        assert!(matches!(verified(&altered), Err(Error::Checksum)), "byte {at}");
+        assert!(
+            matches!(verified(&altered), Err(Error::Checksum)),
+            "byte {at}"
+        );
     }
 }
 
 #[test]
 fn cut_and_lengthened_bundles_are_refused() {
     let bundle = short_bundle();
-    let lens = [0, 1, HEADER_BYTES - 1, HEADER_BYTES, HEADER_BYTES + 9, bundle.len() / 2];
-    for len in lens.into_iter().chain([bundle.len() - 32, bundle.len() - 1]) {
+    let lens = [
+        0,
+        1,
+        HEADER_BYTES - 1,
+        HEADER_BYTES,
+        HEADER_BYTES + 9,
+        bundle.len() / 2,
+    ];
+    for len in lens
+        .into_iter()
+        .chain([bundle.len() - 32, bundle.len() - 1])
+    {
         assert_eq!(
             chain(&verified(&bundle[..len]).unwrap_err()),
             "malformed bundle: it ends too early",
@@ -172,10 +197,13 @@ fn segments_cannot_be_moved_or_mixed() {
     let [first, second] = segments() else {
         panic!("two segments");
     };
-    let refused = |segments: &[Proved], len| chain(&verified(&bundle_of(segments, len)).unwrap_err());
+    let refused =
+        |segments: &[Proved], len| chain(&verified(&bundle_of(segments, len)).unwrap_err());
     let is_refused_proof = |message: &str, index: u32| {
         assert!(
-            message.starts_with(&format!("segment {index} is refused: the keccak256 proof is refused")),
+            message.starts_with(&format!(
+                "segment {index} is refused: the keccak256 proof is refused"
+            )),
             "{message}"
         );
     };
@@ -191,7 +219,10 @@ fn segments_cannot_be_moved_or_mixed() {
 
     // A statement of other bytes.
     let other = Statement::compute(&[7; 10], 1).unwrap();
-    is_refused_proof(&refused(&[first.clone(), (other, second.1.clone())], FILE_BYTES), 1);
+    is_refused_proof(
+        &refused(&[first.clone(), (other, second.1.clone())], FILE_BYTES),
+        1,
+    );
 }
 
 #[test]
@@ -207,9 +238,16 @@ fn circuits_over_different_bytes_are_refused() {
     };
     let r = statement.link().r;
     let proofs = Circuit::ALL.map(|circuit| {
-        let bytes = if circuit == Circuit::Poseidon2 { other } else { bytes };
+        let bytes = if circuit == Circuit::Poseidon2 {
+            other
+        } else {
+            bytes
+        };
         let witness = Witness {
-            statement: Statement { f: fingerprint(&bytes, r), ..statement },
+            statement: Statement {
+                f: fingerprint(&bytes, r),
+                ..statement
+            },
             bytes: bytes.to_vec(),
         };
         prove(&stock(Params::Dev), circuit, &witness).unwrap()
@@ -220,9 +258,15 @@ fn circuits_over_different_bytes_are_refused() {
         chain(&verified(&bundle).unwrap_err())
     };
     let message = refusal(&bytes);
-    assert!(message.starts_with("segment 0 is refused: the poseidon2 proof"), "{message}");
+    assert!(
+        message.starts_with("segment 0 is refused: the poseidon2 proof"),
+        "{message}"
+    );
     let message = refusal(&other);
-    assert!(message.starts_with("segment 0 is refused: the keccak256 proof"), "{message}");
+    assert!(
+        message.starts_with("segment 0 is refused: the keccak256 proof"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -102,10 +102,7 @@ fn eval_life<AB: AirBuilder<F = Val>>(
         .assert_eq(local.data.open, local.live - local.is_final);
 
     let mut transition = builder.when_transition();
-    transition.assert_eq(
-        next.live,
-        local.live - last_step.clone() * local.is_final,
-    );
+    transition.assert_eq(next.live, local.live - last_step.clone() * local.is_final);
     transition
         .when(AB::Expr::ONE - last_step.clone())
         .assert_eq(next.is_final, local.is_final);
@@ -124,9 +121,10 @@ fn eval_chain<AB: AirBuilder<F = Val>>(
             let kept = local.chain[lane][limb];
             builder.when_first_row().assert_zero(kept);
             let made = output(round, lane, limb);
-            builder
-                .when_transition()
-                .assert_eq(next.chain[lane][limb], last_step.clone() * (made - kept) + kept);
+            builder.when_transition().assert_eq(
+                next.chain[lane][limb],
+                last_step.clone() * (made - kept) + kept,
+            );
         }
     }
 }

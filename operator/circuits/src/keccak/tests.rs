@@ -13,9 +13,9 @@ use super::trace::{Block, blocks, fill};
 use super::{DIGEST_LIMBS, KeccakSegmentAir, LANES, LIMBS, RATE_BYTES};
 use crate::circuit::{Circuit, SegmentAir};
 use crate::config::Val;
+use crate::field;
 use crate::public::{self, public_values};
 use crate::statement::Statement;
-use crate::field;
 
 /// Both sides of every place where blocks or padding change shape.
 const LENGTHS: [usize; 14] = [
@@ -113,8 +113,12 @@ fn forged_traces_are_refused() {
                 chain
             };
         }),
-        ("pads as SHA-3 does", 100, |it| it.blocks[0].lanes[12][4] = 0x06),
-        ("has no padding byte", 100, |it| it.blocks[0].lanes[12][4] = 0),
+        ("pads as SHA-3 does", 100, |it| {
+            it.blocks[0].lanes[12][4] = 0x06
+        }),
+        ("has no padding byte", 100, |it| {
+            it.blocks[0].lanes[12][4] = 0
+        }),
         ("has a byte after the padding began", 100, |it| {
             it.blocks[0].lanes[13][0] = 1;
         }),
@@ -125,9 +129,13 @@ fn forged_traces_are_refused() {
             it.blocks[0].lanes[16][7] ^= 0x80;
             it.blocks[0].is_data[16][7] = false;
         }),
-        ("has half of its padding where both halves meet", 135, |it| {
-            it.blocks[0].lanes[16][7] = 0x80;
-        }),
+        (
+            "has half of its padding where both halves meet",
+            135,
+            |it| {
+                it.blocks[0].lanes[16][7] = 0x80;
+            },
+        ),
         ("ends one block late", 100, |it| {
             it.blocks[0].is_final = false;
             it.blocks[0].lanes[16][7] = 0;
@@ -146,9 +154,13 @@ fn forged_traces_are_refused() {
             it.blocks[0].is_final = true;
             it.digest_block = 0;
         }),
-        ("claims the output of a block that is not final", 200, |it| {
-            it.digest_block = 0;
-        }),
+        (
+            "claims the output of a block that is not final",
+            200,
+            |it| {
+                it.digest_block = 0;
+            },
+        ),
         ("never ends", 100, |it| {
             for block in &mut it.blocks {
                 block.live = true;
@@ -161,7 +173,9 @@ fn forged_traces_are_refused() {
                 block.is_final = false;
             }
         }),
-        ("lives again after the end", 100, |it| it.blocks[2].live = true),
+        ("lives again after the end", 100, |it| {
+            it.blocks[2].live = true
+        }),
         ("is final on its last row only", 100, |it| {
             it.cells = |trace| {
                 for row in 0..23 {
@@ -189,7 +203,9 @@ fn forged_traces_are_refused() {
             it.blocks[0].lanes[17][0] = 5;
             it.blocks[0].is_data[17][0] = true;
         }),
-        ("has bytes after the end", 100, |it| it.blocks[3].lanes[0][0] = 1),
+        ("has bytes after the end", 100, |it| {
+            it.blocks[3].lanes[0][0] = 1
+        }),
         ("has data on the last row", 100, |it| {
             it.blocks[42].is_data[15] = [true; 8];
         }),

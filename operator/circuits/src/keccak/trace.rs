@@ -39,7 +39,8 @@ pub(super) fn blocks(bytes: &[u8]) -> Vec<Block> {
     let is_data = |place| place < bytes.len();
     (0..PERMUTATIONS)
         .map(|block| {
-            let place = |row, j| (row < RATE_LANES).then(|| block * RATE_BYTES + row * LANE_BYTES + j);
+            let place =
+                |row, j| (row < RATE_LANES).then(|| block * RATE_BYTES + row * LANE_BYTES + j);
             let cells = |row| core::array::from_fn(|j| place(row, j).map_or(0, |at| padded[at]));
             let flags = |row| core::array::from_fn(|j| place(row, j).is_some_and(is_data));
             Block {

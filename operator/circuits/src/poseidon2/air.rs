@@ -7,7 +7,7 @@ use p3_field::PrimeCharacteristicRing;
 use p3_uni_stark::SubAirBuilder;
 
 use super::columns::{DATA, LINK, MESSAGE, PERMUTATION, WIDTH};
-use super::{PermutationAir, PermutationCols, Poseidon2SegmentAir, RATE, STATE, output};
+use super::{PermutationAir, PermutationCols, Poseidon2SegmentAir, RATE, output};
 use crate::config::Val;
 use crate::digest::{POSEIDON2_BLOCK_BYTES as BLOCK_BYTES, POSEIDON2_ELEMENT_BYTES};
 use crate::{data, link, public};
@@ -59,21 +59,15 @@ impl<AB: AirBuilder<F = Val>> Air<AB> for Poseidon2SegmentAir {
             .iter()
             .zip(bytes.chunks_exact(POSEIDON2_ELEMENT_BYTES))
         {
-            let element = element
-                .iter()
-                .rev()
-                .fold(AB::Expr::ZERO, |value, byte| {
-                    value * Val::from_u16(256) + byte.clone()
-                });
+            let element = element.iter().rev().fold(AB::Expr::ZERO, |value, byte| {
+                value * Val::from_u16(256) + byte.clone()
+            });
             builder.assert_eq(input, element);
         }
-        for i in RATE..STATE {
-            builder
-                .when_first_row()
-                .assert_zero(permutation.inputs[i]);
-            builder
-                .when_transition()
-                .assert_eq(next_permutation.inputs[i], made[i]);
+        let capacity = permutation.inputs.iter().zip(&next_permutation.inputs);
+        for ((&input, &next_input), made) in capacity.zip(made).skip(RATE) {
+            builder.when_first_row().assert_zero(input);
+            builder.when_transition().assert_eq(next_input, made);
         }
 
         link::eval(

@@ -124,9 +124,13 @@ fn forged_traces_are_refused() {
             }
             it.digest_row = 3;
         }),
-        ("claims the output of a block that is not final", 100, |it| {
-            it.digest_row = 3;
-        }),
+        (
+            "claims the output of a block that is not final",
+            100,
+            |it| {
+                it.digest_row = 3;
+            },
+        ),
         ("never ends", 100, |it| {
             for block in &mut it.blocks[4..] {
                 block.open = true;

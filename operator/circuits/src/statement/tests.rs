@@ -19,7 +19,8 @@ fn digests_of_known_inputs() {
         hex::encode(digest::blake3(b"abc")),
         "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"
     );
-    expect!["96fdcf75fa9bb56af8ed760f0d47fa3dadce5a62325c622089eeb254bbf40f72"].assert_eq(&hex::encode(digest::poseidon2(b"abc")));
+    expect!["96fdcf75fa9bb56af8ed760f0d47fa3dadce5a62325c622089eeb254bbf40f72"]
+        .assert_eq(&hex::encode(digest::poseidon2(b"abc")));
 }
 
 #[test]

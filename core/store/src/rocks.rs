@@ -21,9 +21,10 @@ pub const FORMAT: u32 = 1;
 
 /// A journal on disk. One process holds it at a time.
 ///
-/// A commit is one write batch and one sync of the log. If the disk fails under it, the batch does
-/// not count for this process, and RocksDB refuses further ones until it can write again; a restart
-/// may find the batch or not, as nobody was told of it.
+/// A commit is one write batch and one sync of the log. If the disk fails under it, or is full, the
+/// batch does not count for this process and every further one is refused, until the journal is
+/// opened again. What was committed is there then; the batch that failed may be or not, as nobody was
+/// told of it.
 pub struct RocksStore {
     db: DB,
     /// The seq that comes next, for every workflow that is not over. Held throughout a commit.

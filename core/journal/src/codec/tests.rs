@@ -408,12 +408,14 @@ fn any_body() -> impl Strategy<Value = Body> {
         assigned,
         (call(), any::<u32>()).prop_map(|(call, attempt)| Body::Started { call, attempt }),
         item,
-        (call(), any::<u32>(), ".{0,40}", any::<bool>()).prop_map(|(call, attempt, reason, fault)| Body::Requeued {
-            call,
-            attempt,
-            reason,
-            fault,
-        }),
+        (call(), any::<u32>(), ".{0,40}", any::<bool>()).prop_map(
+            |(call, attempt, reason, fault)| Body::Requeued {
+                call,
+                attempt,
+                reason,
+                fault,
+            }
+        ),
         ended,
         call().prop_map(|call| Body::Slept { call }),
         Just(Body::CancelRequested),

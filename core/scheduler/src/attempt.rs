@@ -1,0 +1,414 @@
+//! The life of an attempt, from the machine's answer to the end, and what the machine is held to
+//! account for.
+
+use std::collections::BTreeSet;
+
+use froben_model::limits::one_line;
+use froben_model::{ErrorClass, ItemError, Kind, LeaseToken, MachineId, TimeMs};
+
+use crate::capacity::{Class, Offer};
+use crate::delegation::{Delegation, Event, Lease, State};
+use crate::timers::Owner;
+use crate::{Decision, DelegationKey, End, Scheduler, SessionId};
+
+impl Scheduler {
+    /// The delegation that `token` holds. Notes that the message is stale if it holds none.
+    fn fence(&mut self, token: LeaseToken) -> Option<(DelegationKey, State)> {
+        let key = DelegationKey::of(&token);
+        let held = self.delegations.get(&key).filter(|delegation| {
+            let lease = delegation.lease.as_ref();
+            lease.is_some_and(|lease| lease.token == token)
+        });
+        let found = held.map(|delegation| (key, delegation.state));
+        if found.is_none() {
+            self.out.push(Decision::Stale { token });
+        }
+        found
+    }
+
+    /// Like [`Scheduler::fence`], for a message that shows that the machine took the task: its answer
+    /// may still be on the way.
+    fn fence_running(&mut self, token: LeaseToken) -> Option<DelegationKey> {
+        let (key, state) = self.fence(token)?;
+        if state == State::Assigned {
+            self.start(key);
+        }
+        Some(key)
+    }
+
+    pub(crate) fn accepted(&mut self, token: LeaseToken) {
+        self.fence_running(token);
+    }
+
+    fn start(&mut self, key: DelegationKey) {
+        let delegation = known(self.delegations.get_mut(&key));
+        delegation.step(Event::Accept);
+        let attempt = delegation.attempts;
+        let lease = held(&delegation.lease);
+        self.timers.set(Owner::Delegation(key), lease.deadline_ms);
+        self.bench.accepted(&lease.machine, &delegation.task.kind);
+        self.out.push(Decision::Start { key, attempt });
+    }
+
+    pub(crate) fn refused(&mut self, token: LeaseToken, reason: &str) {
+        match self.fence(token) {
+            None => {}
+            Some((key, State::Assigned)) => {
+                let (lease, kind) = self.give_back(key, one_line(reason), false);
+                self.pause(&lease.machine, &kind);
+                self.wait_again(key);
+            }
+            Some((key, _)) => {
+                let message = format!("gave up a task that it had taken: {reason}");
+                let failure = self.failure(key, ErrorClass::WorkerFailed, &message);
+                self.end(key, End::Failed, Some(failure));
+            }
+        }
+    }
+
+    pub(crate) fn item(&mut self, token: LeaseToken, index: u32, error: Option<ErrorClass>) {
+        let Some(key) = self.fence_running(token) else {
+            return;
+        };
+        let delegation = known(self.delegations.get_mut(&key));
+        let total = delegation.items.total();
+        if index >= total {
+            let message = format!("sent item {index} of a task that has {total}");
+            let failure = self.failure(key, ErrorClass::InvalidResult, &message);
+            let lease = self.end(key, End::Failed, Some(failure));
+            return self.stop(lease);
+        }
+        if !delegation.items.add(index, error.is_none()) {
+            return self.out.push(Decision::Duplicate { token, index });
+        }
+        let complete = delegation.items.missing() == 0;
+        let attempt = delegation.attempts;
+        let fault = error.is_some_and(ErrorClass::blames_operator);
+        if error.is_none() || fault {
+            let lease = delegation.lease.as_mut();
+            let lease = lease.expect("invariant: the fence found its lease");
+            lease.ok += u32::from(!fault);
+            lease.faults += u32::from(fault);
+            let kind = &delegation.task.kind;
+            self.reputation
+                .record(&lease.machine, kind, !fault, 1, self.now);
+            self.pass.touch(lease.session);
+        }
+        self.out.push(Decision::AcceptItem {
+            key,
+            attempt,
+            index,
+        });
+        if complete {
+            self.end_complete(key);
+        }
+    }
+
+    pub(crate) fn finish(&mut self, token: LeaseToken, failure: Option<ItemError>) {
+        let Some(key) = self.fence_running(token) else {
+            return;
+        };
+        let failure = match failure {
+            Some(ItemError {
+                class,
+                message,
+                operator: _,
+            }) => self.failure(key, class, &message),
+            None => {
+                let items = &known(self.delegations.get(&key)).items;
+                let message = format!(
+                    "finished without {} of {} items",
+                    items.missing(),
+                    items.total()
+                );
+                self.failure(key, ErrorClass::WorkerFailed, &message)
+            }
+        };
+        self.end(key, End::Failed, Some(failure));
+    }
+
+    /// Ends a delegation whose items are all in.
+    pub(crate) fn end_complete(&mut self, key: DelegationKey) {
+        let end = match known(self.delegations.get(&key)).items.any_failed() {
+            true => End::Failed,
+            false => End::Succeeded,
+        };
+        self.end(key, end, None);
+    }
+
+    /// The delegation's timer has rung, which was set to `at`.
+    pub(crate) fn delegation_due(&mut self, key: DelegationKey, at: TimeMs) {
+        let delegation = known(self.delegations.get(&key));
+        match (delegation.state, &delegation.lease) {
+            (State::Assigned, Some(lease)) if at < lease.deadline_ms => self.unanswered(key),
+            (_, Some(_)) => {
+                let waited = duration(delegation.task.timeout_ms);
+                let items = &delegation.items;
+                let message = format!(
+                    "not over after {waited}, {} of {} items missing",
+                    items.missing(),
+                    items.total()
+                );
+                let failure = self.failure(key, ErrorClass::Timeout, &message);
+                let lease = self.end(key, End::TimedOut, Some(failure));
+                self.stop(lease);
+            }
+            (_, None) => self.no_capacity(key),
+        }
+    }
+
+    fn no_capacity(&mut self, key: DelegationKey) {
+        let delegation = known(self.delegations.get(&key));
+        let waited = duration(delegation.task.queue_timeout_ms);
+        let obstacle = match delegation.picky() {
+            true => self.obstacle(key, delegation),
+            // A whole line gives up at once, and for the same reason.
+            false => match self.pass.obstacle(&delegation.offer, &delegation.demand) {
+                Some(known) => known,
+                None => {
+                    let obstacle = self.obstacle(key, delegation);
+                    let (offer, demand) = (delegation.offer.clone(), delegation.demand);
+                    self.pass.note_obstacle(offer, demand, obstacle.clone());
+                    obstacle
+                }
+            },
+        };
+        let message = format!("no machine took it within {waited} ({obstacle})");
+        let failure = self.failure(key, ErrorClass::NoCapacity, &message);
+        self.end(key, End::Failed, Some(failure));
+    }
+
+    /// The machine did not answer the offer in time.
+    fn unanswered(&mut self, key: DelegationKey) {
+        let waited = duration(self.policy.accept_timeout_ms);
+        let reason = format!("the machine did not answer within {waited}");
+        let (lease, kind) = self.give_back(key, reason, true);
+        self.reputation
+            .record(&lease.machine, &kind, false, 1, self.now);
+        self.pause(&lease.machine, &kind);
+        self.strike(&lease.machine, &kind);
+        self.stop(Some(lease));
+        self.wait_again(key);
+    }
+
+    /// Ends an attempt that did not begin. [`Scheduler::wait_again`] has to follow.
+    fn give_back(&mut self, key: DelegationKey, reason: String, fault: bool) -> (Lease, Kind) {
+        let delegation = known(self.delegations.get_mut(&key));
+        delegation.step(Event::GiveBack);
+        let attempt = delegation.attempts;
+        let lease = delegation.lease.take();
+        let lease = lease.expect("invariant: an assigned delegation has a lease");
+        delegation.refused.insert(lease.machine.clone());
+        let kind = delegation.task.kind.clone();
+        self.release(&lease);
+        self.out.push(Decision::Requeue {
+            key,
+            attempt,
+            reason,
+            fault,
+        });
+        (lease, kind)
+    }
+
+    /// Queues a delegation that came back; its wait is not longer for it.
+    fn wait_again(&mut self, key: DelegationKey) {
+        self.wait(key);
+        let delegation = known(self.delegations.get(&key));
+        self.queue.take_back(&delegation.seeker);
+        match delegation.queue_deadline_ms() <= self.now {
+            true => self.no_capacity(key),
+            false => {
+                self.pass.fresh.insert(key);
+            }
+        }
+    }
+
+    pub(crate) fn machine_left(&mut self, session: SessionId, reason: &str) {
+        let Some(machine) = self.fleet.get(session) else {
+            return;
+        };
+        let id = machine.id.clone();
+        let message = format!("{id} left: {reason}");
+        let keys: Vec<_> = machine.reservations.keys().map(DelegationKey::of).collect();
+        let held_for = machine.hold.as_ref().map(|hold| hold.key);
+        let mut kinds = BTreeSet::new();
+        for key in keys {
+            kinds.insert(known(self.delegations.get(&key)).task.kind.clone());
+            let failure = self.failure(key, ErrorClass::Disconnected, &message);
+            self.end_quietly(key, End::Failed, Some(failure));
+        }
+        if let Some(elder) = held_for.and_then(|key| self.delegations.get_mut(&key)) {
+            elder.hold = None;
+        }
+        let machine = self.fleet.leave(session);
+        // However many attempts it had, it left once.
+        for kind in &kinds {
+            self.strike(&id, kind);
+        }
+        self.lift_last(&machine.map(|machine| machine.offers).unwrap_or_default());
+        self.pass.forget(session);
+    }
+
+    /// What the items that have not come end with.
+    pub(crate) fn failure(
+        &self,
+        key: DelegationKey,
+        class: ErrorClass,
+        message: &str,
+    ) -> ItemError {
+        let lease = self.delegations.get(&key).and_then(|d| d.lease.as_ref());
+        let machine = lease.and_then(|lease| self.fleet.get(lease.session));
+        ItemError {
+            class,
+            message: one_line(message),
+            operator: machine.map(|machine| machine.spec.operator.clone()),
+        }
+    }
+
+    /// Ends a delegation, frees what it held at once, and credits or blames the machine.
+    pub(crate) fn end(
+        &mut self,
+        key: DelegationKey,
+        end: End,
+        failure: Option<ItemError>,
+    ) -> Option<Lease> {
+        let blamed = failure.as_ref().is_some_and(|f| f.class.blames_operator());
+        let (delegation, lease) = self.end_quietly(key, end, failure);
+        if let Some(lease) = &lease {
+            let kind = &delegation.task.kind;
+            if blamed || (lease.ok == 0 && lease.faults > 0) {
+                self.strike(&lease.machine, kind);
+            } else if lease.ok > 0 {
+                self.bench.good_attempt(&lease.machine, kind);
+            }
+        }
+        lease
+    }
+
+    /// Like [`Scheduler::end`], but says nothing of the attempt to the bench.
+    fn end_quietly(
+        &mut self,
+        key: DelegationKey,
+        end: End,
+        failure: Option<ItemError>,
+    ) -> (Delegation, Option<Lease>) {
+        if known(self.delegations.get(&key)).lease.is_none() {
+            self.stop_waiting(key);
+        }
+        let mut delegation = known(self.delegations.remove(&key));
+        delegation.step(match end {
+            End::Succeeded => Event::Succeed,
+            End::Failed => Event::Fail,
+            End::TimedOut => Event::TimeOut,
+            End::Cancelled => Event::Cancel,
+        });
+        self.timers.clear(&Owner::Delegation(key));
+        self.pass.fresh.remove(&key);
+        let lease = delegation.lease.take();
+        if let Some(lease) = &lease {
+            self.release(lease);
+            self.queue.take_back(&delegation.seeker);
+            if failure.as_ref().is_some_and(|f| f.class.blames_operator()) {
+                let missing = delegation.items.missing();
+                let kind = &delegation.task.kind;
+                self.reputation
+                    .record(&lease.machine, kind, false, missing, self.now);
+            }
+        }
+        self.out.push(Decision::End {
+            key,
+            attempt: delegation.attempts,
+            end,
+            failure,
+        });
+        (delegation, lease)
+    }
+
+    fn release(&mut self, lease: &Lease) {
+        let machine = self.fleet.get_mut(lease.session);
+        let machine = machine.expect("invariant: a lease is of a connected machine");
+        machine.release(&lease.token);
+        self.pass.wake(lease.session);
+    }
+
+    pub(crate) fn stop(&mut self, lease: Option<Lease>) {
+        if let Some(Lease { session, token, .. }) = lease {
+            self.out.push(Decision::Stop { session, token });
+        }
+    }
+
+    /// Does not offer the machine the kind for a moment.
+    fn pause(&mut self, machine: &MachineId, kind: &Kind) {
+        self.bench.refused(machine, kind, self.now);
+        self.bench_changed(machine, kind);
+    }
+
+    /// Notes a failed attempt; enough of them in a row quarantine the machine.
+    fn strike(&mut self, machine: &MachineId, kind: &Kind) {
+        if self.bench.failed_attempt(machine, kind, self.now) {
+            self.bench_changed(machine, kind);
+            self.lift_last(&[Class::Cpu, Class::Device].map(|class| Offer {
+                kind: kind.clone(),
+                class,
+            }));
+        }
+    }
+
+    /// Ends the quarantine that ends first, for each offer that nobody else is left for.
+    pub(crate) fn lift_last<'a>(&mut self, offers: impl IntoIterator<Item = &'a Offer>) {
+        for offer in offers {
+            let mut first = None;
+            for machine in self.fleet.offering(offer) {
+                match self.bench.quarantined_until(&machine.id, &offer.kind) {
+                    Some(until) => first = first.into_iter().chain([(until, &machine.id)]).min(),
+                    None => {
+                        first = None;
+                        break;
+                    }
+                }
+            }
+            if let Some((_, machine)) = first {
+                let machine = machine.clone();
+                self.bench.lift(&machine, &offer.kind);
+                self.bench_changed(&machine, &offer.kind);
+            }
+        }
+    }
+
+    /// Brings timer, hold and pools in line with the bench.
+    pub(crate) fn bench_changed(&mut self, machine: &MachineId, kind: &Kind) {
+        let owner = Owner::Bench(machine.clone(), kind.clone());
+        let until = self.bench.until(machine, kind);
+        match until {
+            Some(until) => self.timers.set(owner, until),
+            None => self.timers.clear(&owner),
+        }
+        let Some(session) = self.fleet.session_of(machine) else {
+            return;
+        };
+        let hold = self.fleet.get(session).and_then(|m| m.hold.as_ref());
+        let elder = hold.map(|hold| known(self.delegations.get(&hold.key)));
+        if until.is_some() && elder.is_some_and(|elder| elder.task.kind == *kind) {
+            self.drop_hold(session);
+        }
+        self.pass.wake(session);
+    }
+}
+
+fn known<T>(delegation: Option<T>) -> T {
+    delegation.expect("invariant: the delegation is not over")
+}
+
+fn held(lease: &Option<Lease>) -> &Lease {
+    lease
+        .as_ref()
+        .expect("invariant: the fence found its lease")
+}
+
+/// For a message: whole seconds where it is.
+fn duration(ms: u64) -> String {
+    match ms % 1000 {
+        0 => format!("{} s", ms / 1000),
+        _ => format!("{ms} ms"),
+    }
+}

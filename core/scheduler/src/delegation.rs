@@ -1,0 +1,251 @@
+//! A delegation: its states, its items, the attempt that holds it.
+
+use std::collections::BTreeSet;
+
+use froben_model::{LeaseToken, MachineId, SeekerId, TimeMs};
+
+use crate::capacity::{Claim, Demand, Offer};
+use crate::machine::Machine;
+use crate::queue::Place;
+use crate::{SessionId, Task};
+
+/// Where a delegation stands. The last four are final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    Queued,
+    /// A machine has been offered it and has not answered.
+    Assigned,
+    Running,
+    Succeeded,
+    Failed,
+    TimedOut,
+    Cancelled,
+}
+
+impl State {
+    pub const ALL: [State; 7] = [
+        State::Queued,
+        State::Assigned,
+        State::Running,
+        State::Succeeded,
+        State::Failed,
+        State::TimedOut,
+        State::Cancelled,
+    ];
+}
+
+/// What can happen to a delegation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Event {
+    /// Capacity of a machine is reserved for it.
+    Assign,
+    /// The machine took it.
+    Accept,
+    /// The machine did not take it.
+    GiveBack,
+    /// Every item came with a value.
+    Succeed,
+    /// It ended with an item that has no value, its time not being up.
+    Fail,
+    /// Its time was up while a machine had it.
+    TimeOut,
+    Cancel,
+}
+
+impl Event {
+    pub const ALL: [Event; 7] = [
+        Event::Assign,
+        Event::Accept,
+        Event::GiveBack,
+        Event::Succeed,
+        Event::Fail,
+        Event::TimeOut,
+        Event::Cancel,
+    ];
+}
+
+/// An event that the state does not allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a delegation in state {state:?} has no transition for {event:?}")]
+pub struct Illegal {
+    pub state: State,
+    pub event: Event,
+}
+
+/// The whole life of a delegation: what is not listed is an error.
+pub fn next(state: State, event: Event) -> Result<State, Illegal> {
+    match (state, event) {
+        (State::Queued, Event::Assign) => Ok(State::Assigned),
+        (State::Assigned, Event::Accept) => Ok(State::Running),
+        (State::Assigned, Event::GiveBack) => Ok(State::Queued),
+        // From Queued when it was recovered after its last item and before its end was written.
+        (State::Queued | State::Running, Event::Succeed) => Ok(State::Succeeded),
+        (State::Queued | State::Assigned | State::Running, Event::Fail) => Ok(State::Failed),
+        (State::Assigned | State::Running, Event::TimeOut) => Ok(State::TimedOut),
+        (State::Queued | State::Assigned | State::Running, Event::Cancel) => Ok(State::Cancelled),
+        (state, event) => Err(Illegal { state, event }),
+    }
+}
+
+/// The attempt that holds the delegation now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub(crate) token: LeaseToken,
+    pub(crate) session: SessionId,
+    pub(crate) machine: MachineId,
+    pub(crate) claim: Claim,
+    pub(crate) deadline_ms: TimeMs,
+    /// Items of this attempt that have a value.
+    pub(crate) ok: u32,
+    /// Items of this attempt that failed by the operator's fault.
+    pub(crate) faults: u32,
+}
+
+/// A delegation that is not over.
+#[derive(Debug)]
+pub(crate) struct Delegation {
+    pub(crate) seeker: SeekerId,
+    pub(crate) task: Task,
+    pub(crate) offer: Offer,
+    pub(crate) demand: Demand,
+    pub(crate) place: Place,
+    pub(crate) state: State,
+    pub(crate) attempts: u32,
+    pub(crate) items: Items,
+    /// In the states Assigned and Running.
+    pub(crate) lease: Option<Lease>,
+    /// Machines that were offered it and did not take it.
+    pub(crate) refused: BTreeSet<MachineId>,
+    /// The machine that is held for it while it waits.
+    pub(crate) hold: Option<SessionId>,
+}
+
+impl Delegation {
+    /// Takes the transition.
+    ///
+    /// *Panics* if there is none: inputs are checked against the state before they become events.
+    pub(crate) fn step(&mut self, event: Event) {
+        self.state = match next(self.state, event) {
+            Ok(state) => state,
+            Err(illegal) => unreachable!("invariant: {illegal}"),
+        };
+    }
+
+    pub(crate) fn queue_deadline_ms(&self) -> TimeMs {
+        self.place
+            .queued_ms
+            .saturating_add(self.task.queue_timeout_ms)
+    }
+
+    /// Whether the task and its history allow the machine.
+    pub(crate) fn may_have(&self, machine: &Machine) -> bool {
+        !self.task.avoid.contains(&machine.spec.operator) && !self.refused.contains(&machine.id)
+    }
+
+    /// Whether not every machine that offers the kind may have it.
+    pub(crate) fn picky(&self) -> bool {
+        !self.refused.is_empty() || !self.task.avoid.is_empty()
+    }
+}
+
+/// Which items of a delegation are in.
+#[derive(Debug, Clone)]
+pub(crate) struct Items {
+    total: u32,
+    came: u32,
+    failed: u32,
+    /// Bit `index`: the item is in.
+    bits: Vec<u64>,
+}
+
+impl Items {
+    pub(crate) fn new(total: u32) -> Self {
+        Items {
+            total,
+            came: 0,
+            failed: 0,
+            bits: vec![0; (total as usize).div_ceil(64)],
+        }
+    }
+
+    pub(crate) fn total(&self) -> u32 {
+        self.total
+    }
+
+    /// Notes an item; false if it is in already or there is none of that index.
+    pub(crate) fn add(&mut self, index: u32, ok: bool) -> bool {
+        if index >= self.total || self.has(index) {
+            return false;
+        }
+        self.bits[index as usize / 64] |= 1 << (index % 64);
+        self.came += 1;
+        self.failed += u32::from(!ok);
+        true
+    }
+
+    fn has(&self, index: u32) -> bool {
+        self.bits[index as usize / 64] >> (index % 64) & 1 == 1
+    }
+
+    pub(crate) fn missing(&self) -> u32 {
+        self.total - self.came
+    }
+
+    pub(crate) fn any_failed(&self) -> bool {
+        self.failed > 0
+    }
+
+    pub(crate) fn owed(&self) -> Vec<u32> {
+        (0..self.total).filter(|index| !self.has(*index)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn every_pair_of_state_and_event() {
+        let mut table = String::new();
+        for state in State::ALL {
+            for event in Event::ALL {
+                let outcome = match next(state, event) {
+                    Ok(state) => format!("{state:?}"),
+                    Err(illegal) => {
+                        assert_eq!(illegal, Illegal { state, event });
+                        "-".into()
+                    }
+                };
+                table += &format!("{outcome:<10}");
+            }
+            table = format!("{}  <- {state:?}\n", table.trim_end());
+        }
+        //      Assign    Accept    GiveBack  Succeed   Fail      TimeOut   Cancel
+        expect![[r#"
+            Assigned  -         -         Succeeded Failed    -         Cancelled  <- Queued
+            -         Running   Queued    -         Failed    TimedOut  Cancelled  <- Assigned
+            -         -         -         Succeeded Failed    TimedOut  Cancelled  <- Running
+            -         -         -         -         -         -         -  <- Succeeded
+            -         -         -         -         -         -         -  <- Failed
+            -         -         -         -         -         -         -  <- TimedOut
+            -         -         -         -         -         -         -  <- Cancelled
+        "#]]
+        .assert_eq(&table);
+    }
+
+    #[test]
+    fn an_item_counts_once_and_only_if_it_exists() {
+        let mut items = Items::new(65);
+        assert!(items.add(64, true));
+        assert!(!items.add(64, false), "the first one counts");
+        assert!(!items.add(65, true));
+        assert!(!items.any_failed());
+        assert!(items.add(0, false));
+        assert!(items.any_failed());
+        assert_eq!(items.missing(), 63);
+        assert_eq!(items.owed(), (1..64).collect::<Vec<_>>());
+        assert_eq!(Items::new(0).missing(), 0);
+    }
+}

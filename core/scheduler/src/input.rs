@@ -1,0 +1,130 @@
+//! What the scheduler is told.
+
+use std::fmt;
+
+use froben_model::{
+    CallId, ErrorClass, ItemError, Kind, LeaseToken, MachineId, MachineSpec, Needs, OperatorId,
+    SeekerId, TaskSpec, TimeMs, WorkflowId,
+};
+
+/// One connection of one machine. Chosen by the caller, never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// Names a delegation: the workflow and the call that made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DelegationKey {
+    pub workflow: WorkflowId,
+    pub call: CallId,
+}
+
+impl DelegationKey {
+    /// The delegation that the attempt under `token` is of.
+    pub fn of(token: &LeaseToken) -> Self {
+        DelegationKey {
+            workflow: token.workflow,
+            call: token.call,
+        }
+    }
+}
+
+impl fmt::Display for DelegationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.workflow, self.call)
+    }
+}
+
+/// What matchmaking needs to know of a task: a [`TaskSpec`] without its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    pub kind: Kind,
+    pub needs: Needs,
+    /// How many items it owes.
+    pub items: u32,
+    /// From assignment to the end of the attempt.
+    pub timeout_ms: u64,
+    /// From `queued_ms` to assignment. 0: it is handed out at once or not at all.
+    pub queue_timeout_ms: u64,
+    /// Operators that must not have it.
+    pub avoid: Vec<OperatorId>,
+}
+
+impl From<&TaskSpec> for Task {
+    fn from(spec: &TaskSpec) -> Self {
+        let TaskSpec {
+            kind,
+            input: _,
+            items,
+            needs,
+            timeout_ms,
+            queue_timeout_ms,
+            avoid,
+            key: _,
+        } = spec;
+        Task {
+            kind: kind.clone(),
+            needs: *needs,
+            items: u32::try_from(items.len()).unwrap_or(u32::MAX),
+            timeout_ms: *timeout_ms,
+            queue_timeout_ms: *queue_timeout_ms,
+            avoid: avoid.clone(),
+        }
+    }
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A machine offers itself. If the same machine is there under an older session, that one leaves
+    /// first.
+    MachineJoined {
+        session: SessionId,
+        machine: MachineId,
+        spec: MachineSpec,
+    },
+    /// The session is gone. Nothing happens if it was taken over already.
+    MachineLeft { session: SessionId, reason: String },
+    /// A delegation waits for a machine: a script's call, or one found open at recovery. Nothing
+    /// happens if it is here already.
+    Queue {
+        key: DelegationKey,
+        seeker: SeekerId,
+        task: Task,
+        /// When the wait began, which bounds it: the time of the call. A recovery passes its own
+        /// time for a delegation that had left the queue, since it starts to wait anew.
+        queued_ms: TimeMs,
+        /// Attempts made so far; the next one is one more.
+        attempts: u32,
+        /// Items that are in already, and whether each has a value.
+        done: Vec<(u32, bool)>,
+    },
+    /// The machine took the task.
+    Accepted { token: LeaseToken },
+    /// The machine will not do it.
+    Refused { token: LeaseToken, reason: String },
+    /// An item came; with the class of its error if it has no value.
+    Item {
+        token: LeaseToken,
+        index: u32,
+        error: Option<ErrorClass>,
+    },
+    /// The machine says that the attempt is over.
+    Finish {
+        token: LeaseToken,
+        failure: Option<ItemError>,
+    },
+    /// Nobody wants the delegation any more.
+    Cancel { key: DelegationKey },
+    /// What the journal knows of a machine, fed at recovery in any order: for each item, one of its
+    /// value or of an error that blames the operator; for each end whose failure blames the operator,
+    /// the items that were missing; for each requeue that counted as a fault, one.
+    RecordOutcome {
+        machine: MachineId,
+        kind: Kind,
+        ok: bool,
+        items: u32,
+        at: TimeMs,
+    },
+    /// Nothing but time has passed.
+    Tick,
+}

@@ -1,0 +1,56 @@
+//! The matchmaker: it decides which machine gets which task, when an attempt is over, and whom to
+//! believe.
+//!
+//! [`Scheduler::handle`] takes one [`Input`] and the time and gives the [`Decision`]s that follow, in
+//! the order in which they must be journaled and carried out. That is all it does: no clock, no I/O, no
+//! threads, no floating point, no ambient randomness. The same inputs under the same seed give the same
+//! decisions, in the server as in a test or a simulation. It does not know what a task computes, and it
+//! does not retry: an attempt that failed ends its delegation, and the script decides what comes next.
+//!
+//! # Rules
+//!
+//! **Life of a delegation** ([`next`]). Queued, assigned, running, over. Each state that is not final
+//! owns one timer: waiting for a machine, waiting for the machine's answer, the deadline. Only messages
+//! that carry the token of the attempt which holds the reservation count.
+//!
+//! **Who goes first.** The seeker with the fewest attempts in flight; among equals the one that was
+//! served least recently; within a seeker the oldest delegation. Nobody waits behind a delegation that
+//! fits nowhere now: whatever fits is handed out. So that a big task does not starve while small ones
+//! pass it, a machine on which a younger delegation would overtake one that has waited for
+//! [`Policy::patience_ms`] is *held* for the elder: from then on it takes only what fits beside the
+//! elder, until the elder has its place. There is one hold for a shape of task (kind and needs), and it
+//! moves to a machine that will be free sooner.
+//!
+//! **Which machine.** Those that offer the kind, have the resources free, are not avoided by the task,
+//! have not refused it, and are not benched; of these the best reputation tier, ties at random. A
+//! newcomer starts in the best tier, so it gets its share of the ties and builds a record.
+//!
+//! **Reputation** counts items, decayed by half-life, per machine and kind; only faults that are the
+//! operator's own count against it. A machine that fails several attempts in a row within a short time
+//! is quarantined for a time that grows, unless nobody else offers the kind; one that refuses, or that
+//! does not answer, is passed over for a moment, so that a queue does not drain into refusals.
+
+mod attempt;
+mod audit;
+mod bench;
+mod capacity;
+mod decision;
+mod delegation;
+mod fleet;
+mod input;
+mod machine;
+mod matcher;
+mod policy;
+mod queue;
+mod reputation;
+mod rng;
+mod scheduler;
+mod timers;
+mod why;
+
+pub use decision::{Decision, End};
+pub use delegation::{Event, Illegal, State, next};
+pub use input::{DelegationKey, Input, SessionId, Task};
+pub use policy::Policy;
+pub use scheduler::{MachineView, Scheduler};
+pub use why::Reason;

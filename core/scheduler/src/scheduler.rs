@@ -1,0 +1,292 @@
+//! The scheduler's state and its one door.
+
+use std::collections::BTreeMap;
+
+use froben_model::{ErrorClass, Kind, MachineId, MachineSpec, SeekerId, TimeMs};
+
+use crate::bench::Bench;
+use crate::capacity::{Demand, Offer};
+use crate::delegation::{Delegation, Items, State};
+use crate::fleet::Fleet;
+use crate::matcher::Pass;
+use crate::queue::{Queue, Waiting};
+use crate::reputation::Reputation;
+use crate::timers::{Owner, Timers};
+use crate::{Decision, DelegationKey, End, Input, Policy, SessionId, Task};
+
+/// Hands tasks to machines. See the crate's documentation for the rules.
+#[derive(Debug)]
+pub struct Scheduler {
+    pub(crate) policy: Policy,
+    pub(crate) epoch: u64,
+    /// The latest time that an input had: time does not go back.
+    pub(crate) now: TimeMs,
+    /// The step of reputation's decay that all ranks are of.
+    step: u64,
+    /// Those that are not over.
+    pub(crate) delegations: BTreeMap<DelegationKey, Delegation>,
+    pub(crate) queue: Queue,
+    pub(crate) fleet: Fleet,
+    pub(crate) reputation: Reputation,
+    pub(crate) bench: Bench,
+    pub(crate) timers: Timers,
+    pub(crate) pass: Pass,
+    pub(crate) out: Vec<Decision>,
+}
+
+/// A connected machine as the scheduler sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineView<'a> {
+    pub session: SessionId,
+    pub machine: &'a MachineId,
+    pub spec: &'a MachineSpec,
+    /// Assigned or running now.
+    pub attempts: usize,
+    /// Items with a value, of all kinds, since its record began.
+    pub succeeded: u64,
+    /// Items that failed by the operator's fault.
+    pub failed: u64,
+    /// Kinds that it is not offered for now, and until when.
+    pub benched: Vec<(&'a Kind, TimeMs)>,
+}
+
+impl Scheduler {
+    /// A scheduler that knows nobody.
+    ///
+    /// `epoch` tells this start of the coordinator from all others in the tokens that it gives out;
+    /// `seed` decides between machines that are equally good.
+    pub fn new(policy: Policy, epoch: u64, seed: u64) -> Self {
+        Scheduler {
+            policy,
+            epoch,
+            now: 0,
+            step: 0,
+            delegations: BTreeMap::new(),
+            queue: Queue::default(),
+            fleet: Fleet::new(seed),
+            reputation: Reputation::new(&policy),
+            bench: Bench::new(&policy),
+            timers: Timers::default(),
+            pass: Pass::default(),
+            out: Vec::new(),
+        }
+    }
+
+    /// Applies one input at `now`; the decisions are in the order in which they must be journaled and
+    /// carried out.
+    ///
+    /// What was due by `now` happens before the input: a message that comes after the deadline of its
+    /// attempt is stale, whenever the last [`Input::Tick`] was. A `now` before the last one counts as
+    /// the last one.
+    pub fn handle(&mut self, now: TimeMs, input: Input) -> Vec<Decision> {
+        self.now = self.now.max(now);
+        self.age_reputation();
+        self.ring();
+        match input {
+            Input::MachineJoined {
+                session,
+                machine,
+                spec,
+            } => self.machine_joined(session, machine, spec),
+            Input::MachineLeft { session, reason } => self.machine_left(session, &reason),
+            Input::Queue {
+                key,
+                seeker,
+                task,
+                queued_ms,
+                attempts,
+                done,
+            } => self.queue(key, seeker, task, queued_ms, attempts, &done),
+            Input::Accepted { token } => self.accepted(token),
+            Input::Refused { token, reason } => self.refused(token, &reason),
+            Input::Item {
+                token,
+                index,
+                error,
+            } => self.item(token, index, error),
+            Input::Finish { token, failure } => self.finish(token, failure),
+            Input::Cancel { key } => self.cancel(key),
+            Input::RecordOutcome {
+                machine,
+                kind,
+                ok,
+                items,
+                at,
+            } => self.record_outcome(&machine, &kind, ok, items, at),
+            Input::Tick => {}
+        }
+        self.match_waiting();
+        std::mem::take(&mut self.out)
+    }
+
+    /// When [`Scheduler::handle`] has to be called next at the latest.
+    pub fn next_timer(&self) -> Option<TimeMs> {
+        self.timers.next()
+    }
+
+    /// The connected machines, by session.
+    pub fn machines(&self) -> impl Iterator<Item = MachineView<'_>> {
+        self.fleet.iter().map(|machine| {
+            let totals = self.reputation.totals(&machine.id);
+            MachineView {
+                session: machine.session,
+                machine: &machine.id,
+                spec: &machine.spec,
+                attempts: machine.reservations.len(),
+                succeeded: totals.ok,
+                failed: totals.failed,
+                benched: self.bench.of(&machine.id).collect(),
+            }
+        })
+    }
+
+    fn queue(
+        &mut self,
+        key: DelegationKey,
+        seeker: SeekerId,
+        task: Task,
+        queued_ms: TimeMs,
+        attempts: u32,
+        done: &[(u32, bool)],
+    ) {
+        if self.delegations.contains_key(&key) {
+            return;
+        }
+        let mut items = Items::new(task.items);
+        for (index, ok) in done {
+            items.add(*index, *ok);
+        }
+        let demand = Demand::from(&task.needs);
+        let delegation = Delegation {
+            seeker,
+            offer: Offer {
+                kind: task.kind.clone(),
+                class: demand.class,
+            },
+            demand,
+            task,
+            place: self.queue.place(queued_ms),
+            state: State::Queued,
+            attempts,
+            items,
+            lease: None,
+            refused: Default::default(),
+            hold: None,
+        };
+        // Whoever waits in the same line and is not picky would have had whatever could be had.
+        let line = self.queue.line(&delegation.offer, &delegation.demand);
+        let hopeless = line.is_some_and(|line| line.has_plain());
+        let done = delegation.items.missing() == 0;
+        self.delegations.insert(key, delegation);
+        self.wait(key);
+        if done {
+            self.end_complete(key);
+        } else if !hopeless {
+            self.pass.fresh.insert(key);
+        }
+    }
+
+    /// Puts a delegation in state Queued into its line, with its timer.
+    pub(crate) fn wait(&mut self, key: DelegationKey) {
+        let delegation = &self.delegations[&key];
+        let shape = (&delegation.offer, &delegation.demand);
+        let picky = delegation.picky();
+        let waiting = Waiting { key, picky };
+        self.queue
+            .enter(shape, &delegation.seeker, delegation.place, waiting);
+        self.timers
+            .set(Owner::Delegation(key), delegation.queue_deadline_ms());
+    }
+
+    /// Takes a delegation out of its line and frees the machine that was held for it.
+    pub(crate) fn stop_waiting(&mut self, key: DelegationKey) {
+        let delegation = self.delegations.get_mut(&key);
+        let delegation = delegation.expect("invariant: who waits is known");
+        let shape = (&delegation.offer, &delegation.demand);
+        self.queue
+            .leave(shape, &delegation.seeker, delegation.place);
+        if let Some(session) = delegation.hold.take() {
+            self.drop_hold(session);
+        }
+    }
+
+    /// Frees a machine from the delegation that it is held for.
+    pub(crate) fn drop_hold(&mut self, session: SessionId) {
+        let Some(machine) = self.fleet.get_mut(session) else {
+            return;
+        };
+        if let Some(hold) = machine.hold.take()
+            && let Some(elder) = self.delegations.get_mut(&hold.key)
+        {
+            elder.hold = None;
+        }
+        self.pass.wake(session);
+    }
+
+    fn cancel(&mut self, key: DelegationKey) {
+        if self.delegations.contains_key(&key) {
+            let failure = self.failure(key, ErrorClass::Cancelled, "cancelled");
+            let lease = self.end(key, End::Cancelled, Some(failure));
+            self.stop(lease);
+        }
+    }
+
+    fn machine_joined(&mut self, session: SessionId, machine: MachineId, spec: MachineSpec) {
+        for older in [self.fleet.session_of(&machine), Some(session)]
+            .into_iter()
+            .flatten()
+        {
+            self.machine_left(older, "it connected anew");
+        }
+        self.fleet.join(session, machine, spec);
+        let offers = self
+            .fleet
+            .get(session)
+            .map(|machine| machine.offers.clone());
+        self.lift_last(&offers.unwrap_or_default());
+        self.pass.wake(session);
+    }
+
+    fn record_outcome(
+        &mut self,
+        machine: &MachineId,
+        kind: &Kind,
+        ok: bool,
+        items: u32,
+        at: TimeMs,
+    ) {
+        self.reputation
+            .record(machine, kind, ok, items, at.min(self.now));
+        if let Some(session) = self.fleet.session_of(machine) {
+            self.pass.touch(session);
+        }
+    }
+
+    /// Lets what is due happen.
+    fn ring(&mut self) {
+        while let Some((at, owner)) = self.timers.pop_due(self.now) {
+            match owner {
+                Owner::Delegation(key) => self.delegation_due(key, at),
+                Owner::Bench(machine, kind) => {
+                    self.bench.expire(&machine, &kind, self.now);
+                    self.bench_changed(&machine, &kind);
+                }
+            }
+        }
+    }
+
+    fn age_reputation(&mut self) {
+        let step = self.reputation.step(self.now);
+        if step == self.step {
+            return;
+        }
+        self.step = step;
+        let fleet = &self.fleet;
+        let here = |machine: &MachineId| fleet.session_of(machine).is_some();
+        self.reputation.prune(self.now, here);
+        self.bench.prune(self.now, here);
+        for session in self.fleet.sessions() {
+            self.pass.touch(session);
+        }
+    }
+}

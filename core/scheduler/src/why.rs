@@ -1,0 +1,323 @@
+//! Why a delegation waits: for a person, machine by machine, and in one line.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use froben_model::{Kind, MachineId, OperatorId, TimeMs};
+
+use crate::bench::Benched;
+use crate::capacity::{Class, Offer, Shortage};
+use crate::delegation::Delegation;
+use crate::machine::Machine;
+use crate::{DelegationKey, Scheduler};
+
+/// Why a machine does not get a delegation now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// It has it.
+    HasIt,
+    KindNotOffered {
+        kind: Kind,
+    },
+    /// Its device workers take the kind, and the task asks for no device.
+    OnlyOnDevices {
+        kind: Kind,
+    },
+    /// Its CPU workers take the kind, and the task asks for a device.
+    OnlyOnCpu {
+        kind: Kind,
+    },
+    /// The task avoids its operator.
+    Avoided {
+        operator: OperatorId,
+    },
+    /// It was offered the delegation before and did not take it.
+    Refused,
+    TooFewCores {
+        need: u32,
+        have: u32,
+    },
+    TooLittleRam {
+        need_bytes: u64,
+        have_bytes: u64,
+    },
+    NoDeviceLargeEnough {
+        need_bytes: u64,
+        /// Of its largest; `None` if it has no device.
+        largest_bytes: Option<u64>,
+    },
+    /// Several attempts of the kind failed in a row.
+    Quarantined {
+        until: TimeMs,
+    },
+    /// It has just refused a task of the kind, or not answered.
+    Paused {
+        until: TimeMs,
+    },
+    CoresBusy {
+        need: u32,
+        free: u32,
+    },
+    RamBusy {
+        need_bytes: u64,
+        free_bytes: u64,
+    },
+    /// No free device is large enough.
+    DevicesBusy {
+        need_bytes: u64,
+    },
+    /// What is free is kept for a delegation that has waited longer.
+    KeptForElder,
+    /// Nothing is in the way.
+    Free,
+}
+
+impl Reason {
+    /// Whether waiting does not help while the machine is as it is.
+    pub fn lasts(&self) -> bool {
+        match self {
+            Reason::KindNotOffered { .. }
+            | Reason::OnlyOnDevices { .. }
+            | Reason::OnlyOnCpu { .. }
+            | Reason::Avoided { .. }
+            | Reason::Refused
+            | Reason::TooFewCores { .. }
+            | Reason::TooLittleRam { .. }
+            | Reason::NoDeviceLargeEnough { .. } => true,
+            Reason::HasIt
+            | Reason::Quarantined { .. }
+            | Reason::Paused { .. }
+            | Reason::CoresBusy { .. }
+            | Reason::RamBusy { .. }
+            | Reason::DevicesBusy { .. }
+            | Reason::KeptForElder
+            | Reason::Free => false,
+        }
+    }
+
+    /// In the one line that speaks of all machines that offer the kind.
+    fn in_a_word(&self) -> &'static str {
+        match self {
+            Reason::KindNotOffered { .. }
+            | Reason::OnlyOnDevices { .. }
+            | Reason::OnlyOnCpu { .. } => "not offering it",
+            Reason::HasIt => "at work on it",
+            Reason::Avoided { .. } => "avoided by the task",
+            Reason::Refused => "unwilling",
+            Reason::TooFewCores { .. } => "short of cores",
+            Reason::TooLittleRam { .. } => "short of memory",
+            Reason::NoDeviceLargeEnough { .. } => "short of device memory",
+            Reason::Quarantined { .. } => "quarantined after failures",
+            Reason::Paused { .. } => "paused after a refusal",
+            Reason::CoresBusy { .. }
+            | Reason::RamBusy { .. }
+            | Reason::DevicesBusy { .. }
+            | Reason::KeptForElder => "busy",
+            Reason::Free => "free",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::HasIt => write!(f, "it has it"),
+            Reason::KindNotOffered { kind } => write!(f, "does not offer {kind}"),
+            Reason::OnlyOnDevices { kind } => {
+                write!(
+                    f,
+                    "offers {kind} on devices only, and the task needs no vram"
+                )
+            }
+            Reason::OnlyOnCpu { kind } => {
+                write!(f, "offers {kind} on the CPU only, and the task needs vram")
+            }
+            Reason::Avoided { operator } => write!(f, "the task avoids operator {operator}"),
+            Reason::Refused => write!(f, "was offered it and did not take it"),
+            Reason::TooFewCores { need, have } => write!(f, "has {have} cores, {need} needed"),
+            Reason::TooLittleRam {
+                need_bytes,
+                have_bytes,
+            } => write!(
+                f,
+                "has {} of memory, {} needed",
+                Size(*have_bytes),
+                Size(*need_bytes)
+            ),
+            Reason::NoDeviceLargeEnough {
+                need_bytes,
+                largest_bytes,
+            } => match largest_bytes {
+                None => write!(f, "has no device"),
+                Some(largest_bytes) => write!(
+                    f,
+                    "its largest device has {}, {} needed",
+                    Size(*largest_bytes),
+                    Size(*need_bytes)
+                ),
+            },
+            Reason::Quarantined { .. } => write!(f, "quarantined after failures in a row"),
+            Reason::Paused { .. } => write!(f, "paused after it refused a task"),
+            Reason::CoresBusy { need, free } => {
+                write!(f, "busy: {free} cores free, {need} needed")
+            }
+            Reason::RamBusy {
+                need_bytes,
+                free_bytes,
+            } => write!(
+                f,
+                "busy: {} of memory free, {} needed",
+                Size(*free_bytes),
+                Size(*need_bytes)
+            ),
+            Reason::DevicesBusy { need_bytes } => {
+                write!(f, "busy: no device with {} is free", Size(*need_bytes))
+            }
+            Reason::KeptForElder => write!(f, "kept for a delegation that has waited longer"),
+            Reason::Free => write!(f, "free"),
+        }
+    }
+}
+
+/// Bytes in the largest binary unit that divides them, as sizes are written in scripts.
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
+            if self.0 >> shift > 0 && self.0.trailing_zeros() >= shift {
+                return write!(f, "{} {unit}", self.0 >> shift);
+            }
+        }
+        write!(f, "{} bytes", self.0)
+    }
+}
+
+impl Scheduler {
+    /// For each connected machine, by session, why it does not get the delegation now. Empty if the
+    /// delegation is over or unknown.
+    pub fn why(&self, key: DelegationKey) -> Vec<(MachineId, Reason)> {
+        let Some(delegation) = self.delegations.get(&key) else {
+            return Vec::new();
+        };
+        let reasons = self.fleet.iter().map(|machine| {
+            let reason = self.reason(key, delegation, machine);
+            (machine.id.clone(), reason)
+        });
+        reasons.collect()
+    }
+
+    /// What a queued delegation waits for, in one line. `None` if it does not wait.
+    pub fn waiting_for(&self, key: DelegationKey) -> Option<String> {
+        let delegation = self.delegations.get(&key)?;
+        match delegation.lease {
+            Some(_) => None,
+            None => Some(self.obstacle(key, delegation)),
+        }
+    }
+
+    pub(crate) fn obstacle(&self, key: DelegationKey, delegation: &Delegation) -> String {
+        if self.fleet.is_empty() {
+            return "no machine is connected".into();
+        }
+        let Offer { kind, class } = &delegation.offer;
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for machine in self.fleet.offering(&delegation.offer) {
+            let reason = self.reason_of_offering(key, delegation, machine);
+            *counts.entry(reason.in_a_word()).or_default() += 1;
+        }
+        let on = match class {
+            Class::Cpu => "",
+            Class::Device => " on a device",
+        };
+        let offering = match counts.values().sum() {
+            0 => return format!("no connected machine offers {kind}{on}"),
+            1 => format!("1 machine offers {kind}{on}"),
+            n => format!("{n} machines offer {kind}{on}"),
+        };
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|(word, n)| (Reverse(*n), *word));
+        let state = match &counts[..] {
+            [(word, 1)] => word.to_string(),
+            [(word, _)] => format!("all {word}"),
+            several => {
+                let parts = several.iter().map(|(word, n)| format!("{n} {word}"));
+                parts.collect::<Vec<_>>().join(", ")
+            }
+        };
+        format!("{offering}: {state}")
+    }
+
+    fn reason(&self, key: DelegationKey, delegation: &Delegation, machine: &Machine) -> Reason {
+        if machine.offers.contains(&delegation.offer) {
+            return self.reason_of_offering(key, delegation, machine);
+        }
+        let Offer { kind, class } = &delegation.offer;
+        let other = Offer {
+            kind: kind.clone(),
+            class: match class {
+                Class::Cpu => Class::Device,
+                Class::Device => Class::Cpu,
+            },
+        };
+        let kind = kind.clone();
+        match (machine.offers.contains(&other), class) {
+            (false, _) => Reason::KindNotOffered { kind },
+            (true, Class::Cpu) => Reason::OnlyOnDevices { kind },
+            (true, Class::Device) => Reason::OnlyOnCpu { kind },
+        }
+    }
+
+    /// The reason for a machine that offers the kind to tasks of its class.
+    fn reason_of_offering(
+        &self,
+        key: DelegationKey,
+        delegation: &Delegation,
+        machine: &Machine,
+    ) -> Reason {
+        let lease = delegation.lease.as_ref();
+        if lease.is_some_and(|lease| lease.session == machine.session) {
+            return Reason::HasIt;
+        }
+        if delegation.task.avoid.contains(&machine.spec.operator) {
+            let operator = machine.spec.operator.clone();
+            return Reason::Avoided { operator };
+        }
+        if delegation.refused.contains(&machine.id) {
+            return Reason::Refused;
+        }
+        let demand = &delegation.demand;
+        match machine.whole.shortage(demand) {
+            None => {}
+            Some(Shortage::Cores { need, have }) => return Reason::TooFewCores { need, have },
+            Some(Shortage::Ram { need, have }) => {
+                return Reason::TooLittleRam {
+                    need_bytes: need,
+                    have_bytes: have,
+                };
+            }
+            Some(Shortage::Device { need, largest }) => {
+                return Reason::NoDeviceLargeEnough {
+                    need_bytes: need,
+                    largest_bytes: largest,
+                };
+            }
+        }
+        match self.bench.benched(&machine.id, &delegation.offer.kind) {
+            None => {}
+            Some(Benched::Quarantined { until }) => return Reason::Quarantined { until },
+            Some(Benched::Paused { until }) => return Reason::Paused { until },
+        }
+        match machine.free.shortage(demand) {
+            Some(Shortage::Cores { need, have }) => Reason::CoresBusy { need, free: have },
+            Some(Shortage::Ram { need, have }) => Reason::RamBusy {
+                need_bytes: need,
+                free_bytes: have,
+            },
+            Some(Shortage::Device { need, .. }) => Reason::DevicesBusy { need_bytes: need },
+            None if machine.claim(demand, Some(key)).is_none() => Reason::KeptForElder,
+            None => Reason::Free,
+        }
+    }
+}

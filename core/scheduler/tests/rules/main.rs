@@ -1,0 +1,9 @@
+//! The scheduler from outside, through its one door.
+
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
+mod life;
+mod matchmaking;
+mod net;
+mod scale;
+mod walk;

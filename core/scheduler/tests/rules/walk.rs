@@ -1,0 +1,505 @@
+//! Random networks under random input, watched from outside.
+//!
+//! The watcher knows what was sent in and what came out, and the promises; it does not look inside. The
+//! scheduler's own audit runs beside it after each step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use froben_model::{ErrorClass, LeaseToken, MachineId, MachineSpec, SeekerId};
+use froben_scheduler::{Decision, DelegationKey, End, Input, Policy, Scheduler, SessionId};
+use proptest::prelude::*;
+
+use crate::net::{GIB, avoiding, cpu, error, gpu, items, key, kind, shared, spec};
+
+/// Everything that a seed decides.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        // xorshift64*: any generator will do that is not the scheduler's own.
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % n
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+        let len = u64::try_from(from.len()).ok().filter(|len| *len > 0)?;
+        from.get(self.below(len) as usize)
+    }
+}
+
+struct Attempt {
+    machine: MachineId,
+    session: SessionId,
+    started: bool,
+    cores: u32,
+    ram_bytes: u64,
+    device: Option<String>,
+    deadline_ms: u64,
+    owed: BTreeSet<u32>,
+}
+
+struct Delegation {
+    items: BTreeSet<u32>,
+    attempts: u32,
+    /// By when it must be over: the wait, then the longest attempt that can follow it.
+    by_ms: u64,
+    ended: bool,
+}
+
+/// Holds decisions against the promises.
+#[derive(Default)]
+struct Watcher {
+    machines: BTreeMap<SessionId, MachineSpec>,
+    delegations: BTreeMap<DelegationKey, Delegation>,
+    live: BTreeMap<LeaseToken, Attempt>,
+    used: BTreeSet<LeaseToken>,
+    ends: BTreeMap<&'static str, u64>,
+}
+
+impl Watcher {
+    fn attempt_over(&mut self, key: DelegationKey, attempt: u32) -> Option<Attempt> {
+        let token = *self
+            .live
+            .keys()
+            .find(|token| DelegationKey::of(token) == key)?;
+        assert_eq!(token.attempt, attempt);
+        self.live.remove(&token)
+    }
+
+    fn see(&mut self, now: u64, decision: &Decision) {
+        match decision {
+            Decision::Assign {
+                key,
+                token,
+                machine,
+                session,
+                device,
+                cpu_cores,
+                ram_bytes,
+                deadline_ms,
+                owed,
+                ..
+            } => {
+                let delegation = self.delegations.get_mut(key).expect("it was queued");
+                assert!(!delegation.ended, "{key} goes on after its end");
+                delegation.attempts += 1;
+                assert_eq!(token.attempt, delegation.attempts);
+                assert!(self.used.insert(*token), "{token} is used twice");
+                assert!(
+                    self.live.keys().all(|live| DelegationKey::of(live) != *key),
+                    "{key} is handed out twice"
+                );
+                let owed: BTreeSet<u32> = owed.iter().copied().collect();
+                assert_eq!(owed, delegation.items);
+                assert!(self.machines.contains_key(session), "{machine} has left");
+                let attempt = Attempt {
+                    machine: machine.clone(),
+                    session: *session,
+                    started: false,
+                    cores: *cpu_cores,
+                    ram_bytes: *ram_bytes,
+                    device: device.clone(),
+                    deadline_ms: *deadline_ms,
+                    owed,
+                };
+                self.live.insert(*token, attempt);
+                self.check_capacity(*session);
+            }
+            Decision::Start { key, attempt } => {
+                let mut live = self.live.iter_mut();
+                let of = live.find(|(token, _)| DelegationKey::of(token) == *key);
+                let (token, of) = of.expect("only what is assigned starts");
+                assert_eq!(token.attempt, *attempt);
+                assert!(!of.started, "{token} starts twice");
+                of.started = true;
+            }
+            Decision::AcceptItem {
+                key,
+                attempt,
+                index,
+            } => {
+                let mut live = self.live.iter_mut();
+                let of = live.find(|(token, _)| DelegationKey::of(token) == *key);
+                let (token, of) = of.expect("an item is of a live attempt");
+                assert!(token.attempt == *attempt && of.started);
+                assert!(
+                    of.owed.remove(index),
+                    "item {index} of {token} counts twice"
+                );
+                let delegation = self.delegations.get_mut(key).expect("it was queued");
+                assert!(delegation.items.remove(index));
+            }
+            Decision::Stale { token } => {
+                assert!(!self.live.contains_key(token), "{token} is not stale");
+            }
+            Decision::Duplicate { token, index } => {
+                let delegation = &self.delegations[&DelegationKey::of(token)];
+                assert!(self.live.contains_key(token) && !delegation.items.contains(index));
+            }
+            Decision::Requeue { key, attempt, .. } => {
+                let attempt = self.attempt_over(*key, *attempt);
+                assert!(!attempt.expect("only what is assigned comes back").started);
+            }
+            Decision::End {
+                key,
+                attempt,
+                end,
+                failure,
+            } => {
+                let over = self.attempt_over(*key, *attempt);
+                let delegation = self.delegations.get_mut(key).expect("it was queued");
+                assert!(!delegation.ended, "{key} ends twice");
+                delegation.ended = true;
+                assert_eq!(delegation.attempts, *attempt);
+                assert_eq!(failure.is_none(), delegation.items.is_empty(), "{key}");
+                assert!(now <= delegation.by_ms, "{key} ends late");
+                if let Some(over) = over {
+                    assert!(now <= over.deadline_ms, "{key} ends after its deadline");
+                    assert!(!over.machine.as_str().is_empty());
+                }
+                let name = match end {
+                    End::Succeeded => "succeeded",
+                    End::Failed => "failed",
+                    End::TimedOut => "timed out",
+                    End::Cancelled => "cancelled",
+                };
+                *self.ends.entry(name).or_default() += 1;
+            }
+            Decision::Stop { session, token } => {
+                assert!(!self.live.contains_key(token), "{token} is stopped alive");
+                assert!(self.machines.contains_key(session), "{session:?} has left");
+            }
+        }
+    }
+
+    fn check_capacity(&self, session: SessionId) {
+        let spec = &self.machines[&session];
+        let on = || self.live.values().filter(|a| a.session == session);
+        assert!(on().map(|a| a.cores).sum::<u32>() <= spec.cpu_cores);
+        assert!(on().map(|a| a.ram_bytes).sum::<u64>() <= spec.ram_bytes);
+        let devices: Vec<_> = on().filter_map(|a| a.device.as_ref()).collect();
+        let distinct: BTreeSet<_> = devices.iter().collect();
+        assert_eq!(
+            devices.len(),
+            distinct.len(),
+            "a device is handed out twice"
+        );
+        assert!(
+            devices
+                .iter()
+                .all(|id| spec.devices.iter().any(|d| d.id == **id))
+        );
+    }
+}
+
+struct Walk {
+    dice: Dice,
+    policy: Policy,
+    scheduler: Scheduler,
+    watcher: Watcher,
+    now: u64,
+    calls: u64,
+    sessions: u64,
+    /// Every token ever given out: also the dead ones speak.
+    tokens: Vec<LeaseToken>,
+    trace: Vec<Decision>,
+}
+
+const SEEKERS: [&str; 3] = ["s1", "s2", "s3"];
+const MACHINES: [&str; 7] = ["a/1", "a/2", "b/1", "c/1", "d/1", "e/1", "e/2"];
+
+impl Walk {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let policy = Policy {
+            accept_timeout_ms: [1, 500, 10_000][dice.below(3) as usize],
+            patience_ms: [0, 200, 10_000][dice.below(3) as usize],
+            half_life_ms: [0, 1000, 3_600_000][dice.below(3) as usize],
+            prior_items: dice.below(4) as u32,
+            quarantine_after: dice.below(4) as u32,
+            quarantine_window_ms: dice.below(5000),
+            quarantine_ms: dice.below(5000),
+            quarantine_max_ms: dice.below(20_000),
+            pause_ms: dice.below(1000),
+            pause_max_ms: dice.below(5000),
+        };
+        Walk {
+            scheduler: Scheduler::new(policy, 3, dice.below(1 << 30)),
+            policy,
+            dice,
+            watcher: Watcher::default(),
+            now: 1_700_000_000_000,
+            calls: 0,
+            sessions: 0,
+            tokens: Vec::new(),
+            trace: Vec::new(),
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        let decisions = self.scheduler.handle(self.now, input);
+        for decision in &decisions {
+            self.watcher.see(self.now, decision);
+            if let Decision::Assign { token, .. } = decision {
+                self.tokens.push(*token);
+            }
+        }
+        if let Err(what) = self.scheduler.check_invariants() {
+            panic!("{what}");
+        }
+        for token in self.watcher.live.keys() {
+            let why = self.scheduler.why(DelegationKey::of(token));
+            assert_eq!(why.len(), self.watcher.machines.len());
+        }
+        self.trace.extend(decisions);
+    }
+
+    /// Lets time pass as the engine does: no alarm is slept through.
+    fn pass(&mut self, ms: u64) {
+        let until = self.now + ms;
+        let mut rings = 0;
+        while let Some(due) = self.scheduler.next_timer().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            self.input(Input::Tick);
+            rings += 1;
+            assert!(rings < 10_000, "an alarm rings for ever");
+        }
+        self.now = until;
+    }
+
+    fn join(&mut self) {
+        let name = MACHINES[self.dice.below(MACHINES.len() as u64) as usize];
+        let vram: Vec<u64> = (0..self.dice.below(4))
+            .map(|_| 4 << self.dice.below(3))
+            .collect();
+        let cores = self.dice.below(9) as u32;
+        let mut spec = spec(name, cores, 4 + self.dice.below(13), &vram);
+        for (kinds, odds) in [(&mut spec.cpu_kinds, 4), (&mut spec.device_kinds, 3)] {
+            kinds.clear();
+            for name in ["work/1", "work/2"] {
+                if self.dice.below(odds) > 0 {
+                    kinds.push(kind(name));
+                }
+            }
+        }
+        self.sessions += 1;
+        let session = SessionId(self.sessions);
+        let machine: MachineId = name.parse().unwrap();
+        self.watcher.machines.insert(session, spec.clone());
+        let older: Vec<_> = self
+            .scheduler
+            .machines()
+            .filter(|view| view.machine == &machine)
+            .map(|view| view.session)
+            .collect();
+        let joined = Input::MachineJoined {
+            session,
+            machine,
+            spec,
+        };
+        for session in older {
+            self.watcher.machines.remove(&session);
+        }
+        self.input(joined);
+    }
+
+    fn queue(&mut self) {
+        self.calls += 1;
+        let mut task = match self.dice.below(4) {
+            0 => cpu(),
+            1 => shared(self.dice.below(6) as u32),
+            _ => gpu(1 << self.dice.below(5)),
+        };
+        if self.dice.below(4) == 0 {
+            task.kind = kind("work/2");
+        }
+        if self.dice.below(4) == 0 {
+            let operator = ["a", "b", "e"][self.dice.below(3) as usize];
+            task = avoiding(task, &[operator]);
+        }
+        task = items(task, self.dice.below(5) as u32);
+        task.needs.ram_bytes = self.dice.below(8) * GIB;
+        task.timeout_ms = 1 + self.dice.below(20_000);
+        task.queue_timeout_ms = self.dice.below(20_000);
+        let recovered = self.dice.below(8) == 0;
+        let attempts = if recovered {
+            1 + self.dice.below(3) as u32
+        } else {
+            0
+        };
+        let done: Vec<(u32, bool)> = match recovered {
+            true => (0..task.items)
+                .filter(|i| i % 2 == 0)
+                .map(|i| (i, i != 2))
+                .collect(),
+            false => vec![],
+        };
+        let mut missing: BTreeSet<u32> = (0..task.items).collect();
+        missing.retain(|index| done.iter().all(|(i, _)| i != index));
+        let key = key(self.calls);
+        let longest_ms = task.timeout_ms.max(self.policy.accept_timeout_ms);
+        let delegation = Delegation {
+            items: missing,
+            attempts,
+            by_ms: self.now + task.queue_timeout_ms + longest_ms,
+            ended: false,
+        };
+        self.watcher.delegations.insert(key, delegation);
+        let seeker = SEEKERS[self.dice.below(3) as usize];
+        self.input(Input::Queue {
+            key,
+            seeker: SeekerId::new(seeker).unwrap(),
+            task,
+            queued_ms: self.now,
+            attempts,
+            done,
+        });
+    }
+
+    /// A message of some machine about some attempt, most often a live one.
+    fn message(&mut self) {
+        let live: Vec<LeaseToken> = self.watcher.live.keys().copied().collect();
+        let token = match self.dice.below(5) {
+            0 => self.dice.pick(&self.tokens).copied(),
+            _ => self.dice.pick(&live).copied(),
+        };
+        let Some(mut token) = token else {
+            return;
+        };
+        if self.dice.below(30) == 0 {
+            token.epoch += 1;
+        }
+        let class = ErrorClass::ALL[self.dice.below(8) as usize];
+        let index = self.dice.below(5) as u32;
+        let input = match self.dice.below(16) {
+            0 => Input::Refused {
+                token,
+                reason: "no".into(),
+            },
+            1 => Input::Finish {
+                token,
+                failure: None,
+            },
+            2 => Input::Finish {
+                token,
+                failure: Some(error(class)),
+            },
+            3 => Input::Item {
+                token,
+                index,
+                error: Some(class),
+            },
+            4..=6 => Input::Accepted { token },
+            _ => Input::Item {
+                token,
+                index,
+                error: None,
+            },
+        };
+        self.input(input);
+    }
+
+    fn step(&mut self) {
+        match self.dice.below(40) {
+            0..=1 => self.join(),
+            2 => {
+                let sessions: Vec<_> = self.watcher.machines.keys().copied().collect();
+                if let Some(session) = self.dice.pick(&sessions).copied() {
+                    let reason = "gone".into();
+                    self.watcher.machines.remove(&session);
+                    self.input(Input::MachineLeft { session, reason });
+                }
+            }
+            3..=12 => self.queue(),
+            13 => {
+                let key = key(1 + self.dice.below(self.calls + 1));
+                self.input(Input::Cancel { key });
+            }
+            14 => {
+                let outcome = Input::RecordOutcome {
+                    machine: MACHINES[self.dice.below(7) as usize].parse().unwrap(),
+                    kind: kind("work/1"),
+                    ok: self.dice.below(2) == 0,
+                    items: self.dice.below(9) as u32,
+                    at: self.now - self.dice.below(10_000),
+                };
+                self.input(outcome);
+            }
+            15..=18 => {
+                let ms = 1 << self.dice.below(13);
+                self.pass(ms);
+            }
+            _ => self.message(),
+        }
+    }
+
+    /// No more work and no more faults: everything must come to its end by itself.
+    fn settle(&mut self) {
+        self.pass(60_000);
+        assert!(self.watcher.live.is_empty(), "attempts live on");
+        let open = self.watcher.delegations.values().filter(|d| !d.ended);
+        assert_eq!(open.count(), 0, "delegations live on");
+        assert!(
+            self.scheduler
+                .machines()
+                .all(|machine| machine.attempts == 0)
+        );
+    }
+}
+
+fn walk(seed: u64, steps: u32) -> Walk {
+    let mut walk = Walk::new(seed);
+    for _ in 0..steps {
+        walk.step();
+    }
+    walk.settle();
+    walk
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn promises_hold_whatever_happens(seed: u64) {
+        walk(seed, 400);
+    }
+}
+
+#[test]
+fn the_same_inputs_give_the_same_decisions() {
+    for seed in 0..5 {
+        assert_eq!(walk(seed, 400).trace, walk(seed, 400).trace, "seed {seed}");
+    }
+    assert_ne!(walk(1, 400).trace, walk(2, 400).trace);
+}
+
+#[test]
+fn the_walk_goes_everywhere() {
+    let mut ends: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut seen = [0u64; 8];
+    for seed in 0..20 {
+        let walk = walk(seed, 400);
+        for (end, n) in walk.watcher.ends {
+            *ends.entry(end).or_default() += n;
+        }
+        for decision in &walk.trace {
+            seen[match decision {
+                Decision::Assign { .. } => 0,
+                Decision::Start { .. } => 1,
+                Decision::AcceptItem { .. } => 2,
+                Decision::Stale { .. } => 3,
+                Decision::Duplicate { .. } => 4,
+                Decision::Requeue { .. } => 5,
+                Decision::End { .. } => 6,
+                Decision::Stop { .. } => 7,
+            }] += 1;
+        }
+    }
+    assert!(
+        ends.len() == 4 && ends.values().all(|n| *n > 20),
+        "{ends:?}"
+    );
+    assert!(seen.iter().all(|n| *n > 100), "{seen:?}");
+}

@@ -1,0 +1,130 @@
+//! A blob on its way out of a worker, in chunks.
+
+use std::collections::VecDeque;
+use std::io;
+
+use froben_model::{BlobHash, BlobRef, limits};
+
+use crate::REQUESTS_IN_FLIGHT;
+use crate::connection::Pending;
+use crate::context::TaskCtx;
+use crate::message::{Failure, FromWorker};
+
+/// An open upload. Nobody sees the blob before [`Upload::publish`] has answered; dropping the upload
+/// forgets it.
+pub struct Upload<'a> {
+    ctx: &'a TaskCtx,
+    id: u64,
+    hasher: blake3::Hasher,
+    size_bytes: u64,
+    /// Less than a chunk that waits to be sent.
+    buffer: Vec<u8>,
+    unanswered: VecDeque<Pending>,
+    published: bool,
+}
+
+impl<'a> Upload<'a> {
+    pub(crate) fn open(ctx: &'a TaskCtx, max_bytes: u64) -> Result<Self, Failure> {
+        let upload = ctx.connection.fresh_id();
+        let open = ctx.connection.request(ctx.task, |req| FromWorker::Open {
+            req,
+            upload,
+            max_bytes,
+        })?;
+        Ok(Upload {
+            ctx,
+            id: upload,
+            hasher: blake3::Hasher::new(),
+            size_bytes: 0,
+            buffer: Vec::new(),
+            unanswered: VecDeque::from([open]),
+            published: false,
+        })
+    }
+
+    /// Appends bytes.
+    pub fn append(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
+        self.hasher.update(bytes);
+        self.size_bytes += bytes.len() as u64;
+        while !bytes.is_empty() {
+            let room = limits::CHUNK_BYTES - self.buffer.len();
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.buffer.extend_from_slice(now);
+            bytes = later;
+            if self.buffer.len() == limits::CHUNK_BYTES {
+                self.send()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what is left, publishes the blob and waits until it is stored.
+    pub fn publish(mut self) -> Result<BlobRef, Failure> {
+        if !self.buffer.is_empty() {
+            self.send()?;
+        }
+        let upload = self.id;
+        let blob = BlobRef {
+            hash: BlobHash(*self.hasher.finalize().as_bytes()),
+            size_bytes: self.size_bytes,
+        };
+        let publish = self
+            .ctx
+            .connection
+            .request(self.ctx.task, |req| FromWorker::Publish {
+                req,
+                upload,
+                blob,
+            })?;
+        self.unanswered.push_back(publish);
+        for pending in std::mem::take(&mut self.unanswered) {
+            pending.wait()?;
+        }
+        self.published = true;
+        Ok(blob)
+    }
+
+    fn send(&mut self) -> Result<(), Failure> {
+        let (upload, bytes) = (self.id, std::mem::take(&mut self.buffer));
+        let write = self
+            .ctx
+            .connection
+            .request(self.ctx.task, |req| FromWorker::Write {
+                req,
+                upload,
+                bytes,
+            })?;
+        self.unanswered.push_back(write);
+        // A failure shows after at most a window of chunks, not only at the end.
+        while self.unanswered.len() > REQUESTS_IN_FLIGHT {
+            if let Some(oldest) = self.unanswered.pop_front() {
+                oldest.wait()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl io::Write for Upload<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.append(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    /// Bytes go out by the chunk, and only publishing says that they arrived.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Upload<'_> {
+    fn drop(&mut self) {
+        if !self.published {
+            // The daemon forgets it with the task at the latest.
+            let _ = self
+                .ctx
+                .connection
+                .send(&FromWorker::Discard { upload: self.id });
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! A task as the pool takes it, and the end that whoever gave it holds.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use froben_model::{ErrorClass, ItemError, ItemOutcome, Kind, Value, limits};
+use froben_protocol::{Failure, Level, Run, RunItem};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::blobs::BlobAccess;
+
+/// Log lines of a task that may wait to be taken; further ones are dropped.
+const LOG_LINES: usize = 64;
+
+/// A task, as the coordinator assigned it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunTask {
+    pub kind: Kind,
+    pub input: Value,
+    /// Each owed item: its index in the delegation, and its input.
+    pub items: Vec<(u32, Value)>,
+    /// The device that is claimed for it; none for a CPU task.
+    pub device: Option<String>,
+    pub cpu_cores: u32,
+    pub ram_bytes: u64,
+    pub vram_bytes: u64,
+    /// From now.
+    pub timeout_ms: u64,
+}
+
+/// What happens to a task.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WorkerEvent {
+    /// An item is done. Each owed item comes at most once.
+    Item {
+        index: u32,
+        outcome: ItemOutcome,
+        /// What it ran on.
+        device: Option<String>,
+    },
+    Log {
+        level: Level,
+        line: String,
+    },
+    /// The last event, always: the process has stopped working on the task. Without a failure every
+    /// item has come; with one, those that have not end with it.
+    Finished {
+        failure: Option<ItemError>,
+    },
+}
+
+/// A task that the pool has taken. Dropping it cancels the task.
+#[derive(Debug)]
+pub struct Running {
+    events: mpsc::Receiver<WorkerEvent>,
+    cancel: CancellationToken,
+}
+
+impl Running {
+    /// The next event; none after [`WorkerEvent::Finished`].
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<WorkerEvent> {
+        self.events.recv().await
+    }
+
+    /// Stops the task when it is cancelled; the events end as always, with class `cancelled`.
+    pub fn canceller(&self) -> CancellationToken {
+        self.cancel.clone()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+/// How busy a slot is.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    jobs: AtomicUsize,
+    /// Whether the job that runs is being stopped, so that another may wait for its end.
+    stopping: AtomicBool,
+}
+
+impl Load {
+    pub(super) fn is_idle(&self) -> bool {
+        self.jobs.load(Ordering::SeqCst) == 0
+    }
+
+    /// Whether the slot will be free within the time that stopping takes, and nobody waits for it.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.jobs.load(Ordering::SeqCst) == 1 && self.stopping.load(Ordering::SeqCst)
+    }
+}
+
+/// One job's share of a slot's load.
+#[derive(Debug)]
+struct Claim(Arc<Load>);
+
+impl Claim {
+    fn new(load: Arc<Load>) -> Self {
+        load.jobs.fetch_add(1, Ordering::SeqCst);
+        Claim(load)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.0.stopping.store(false, Ordering::SeqCst);
+        self.0.jobs.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The pool's end of a task.
+pub(super) struct Job {
+    task: RunTask,
+    pub(super) blobs: Arc<dyn BlobAccess>,
+    pub(super) deadline: Instant,
+    pub(super) cancel: CancellationToken,
+    /// Indices of the items that have not come.
+    owed: BTreeSet<u32>,
+    /// Holds all items, the end and some log lines, so that a slow taker never stops the reading of
+    /// heartbeats.
+    events: mpsc::Sender<WorkerEvent>,
+    claim: Claim,
+}
+
+impl Job {
+    /// `cancel` is a token of this job alone.
+    pub(super) fn new(
+        task: RunTask,
+        blobs: Arc<dyn BlobAccess>,
+        cancel: CancellationToken,
+        load: Arc<Load>,
+    ) -> (Job, Running) {
+        let (events, taken) = mpsc::channel(task.items.len() + 1 + LOG_LINES);
+        let job = Job {
+            blobs,
+            deadline: Instant::now()
+                + Duration::from_millis(task.timeout_ms.min(limits::TIMEOUT_MS)),
+            cancel: cancel.clone(),
+            owed: task.items.iter().map(|(index, _)| *index).collect(),
+            task,
+            events,
+            claim: Claim::new(load),
+        };
+        let running = Running {
+            events: taken,
+            cancel,
+        };
+        (job, running)
+    }
+
+    /// The message that starts it.
+    pub(super) fn run(&self, number: u64) -> Run {
+        let RunTask {
+            kind,
+            input,
+            items,
+            device,
+            cpu_cores,
+            ram_bytes,
+            vram_bytes,
+            timeout_ms: _,
+        } = self.task.clone();
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        Run {
+            task: number,
+            kind,
+            input,
+            items: items
+                .into_iter()
+                .map(|(index, input)| RunItem { index, input })
+                .collect(),
+            device,
+            cpu_cores,
+            ram_bytes,
+            vram_bytes,
+            timeout_ms: left.as_millis() as u64,
+        }
+    }
+
+    /// Passes an item on; false if it is not owed.
+    pub(super) fn item(
+        &mut self,
+        index: u32,
+        outcome: Result<Value, Failure>,
+        device: Option<String>,
+    ) -> bool {
+        if !self.owed.remove(&index) {
+            return false;
+        }
+        self.emit(WorkerEvent::Item {
+            index,
+            outcome: outcome.map_err(item_error),
+            device,
+        });
+        true
+    }
+
+    /// Passes a log line on, unless too many wait.
+    pub(super) fn log(&self, level: Level, line: String) {
+        if self.events.capacity() > self.owed.len() + 1 {
+            self.emit(WorkerEvent::Log { level, line });
+        }
+    }
+
+    /// Waits until nobody wants it any more, and says why.
+    pub(super) async fn given_up(&self) -> Failure {
+        tokio::select! {
+            () = self.cancel.cancelled() => {
+                Failure::new(ErrorClass::Cancelled, "the task was cancelled")
+            }
+            () = tokio::time::sleep_until(self.deadline) => {
+                let message = format!("no end within {} ms", self.task.timeout_ms);
+                Failure::new(ErrorClass::Timeout, message)
+            }
+        }
+    }
+
+    /// It is being stopped: another job may come to wait for the slot.
+    pub(super) fn mark_stopping(&self) {
+        self.claim.0.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// The end. Items that are still owed need a failure; if there is none, that is one.
+    pub(super) fn finish(self, failure: Option<Failure>) {
+        let failure = failure.or_else(|| {
+            let first = self.owed.first()?;
+            let message = format!(
+                "the worker finished without {} of its items, such as item {first}",
+                self.owed.len()
+            );
+            Some(Failure::new(ErrorClass::WorkerFailed, message))
+        });
+        let Job { events, claim, .. } = self;
+        // Before the event: whoever takes it may give the slot its next task at once.
+        drop(claim);
+        let failure = failure.map(item_error);
+        let _ = events.try_send(WorkerEvent::Finished { failure });
+    }
+
+    fn emit(&self, event: WorkerEvent) {
+        // There is room by construction; a taker that has gone has cancelled the job.
+        let _ = self.events.try_send(event);
+    }
+}
+
+fn item_error(failure: Failure) -> ItemError {
+    let Failure { class, message } = failure;
+    ItemError {
+        class,
+        message,
+        operator: None,
+    }
+}

@@ -1,0 +1,268 @@
+//! One task on one process, from its start to the end of whatever comes of it.
+
+use froben_model::ErrorClass;
+use froben_protocol::{Error as ProtocolError, Failure, FromWorker, ToWorker};
+use nix::sys::signal::Signal;
+use tokio::time::{Instant, sleep_until};
+
+use super::job::Job;
+use super::process::Live;
+use super::spec::Timing;
+use super::traffic::{Request, Traffic, Violation};
+
+/// What is left of the process when a task is over.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// It said that it is done, and takes the next task.
+    Ready,
+    /// It said that it is done, and has exited.
+    Left,
+    /// It had to be stopped for somebody else's sake.
+    Stopped,
+    /// It died or had to be killed for what it did.
+    Failed,
+}
+
+/// A task that nobody wants any more, and how far its stopping has got.
+struct Stopping {
+    failure: Failure,
+    since: Instant,
+    terminated: bool,
+}
+
+/// Why the conversation is over.
+enum End {
+    /// The worker says so.
+    Finished {
+        failure: Option<Failure>,
+        leaving: bool,
+    },
+    /// It closed the connection or broke the wire.
+    Lost(Option<ProtocolError>),
+    Violation(Violation),
+    /// It said nothing for too long.
+    Silent,
+    /// It did not stop when it was told to.
+    Obstinate,
+}
+
+/// Runs `job` on `live` as task `number`; tells the job's taker everything, the end included.
+pub(super) async fn drive(live: &mut Live, job: Job, number: u64, timing: &Timing) -> After {
+    match live.link.send(&ToWorker::Run(job.run(number))) {
+        Ok(()) => {}
+        Err(error @ ProtocolError::FrameTooLarge { .. }) => {
+            let message = format!("the task does not fit a worker's frame: {error}");
+            job.finish(Some(Failure::new(ErrorClass::BadRequest, message)));
+            return After::Ready;
+        }
+        Err(error) => {
+            let death = live.process.kill().await;
+            tracing::warn!(worker = live.label(), %error, "a worker {death}");
+            job.finish(Some(death.failure()));
+            return After::Failed;
+        }
+    }
+    let mut conversation = Conversation {
+        traffic: Traffic::new(job.blobs.clone()),
+        heard: Instant::now(),
+        stopping: None,
+        job,
+        number,
+        timing,
+    };
+    let end = conversation.talk(live).await;
+    conversation.conclude(live, end).await
+}
+
+struct Conversation<'a> {
+    job: Job,
+    number: u64,
+    traffic: Traffic,
+    /// When the last message came.
+    heard: Instant,
+    stopping: Option<Stopping>,
+    timing: &'a Timing,
+}
+
+impl Conversation<'_> {
+    async fn talk(&mut self, live: &mut Live) -> End {
+        loop {
+            let step = self.next_stopping_step();
+            tokio::select! {
+                message = live.link.recv() => {
+                    self.heard = Instant::now();
+                    match message {
+                        Ok(Some(message)) => match self.take(message) {
+                            Ok(None) => {}
+                            Ok(Some(end)) => return end,
+                            Err(violation) => return End::Violation(violation),
+                        },
+                        Ok(None) => return End::Lost(None),
+                        Err(error) => return End::Lost(Some(error)),
+                    }
+                }
+                answer = self.traffic.next_answer() => {
+                    if let Err(error) = live.link.send(&answer) {
+                        return End::Lost(Some(error));
+                    }
+                }
+                failure = self.job.given_up(), if self.stopping.is_none() => {
+                    if let Err(error) = live.link.send(&ToWorker::Cancel { task: self.number }) {
+                        return End::Lost(Some(error));
+                    }
+                    self.job.mark_stopping();
+                    self.stopping = Some(Stopping {
+                        failure,
+                        since: Instant::now(),
+                        terminated: false,
+                    });
+                }
+                () = sleep_until(step.unwrap_or_else(Instant::now)), if step.is_some() => {
+                    match &mut self.stopping {
+                        Some(stopping) if !stopping.terminated => {
+                            stopping.terminated = true;
+                            live.process.signal(Signal::SIGTERM);
+                        }
+                        _ => return End::Obstinate,
+                    }
+                }
+                () = sleep_until(self.heard + self.timing.silence) => return End::Silent,
+            }
+        }
+    }
+
+    /// When the next step is due to stop a worker that was told to.
+    fn next_stopping_step(&self) -> Option<Instant> {
+        let stopping = self.stopping.as_ref()?;
+        let patience = match stopping.terminated {
+            false => self.timing.term,
+            true => self.timing.kill,
+        };
+        Some(stopping.since + patience)
+    }
+
+    fn take(&mut self, message: FromWorker) -> Result<Option<End>, Violation> {
+        let (req, request) = match message {
+            FromWorker::Alive => return Ok(None),
+            FromWorker::Log { task, level, line } => {
+                if task.is_none_or(|task| task == self.number) {
+                    self.job.log(level, line);
+                }
+                return Ok(None);
+            }
+            FromWorker::Item {
+                task,
+                index,
+                outcome,
+                device,
+            } => {
+                self.check_task(task)?;
+                return match self.job.item(index, outcome, device) {
+                    true => Ok(None),
+                    false => Err(format!("sent item {index}, which it does not owe")),
+                };
+            }
+            FromWorker::Finished {
+                task,
+                failure,
+                leaving,
+            } => {
+                self.check_task(task)?;
+                return Ok(Some(End::Finished { failure, leaving }));
+            }
+            FromWorker::Discard { upload } => {
+                self.traffic.discard(upload);
+                return Ok(None);
+            }
+            FromWorker::Hello(_) => return Err("said hello twice".to_owned()),
+            FromWorker::Read {
+                req,
+                blob,
+                offset,
+                len,
+            } => (req, Request::Read { blob, offset, len }),
+            FromWorker::Open {
+                req,
+                upload,
+                max_bytes,
+            } => (req, Request::Open { upload, max_bytes }),
+            FromWorker::Write { req, upload, bytes } => (req, Request::Write { upload, bytes }),
+            FromWorker::Publish { req, upload, blob } => (req, Request::Publish { upload, blob }),
+        };
+        if self.stopping.is_none() {
+            self.traffic.take(req, request)?;
+        }
+        Ok(None)
+    }
+
+    fn check_task(&self, task: u64) -> Result<(), Violation> {
+        match task == self.number {
+            true => Ok(()),
+            false => Err(format!("spoke of task {task} during task {}", self.number)),
+        }
+    }
+
+    /// Settles process and job, in this order: the job's end says that nothing runs any more.
+    async fn conclude(self, live: &mut Live, end: End) -> After {
+        let Conversation {
+            job,
+            stopping,
+            timing,
+            traffic,
+            ..
+        } = self;
+        drop(traffic);
+        let wanted = stopping.is_none();
+        let (failure, after) = match end {
+            End::Finished {
+                failure,
+                leaving: false,
+            } => (failure, After::Ready),
+            End::Finished {
+                failure,
+                leaving: true,
+            } => {
+                let death = live.process.kill().await;
+                tracing::info!(
+                    worker = live.label(),
+                    "a worker asked to be replaced and {death}"
+                );
+                (failure, After::Left)
+            }
+            End::Lost(error) => {
+                if let Some(error) = error {
+                    tracing::warn!(worker = live.label(), %error, "lost a worker");
+                }
+                (Some(live.process.kill().await.failure()), After::Failed)
+            }
+            End::Violation(what) => {
+                live.process.kill().await;
+                let message = format!("the worker broke the protocol: it {what}");
+                let failure = Failure::new(ErrorClass::WorkerFailed, message);
+                (Some(failure), After::Failed)
+            }
+            End::Silent => {
+                live.process.kill().await;
+                let message = format!(
+                    "the worker said nothing for {} ms and was killed",
+                    timing.silence.as_millis()
+                );
+                let failure = Failure::new(ErrorClass::WorkerFailed, message);
+                (Some(failure), After::Failed)
+            }
+            End::Obstinate => {
+                live.process.kill().await;
+                (None, After::Failed)
+            }
+        };
+        if let Some(failure) = failure.as_ref().filter(|_| after == After::Failed) {
+            tracing::warn!(worker = live.label(), %failure, "a task cost its worker");
+        }
+        // Once nobody wants it, that is why it ended, whatever the worker says.
+        job.finish(stopping.map(|stopping| stopping.failure).or(failure));
+        match after {
+            After::Failed | After::Left if !wanted => After::Stopped,
+            after => after,
+        }
+    }
+}

@@ -119,12 +119,14 @@ fn plain_values(
             Error::new(Exit::Script, why).code("FRB-SUB-002")
         };
         let value = match declared.map(|input| input.kind.as_str()) {
-            Some("number") => number(text).ok_or_else(|| wrong("a number"))?,
+            Some("number" | "integer") => number(text).ok_or_else(|| wrong("a number"))?,
             Some("boolean") => {
                 Value::Bool(text.parse().map_err(|_| wrong("`true` or `false`"))?)
             }
             Some("blob") => return Err(wrong("a file: give it with --input")),
-            Some("table") => return Err(wrong("a table, which the command line can't give")),
+            Some("table" | "list") => {
+                return Err(wrong("a table, which the command line can't give"));
+            }
             // What is not declared is refused by the coordinator, in one place for all clients.
             _ => Value::text(text),
         };

@@ -120,15 +120,9 @@ impl Running {
         }
     }
 
-    /// Fills the gadget's cells of a row that takes no bytes, or of one whose data is a prefix.
-    ///
-    /// `places` is how many byte places the row has, 0 if it takes no bytes; `data` holds the bytes
-    /// of those that are data.
-    pub(crate) fn fill(&mut self, cells: &mut [Val], data: &[u8], places: usize) {
-        self.fill_where(cells, data.iter().map(|&byte| (byte, true)), places);
-    }
-
     /// Fills the gadget's cells of a row, then takes those of its bytes that are data.
+    ///
+    /// `places` is how many byte places the row has, 0 if it takes none.
     pub(crate) fn fill_where(
         &mut self,
         cells: &mut [Val],

@@ -193,6 +193,113 @@ fn altered_proofs_are_refused() {
     }
 }
 
+/// Proofs that decode well and have a shape that no prover gives them.
+#[test]
+fn misshapen_proofs_are_refused() {
+    type Tamper = fn(&mut Proof<StockConfig>);
+    let tampers: &[(&str, Tamper)] = &[
+        ("a lower trace", |it| it.degree_bits -= 1),
+        ("a huge trace", |it| it.degree_bits = 27),
+        ("an impossible trace", |it| it.degree_bits = usize::MAX),
+        ("a cell less", |it| {
+            it.opened_values.trace_local.pop();
+        }),
+        ("a cell more", |it| {
+            it.opened_values.trace_local.push(Challenge::ZERO)
+        }),
+        ("no next row", |it| it.opened_values.trace_next = None),
+        ("an empty next row", |it| {
+            it.opened_values.trace_next = Some(vec![])
+        }),
+        ("a quotient chunk less", |it| {
+            it.opened_values.quotient_chunks.pop();
+        }),
+        ("a short quotient chunk", |it| {
+            it.opened_values.quotient_chunks[0].pop();
+        }),
+        ("a masking polynomial", |it| {
+            it.opened_values.random = Some(vec![])
+        }),
+        ("another witness of no work", |it| {
+            it.ood_pow_witness = Val::ONE
+        }),
+        ("other witnesses of no work", |it| {
+            for witness in &mut it.opening_proof.commit_pow_witnesses {
+                *witness += Val::ONE;
+            }
+        }),
+        ("witnesses of no work missing", |it| {
+            it.opening_proof.commit_pow_witnesses.clear()
+        }),
+        ("another witness of batching work", |it| {
+            it.opening_proof.batch_pow_witness += Val::ONE;
+        }),
+        ("another witness of query work", |it| {
+            it.opening_proof.query_pow_witness += Val::ONE;
+        }),
+        ("a layer less", |it| {
+            it.opening_proof.commit_phase_commits.pop();
+        }),
+        ("no layers", |it| {
+            it.opening_proof.commit_phase_commits.clear()
+        }),
+        ("a layer's opening less", |it| {
+            it.opening_proof.commit_phase_openings.pop();
+        }),
+        ("a layer opened at fewer places", |it| {
+            it.opening_proof.commit_phase_openings[0]
+                .sibling_values
+                .pop();
+        }),
+        ("a layer opened at empty places", |it| {
+            it.opening_proof.commit_phase_openings[0].sibling_values[0].clear();
+        }),
+        ("no openings", |it| it.opening_proof.input_openings.clear()),
+        ("an opening less", |it| {
+            it.opening_proof.input_openings.pop();
+        }),
+        ("openings at no places", |it| {
+            it.opening_proof.input_openings[0].opened_values.clear();
+        }),
+        ("openings of no matrices", |it| {
+            it.opening_proof.input_openings[0].opened_values[0].clear();
+        }),
+        ("openings of narrower rows", |it| {
+            it.opening_proof.input_openings[0].opened_values[0][0].pop();
+        }),
+        ("a Merkle sibling less", |it| {
+            it.opening_proof.input_openings[0]
+                .opening_proof
+                .sibling_hashes
+                .pop();
+        }),
+        ("a Merkle sibling more", |it| {
+            let siblings = &mut it.opening_proof.input_openings[0]
+                .opening_proof
+                .sibling_hashes;
+            siblings.push([Val::ZERO; 8]);
+        }),
+        ("a shorter final polynomial", |it| {
+            it.opening_proof.final_poly.pop();
+        }),
+        ("a longer final polynomial", |it| {
+            it.opening_proof.final_poly.push(Challenge::ZERO)
+        }),
+    ];
+    let statement = witness(LEN_BYTES).statement;
+    for circuit in Circuit::ALL {
+        for (what, tamper) in tampers {
+            let mut proof: Proof<StockConfig> = postcard::from_bytes(honest(circuit)).unwrap();
+            tamper(&mut proof);
+            let bytes = postcard::to_allocvec(&proof).unwrap();
+            assert!(
+                refused(circuit, &statement, &bytes),
+                "{circuit} with {what}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_proof_of_one_circuit_is_none_of_another() {
     let statement = witness(LEN_BYTES).statement;

@@ -8,9 +8,9 @@ use p3_field::{Field, PrimeCharacteristicRing};
 use p3_matrix::Matrix;
 use p3_matrix::dense::RowMajorMatrix;
 
-use super::columns::{DATA, FINAL, LINK, ROUND, WIDTH};
+use super::columns::{CHAIN, CHAIN_BITS, DATA, FINAL, LINK, LIVE, MESSAGE, ROUND, WIDTH};
 use super::trace::{Block, blocks, fill};
-use super::{DIGEST_LIMBS, KeccakSegmentAir, LANES, LIMBS, RATE_BYTES};
+use super::{DIGEST_LIMBS, KeccakSegmentAir, LANES, LIMBS, RATE_BYTES, RATE_LANES};
 use crate::circuit::{Circuit, SegmentAir};
 use crate::config::Val;
 use crate::field;
@@ -64,7 +64,7 @@ impl Forgery {
         values.extend_from_slice(&last[LINK][..4]);
         // The output of a permutation is the chain of the next.
         let after = &trace.values[(self.digest_block + 1) * 24 * WIDTH..];
-        values.extend_from_slice(&after[super::columns::CHAIN][..DIGEST_LIMBS]);
+        values.extend_from_slice(&after[CHAIN][..DIGEST_LIMBS]);
         holds(&trace, &values)
     }
 }
@@ -212,7 +212,7 @@ fn forged_traces_are_refused() {
         ("has a message bit that is none", 100, |it| {
             it.cells = |trace| {
                 // 2 at bit 0 and 1 less at bit 1 is the same number.
-                let bits = &mut trace.values[super::columns::MESSAGE];
+                let bits = &mut trace.values[MESSAGE];
                 let at = (0..7).find(|&i| bits[i].is_zero() && bits[i + 1].is_one());
                 let at = at.unwrap();
                 bits[at] = Val::TWO;
@@ -240,5 +240,39 @@ fn forged_traces_are_refused() {
         tamper(&mut forgery);
         assert!(!forgery.holds(), "a trace that {what} was accepted");
     }
-    assert_eq!(LIMBS * LANES, super::columns::CHAIN.len());
+}
+
+/// Cells of each kind, on rows of each kind: taking bytes or not, first and last of a permutation,
+/// live and dead, first and last of the trace.
+#[test]
+fn every_own_cell_is_constrained() {
+    let bytes = message(150);
+    let statement = Statement::compute(&bytes, 3).unwrap();
+    let values = public_values(Circuit::Keccak256, &statement).unwrap();
+    let honest = KeccakSegmentAir.trace(&bytes, statement.link().r);
+    let rate_limbs = RATE_LANES * LIMBS;
+    let cells = [
+        CHAIN.start,
+        CHAIN.start + rate_limbs - 1,
+        CHAIN.start + rate_limbs,
+        CHAIN.end - 1,
+        MESSAGE.start,
+        MESSAGE.end - 1,
+        CHAIN_BITS.start,
+        CHAIN_BITS.end - 1,
+        DATA.start,
+        DATA.start + 1,
+        DATA.end - 1,
+        LIVE,
+        FINAL,
+    ];
+    for row in [0, 16, 17, 23, 24, 47, 48, 1023] {
+        for cell in cells.into_iter().chain(LINK) {
+            let mut trace = honest.clone();
+            let value = &mut trace.values[row * WIDTH + cell];
+            // Flags flip, so that being boolean is not what refuses them.
+            *value = Val::ONE - *value;
+            assert!(!holds(&trace, &values), "row {row}, cell {cell}");
+        }
+    }
 }

@@ -186,3 +186,22 @@ fn forged_traces_are_refused() {
         assert!(!forgery.holds(), "a trace that {what} was accepted");
     }
 }
+
+/// Cells of each kind, on rows of each kind: within the data, at its end, after it, and the last.
+#[test]
+fn every_own_cell_is_constrained() {
+    let bytes = message(30);
+    let statement = Statement::compute(&bytes, 3).unwrap();
+    let values = public_values(Circuit::Poseidon2, &statement).unwrap();
+    let honest = Poseidon2SegmentAir::default().trace(&bytes, statement.link().r);
+    let own = MESSAGE.step_by(7).chain(DATA).chain(LINK);
+    for cell in own {
+        for row in [0, 1, 2, 255] {
+            let mut trace = honest.clone();
+            let value = &mut trace.values[row * WIDTH + cell];
+            // Flags flip, so that being boolean is not what refuses them.
+            *value = Val::ONE - *value;
+            assert!(!holds(&trace, &values), "row {row}, cell {cell}");
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::device::Device;
 use crate::driver::{Failure, Kernel, Queue, Word};
 use crate::error::{Error, Result};
-use crate::field::Field;
+use crate::field::{Field, first_not_canonical};
 use crate::layout::Layout;
 use crate::memory::{Lease, Memory, Refusal};
 use crate::program::{Operation, program};
@@ -151,20 +151,19 @@ impl Engine {
         Ok(buffer)
     }
 
-    /// The first `words` elements of a buffer, when all that was launched is done.
-    pub(crate) fn download<F: Field>(&self, buffer: &Lease, words: usize) -> Result<Vec<F::Word>> {
-        let mut out = vec![F::Word::default(); words];
+    /// Fills `out` from the start of a buffer, when all that was launched is done.
+    pub(crate) fn download<F: Field>(&self, buffer: &Lease, out: &mut [F::Word]) -> Result<()> {
         self.queue
-            .read(buffer, &mut out)
+            .read(buffer, out)
             .map_err(|failure| explain(&self.device, failure, 0))?;
-        self.count(|stats| stats.downloaded_bytes += size_of_val(out.as_slice()) as u64);
-        if let Some(index) = out.iter().position(|&word| !F::is_canonical(word)) {
-            return Err(Error::WrongAnswer {
+        self.count(|stats| stats.downloaded_bytes += size_of_val(out) as u64);
+        match first_not_canonical::<F>(out) {
+            None => Ok(()),
+            Some(index) => Err(Error::WrongAnswer {
                 device: self.device.to_string(),
                 check: format!("word {index} of a result is no element of {}", F::NAME),
-            });
+            }),
         }
-        Ok(out)
     }
 
     /// The table `roots[k] = w^(+-bitrev(k))` with at least `2^log_length` entries.

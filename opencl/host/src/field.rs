@@ -106,7 +106,7 @@ pub trait Field: Copy + Send + Sync + 'static {
 
 /// Refuses words that are no field elements.
 pub(crate) fn require_canonical<F: Field>(words: &[F::Word]) -> Result<()> {
-    match words.iter().position(|&word| !F::is_canonical(word)) {
+    match first_not_canonical::<F>(words) {
         None => Ok(()),
         Some(index) => Err(Error::NotCanonical {
             index,
@@ -114,4 +114,18 @@ pub(crate) fn require_canonical<F: Field>(words: &[F::Word]) -> Result<()> {
             field: F::NAME,
         }),
     }
+}
+
+/// The first word that is no field element.
+pub(crate) fn first_not_canonical<F: Field>(words: &[F::Word]) -> Option<usize> {
+    // Whole runs without an early exit, which the compiler turns into vectors.
+    const RUN: usize = 1024;
+    let bad = |word: &F::Word| !F::is_canonical(*word);
+    let any_bad = |run: &[F::Word]| run.iter().fold(false, |any, word| any | bad(word));
+    let run = words.chunks(RUN).position(any_bad)?;
+    let start = run * RUN;
+    words[start..]
+        .iter()
+        .position(bad)
+        .map(|index| start + index)
 }

@@ -47,7 +47,7 @@ impl<'a, F: Field> Fold<'a, F> {
         field::require_canonical::<F>(beta)?;
         let beta = beta.to_vec();
         self.session
-            .run(move |engine| fold::<F>(engine, &values, log_arity, beta))
+            .run(move |engine| fold::<F>(engine, values, log_arity, beta))
     }
 }
 
@@ -76,7 +76,7 @@ fn check_shape<F: Field>(words: usize, log_arity: u32, beta_words: usize) -> Res
 /// Arity 2^k as k folds by two: at beta, beta^2, beta^4, ...
 pub(crate) fn fold<F: Field>(
     engine: &mut Engine,
-    values: &[F::Word],
+    mut values: Vec<F::Word>,
     log_arity: u32,
     mut beta: Vec<F::Word>,
 ) -> Result<Vec<F::Word>> {
@@ -84,7 +84,7 @@ pub(crate) fn fold<F: Field>(
     let mut pairs = values.len() / degree / 2;
     let inverse_roots = engine.roots::<F>(Direction::Inverse, pairs.ilog2())?;
     let compiled = engine.kernel::<F>(Operation::FriFold2)?;
-    let mut input = engine.upload(values)?;
+    let mut input = engine.upload(&values)?;
     for round in 0..log_arity {
         let matrix = engine.upload(&half_multiplication::<F>(&beta))?;
         let output = engine.lease::<F::Word>(pairs * degree)?;
@@ -105,7 +105,9 @@ pub(crate) fn fold<F: Field>(
             beta = F::extension_mul(&beta, &beta);
         }
     }
-    engine.download::<F>(&input, pairs * degree)
+    values.truncate(pairs * degree);
+    engine.download::<F>(&input, &mut values)?;
+    Ok(values)
 }
 
 /// The matrix of `x -> x * beta/2`: entry `j*D + k` is coefficient `j` of `X^k * beta/2`.

@@ -104,7 +104,7 @@ impl<'a, F: Field> Ntt<'a, F> {
     fn run(&self, steps: Steps<F>, values: Vec<F::Word>, columns: usize) -> Result<Vec<F::Word>> {
         field::require_canonical::<F>(&values)?;
         self.session
-            .run(move |engine| steps.run(engine, &values, columns))
+            .run(move |engine| steps.run(engine, values, columns))
     }
 }
 

@@ -25,7 +25,7 @@ fn run_field<F: Field>(engine: &mut Engine) -> Result<()> {
         let expected = reference::coset_lde::<F>(&values, columns, added_bits, shift);
         let expected = bit_reverse_rows(&expected, columns);
         let computed =
-            Steps::<F>::coset_lde(log_n, added_bits, shift).run(engine, &values, columns)?;
+            Steps::<F>::coset_lde(log_n, added_bits, shift).run(engine, values, columns)?;
         let check = format!("ntt over {}, 2^{log_n} rows of {columns}", F::NAME);
         require(engine, computed == expected, check)?;
     }
@@ -33,7 +33,7 @@ fn run_field<F: Field>(engine: &mut Engine) -> Result<()> {
         let values = sample::<F>(F::EXTENSION_DEGREE << log_elements);
         let beta = sample::<F>(F::EXTENSION_DEGREE);
         let expected = reference::fold::<F>(&values, log_arity, &beta);
-        let computed = fold::fold::<F>(engine, &values, log_arity, beta)?;
+        let computed = fold::fold::<F>(engine, values, log_arity, beta)?;
         let check = format!("fri folding over {}, arity 2^{log_arity}", F::NAME);
         require(engine, computed == expected, check)?;
     }

@@ -30,20 +30,25 @@ __kernel GROUP_SIZE void KERNEL(ntt_spread)(__global const S* restrict in,
   const ulong end = min(items, (get_group_id(0) + 1) * ((ulong)span * WGS));
   const uint low_mask = (1u << log_low) - 1, log_high = log_n - log_low;
 
-  uint row = (uint)(first / strips), strip = (uint)(first % strips);
-  for (ulong item = first; item < end; item += WGS) {
-    const uint word = strip * VW, valid = columns - word;
-    const uint from = reverse_log_n ? reverse_bits(row, reverse_log_n) : row;
-    const F value = f_load(in + (ulong)from * columns + word, valid);
-    for (uint c = 0; c < copies; c++) {
-      const F factor = f_mul(f_splat(high[(c << log_high) + (row >> log_low)]),
-                             f_splat(low[(c << log_low) + (row & low_mask)]));
-      f_store(out + ((((ulong)c << log_n) + row) * columns + word), f_mul(value, factor), valid);
-    }
-    strip += WGS;
-    while (strip >= strips) {
-      strip -= strips;
-      row++;
+  for (uint c = 0; c < copies; c++) {
+    uint row = (uint)(first / strips), strip = (uint)(first % strips);
+    uint factor_row = ~0u;
+    F factor = f_splat(0);
+    for (ulong item = first; item < end; item += WGS) {
+      if (row != factor_row) {
+        factor = f_mul(f_splat(high[(c << log_high) + (row >> log_low)]),
+                       f_splat(low[(c << log_low) + (row & low_mask)]));
+        factor_row = row;
+      }
+      const uint word = strip * VW, valid = columns - word;
+      const uint from = reverse_log_n ? reverse_bits(row, reverse_log_n) : row;
+      const F value = f_mul(f_load(in + ((ulong)from * columns + word), valid), factor);
+      f_store(out + ((((ulong)c << log_n) + row) * columns + word), value, valid);
+      strip += WGS;
+      while (strip >= strips) {
+        strip -= strips;
+        row++;
+      }
     }
   }
 }

@@ -92,7 +92,7 @@ impl<F: Field> Steps<F> {
     pub(crate) fn run(
         &self,
         engine: &mut Engine,
-        values: &[F::Word],
+        values: Vec<F::Word>,
         columns: usize,
     ) -> Result<Vec<F::Word>> {
         let panel = self.panel_columns(engine, columns)?;
@@ -106,7 +106,7 @@ impl<F: Field> Steps<F> {
             for row in values.chunks_exact(columns) {
                 part.extend_from_slice(&row[start..start + width]);
             }
-            let part = self.run_panel(engine, &part, width)?;
+            let part = self.run_panel(engine, part, width)?;
             for (row, done) in out.chunks_exact_mut(columns).zip(part.chunks_exact(width)) {
                 row[start..start + width].copy_from_slice(done);
             }
@@ -147,14 +147,15 @@ impl<F: Field> Steps<F> {
         }
     }
 
+    /// The result takes the place of the values: what is large is the allocation of host memory.
     fn run_panel(
         &self,
         engine: &mut Engine,
-        values: &[F::Word],
+        mut values: Vec<F::Word>,
         columns: usize,
     ) -> Result<Vec<F::Word>> {
         let (log_n, copies) = (self.log_n, self.copies());
-        let mut data = engine.upload(values)?;
+        let mut data = engine.upload(&values)?;
         if self.inverse {
             network::<F>(engine, &data, Direction::Inverse, 1, log_n, columns)?;
         }
@@ -164,7 +165,9 @@ impl<F: Field> Steps<F> {
         if self.forward {
             network::<F>(engine, &data, Direction::Forward, copies, log_n, columns)?;
         }
-        engine.download::<F>(&data, values.len() * copies)
+        values.resize(values.len() * copies, F::ZERO);
+        engine.download::<F>(&data, &mut values)?;
+        Ok(values)
     }
 }
 

@@ -1,0 +1,50 @@
+//! What one workflow's script may use up.
+
+use froben_model::limits as model;
+
+/// Bounds of one VM. Going past one of them stops the workflow; the script cannot catch that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Of the Luau state: stacks, tables, strings, functions.
+    pub memory_bytes: usize,
+    /// CPU time from one blocking call to the next.
+    pub slice_ms: u64,
+    /// CPU time of the whole workflow.
+    pub cpu_ms: u64,
+    pub delegations: usize,
+    /// Calls of any sort.
+    pub calls: u64,
+    /// Calls and results together, by [`froben_model::Value::weight`]: what the workflow adds to the
+    /// journal.
+    pub journal_bytes: usize,
+    /// Calls between two blocking calls, by weight: what the VM holds outside the Luau state.
+    pub step_bytes: usize,
+    /// Log text. What goes past it is dropped, with one line that says so.
+    pub log_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            memory_bytes: 64 << 20,
+            slice_ms: 500,
+            cpu_ms: 60_000,
+            delegations: model::DELEGATIONS,
+            calls: 100_000,
+            journal_bytes: 64 << 20,
+            step_bytes: 8 << 20,
+            log_bytes: 1 << 20,
+        }
+    }
+}
+
+/// Files of one script set.
+pub(crate) const FILES: usize = 256;
+/// All sources of one script set.
+pub(crate) const SET_BYTES: usize = 4 << 20;
+/// The common input and the items of one delegation, by weight: it travels as one message.
+pub(crate) const TASK_BYTES: usize = 4 << 20;
+/// An author's name for a delegation.
+pub(crate) const KEY_BYTES: usize = 200;
+/// The longest sleep: 30 days.
+pub(crate) const SLEEP_MS: u64 = 30 * 24 * 3_600_000;

@@ -1,0 +1,237 @@
+//! A script set that was checked as a whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use froben_model::limits::SCRIPT_BYTES;
+
+pub use crate::signature::PipelineInfo;
+
+use crate::limits::{FILES, Limits, SET_BYTES};
+use crate::sandbox::{Sandbox, compile, location};
+use crate::verbs::Chunks;
+use crate::{Code, Failure, suggest};
+
+/// What is wrong with a script set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub code: Code,
+    /// The file; empty if it is the set as a whole.
+    pub path: String,
+    /// 0 if it is the file as a whole.
+    pub line: u32,
+    pub message: String,
+    /// What to do.
+    pub hint: &'static str,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: ", self.code)?;
+        match (self.path.as_str(), self.line) {
+            ("", _) => write!(f, "{}", self.message),
+            (path, 0) => write!(f, "{path}: {}", self.message),
+            (path, line) => write!(f, "{path}:{line}: {}", self.message),
+        }
+    }
+}
+
+impl Problem {
+    fn new(code: Code, path: &str, message: impl Into<String>) -> Self {
+        Problem {
+            code,
+            path: path.to_owned(),
+            line: 0,
+            message: message.into(),
+            hint: hint(code),
+        }
+    }
+
+    fn of(path: &str, failure: &Failure) -> Self {
+        match location(&failure.message) {
+            Some((at, line, rest)) => Problem {
+                line,
+                ..Problem::new(failure.code, at, rest)
+            },
+            None => {
+                let message = failure.message.strip_prefix(&format!("{path}: "));
+                Problem::new(failure.code, path, message.unwrap_or(&failure.message))
+            }
+        }
+    }
+}
+
+fn hint(code: Code) -> &'static str {
+    match code {
+        Code::Syntax => "correct the line; scripts are Luau, a Lua 5.1 with additions",
+        Code::NotAPipeline => {
+            "end the file with `return workflow(name, options, function(ctx, input) ... end)`"
+        }
+        Code::Require => {
+            "modules are files in lib/ of the same set and must not need each other in a circle"
+        }
+        Code::Cpu | Code::Memory | Code::Quota => {
+            "the top level of a file only declares; move work into the workflow's function"
+        }
+        Code::ScriptSet => {
+            "a set has files pipelines/NAME.lua and lib/NAME.lua, each at most 256 KiB"
+        }
+        _ => "correct the line",
+    }
+}
+
+/// An immutable set of scripts: compiled, and its pipelines known. Cheap to clone.
+#[derive(Clone)]
+pub struct Revision {
+    chunks: Arc<Chunks>,
+    pipelines: Arc<BTreeMap<String, PipelineInfo>>,
+}
+
+impl Revision {
+    /// Checks `files`, sources by path: compiles every one, and evaluates each of `pipelines/` in a
+    /// sandbox of its own to read what it declares.
+    ///
+    /// *Errors*: every problem that was found, by path; a set with any is not a revision.
+    pub fn check(files: &BTreeMap<String, String>, limits: &Limits) -> Result<Self, Vec<Problem>> {
+        let mut problems = check_set(files);
+        let mut chunks = Chunks::new();
+        if problems.is_empty() {
+            for (path, source) in files {
+                match compile(source) {
+                    Ok(bytecode) => {
+                        chunks.insert(path.clone(), bytecode);
+                    }
+                    Err(message) => problems.push(syntax_problem(path, &message)),
+                }
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+
+        let chunks = Arc::new(chunks);
+        let mut pipelines: BTreeMap<String, PipelineInfo> = BTreeMap::new();
+        for path in files.keys().filter(|path| path.starts_with("pipelines/")) {
+            let evaluated = Sandbox::new(chunks.clone(), path, limits, 0)
+                .and_then(|sandbox| sandbox.evaluate());
+            match evaluated {
+                Ok((_, info)) => match pipelines.get(&info.name) {
+                    None => {
+                        pipelines.insert(info.name.clone(), info);
+                    }
+                    Some(other) => {
+                        let twice =
+                            format!("the name `{}` is that of {} already", info.name, other.path);
+                        problems.push(Problem::new(Code::NotAPipeline, path, twice));
+                    }
+                },
+                Err(failure) => problems.push(Problem::of(path, &failure)),
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(Revision {
+                chunks,
+                pipelines: Arc::new(pipelines),
+            }),
+            false => Err(problems),
+        }
+    }
+
+    /// The pipelines by name.
+    pub fn pipelines(&self) -> &BTreeMap<String, PipelineInfo> {
+        &self.pipelines
+    }
+
+    /// *Errors*: [`Code::UnknownPipeline`], with the name that may have been meant.
+    pub fn pipeline(&self, name: &str) -> Result<&PipelineInfo, Failure> {
+        self.pipelines.get(name).ok_or_else(|| {
+            let hint = match self.pipelines.is_empty() {
+                true => "; the script set has none".to_owned(),
+                false => suggest::hint(name, self.pipelines.keys().map(String::as_str)),
+            };
+            let name: String = name.chars().take(80).collect();
+            Failure::new(
+                Code::UnknownPipeline,
+                format!("there is no pipeline `{name}`{hint}"),
+            )
+        })
+    }
+
+    pub(crate) fn chunks(&self) -> Arc<Chunks> {
+        self.chunks.clone()
+    }
+}
+
+fn check_set(files: &BTreeMap<String, String>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let bytes: usize = files.values().map(String::len).sum();
+    if files.len() > FILES {
+        let message = format!("{} files, the limit is {FILES}", files.len());
+        problems.push(Problem::new(Code::ScriptSet, "", message));
+    }
+    if bytes > SET_BYTES {
+        let message = format!("{bytes} bytes of sources, the limit is {SET_BYTES}");
+        problems.push(Problem::new(Code::ScriptSet, "", message));
+    }
+    for (path, source) in files {
+        if !is_script_path(path) {
+            let path: String = path.chars().filter(|c| !c.is_control()).take(80).collect();
+            let message = "not a path of a script: pipelines/NAME.lua or lib/NAME.lua is";
+            problems.push(Problem::new(Code::ScriptSet, &path, message));
+        }
+        if source.len() > SCRIPT_BYTES {
+            let message = format!("{} bytes, the limit is {SCRIPT_BYTES}", source.len());
+            problems.push(Problem::new(Code::ScriptSet, path, message));
+        }
+    }
+    problems
+}
+
+/// `pipelines/NAME.lua`, `lib/NAME.lua`, with folders of their own if need be.
+fn is_script_path(path: &str) -> bool {
+    let Some(stem) = path.strip_suffix(".lua") else {
+        return false;
+    };
+    let Some((top, rest)) = stem.split_once('/') else {
+        return false;
+    };
+    let fits = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_' || c == b'-';
+    let named = |part: &str| !part.is_empty() && part.bytes().all(fits);
+    path.len() <= 128 && ["pipelines", "lib"].contains(&top) && rest.split('/').all(named)
+}
+
+/// Luau says `3: Expected ...`.
+fn syntax_problem(path: &str, message: &str) -> Problem {
+    let (line, text) = message.split_once(':').unwrap_or(("", message));
+    match line.trim().parse() {
+        Ok(line) => Problem {
+            line,
+            ..Problem::new(Code::Syntax, path, text.trim())
+        },
+        Err(_) => Problem::new(Code::Syntax, path, message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_in_the_two_folders() {
+        for (path, fits) in [
+            ("pipelines/x.lua", true),
+            ("lib/a/b-c_1.lua", true),
+            ("lib/.lua", false),
+            ("lib/../x.lua", false),
+            ("/lib/x.lua", false),
+            ("lib//x.lua", false),
+            ("x.lua", false),
+            ("spec/x.lua", false),
+            ("lib/X.lua", false),
+            ("lib/x.luau", false),
+            ("lib/x.lua\n.lua", false),
+        ] {
+            assert_eq!(is_script_path(path), fits, "{path:?}");
+        }
+    }
+}

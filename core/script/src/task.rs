@@ -1,0 +1,100 @@
+//! Reads `ctx:delegate`'s table into a task.
+
+use froben_model::resources::parse_duration_ms;
+use froben_model::{CallId, Kind, Needs, OperatorId, TaskSpec, Value, limits};
+use mlua::Value as LuaValue;
+
+use crate::convert::{Objects, to_value};
+use crate::limits::{KEY_BYTES, TASK_BYTES};
+use crate::options::Options;
+use crate::registry::DELEGATE;
+
+const VERB: &str = "ctx:delegate";
+const TIMEOUT: &str = "10m";
+const QUEUE_TIMEOUT: &str = "1h";
+/// Operators that a task may avoid.
+const AVOIDED: usize = 256;
+
+pub(crate) fn read(objects: &Objects, call: CallId, table: &LuaValue) -> Result<TaskSpec, String> {
+    let mut options = Options::read(VERB, table, DELEGATE)?;
+    let wrong = |why: String| format!("{VERB}: {why}");
+
+    let kind = options.text("kind").unwrap_or_default();
+    let kind = Kind::new(kind).map_err(|error| wrong(error.to_string()))?;
+    let input = options.lua("input").unwrap_or(LuaValue::Nil);
+    let input = to_value(objects, "input", &input).map_err(wrong)?;
+    let items = read_items(objects, options.list("items")).map_err(wrong)?;
+    let bytes = input.weight() + items.iter().map(Value::weight).sum::<usize>();
+    if bytes > TASK_BYTES {
+        return Err(wrong(format!(
+            "the input and the items weigh {bytes} bytes, the limit is {TASK_BYTES}: put large data in blobs"
+        )));
+    }
+    let key = match options.text("key") {
+        Some(key) => check_key(key).map_err(wrong)?,
+        None => call.to_string(),
+    };
+    Ok(TaskSpec {
+        kind,
+        input,
+        items,
+        needs: read_needs(options.options("needs").unwrap_or_default()).map_err(wrong)?,
+        timeout_ms: time(&mut options, "timeout", TIMEOUT).map_err(wrong)?,
+        queue_timeout_ms: time(&mut options, "queue_timeout", QUEUE_TIMEOUT).map_err(wrong)?,
+        avoid: read_avoid(options.texts("avoid").unwrap_or_default()).map_err(wrong)?,
+        key,
+    })
+}
+
+fn read_items(objects: &Objects, items: Option<Vec<LuaValue>>) -> Result<Vec<Value>, String> {
+    let Some(items) = items else {
+        return Ok(vec![Value::Nil]);
+    };
+    if items.is_empty() {
+        return Err("`items` is empty; leave it out for a task of one item".to_owned());
+    }
+    let read = |(index, item)| to_value(objects, &format!("items[{}]", index + 1), item);
+    items.iter().enumerate().map(read).collect()
+}
+
+fn read_needs(mut needs: Options) -> Result<Needs, String> {
+    let cores = needs.count("cpu_cores").unwrap_or(0);
+    Ok(Needs {
+        cpu_cores: u32::try_from(cores)
+            .map_err(|_| format!("`needs.cpu_cores` is {cores}, which no machine has"))?,
+        ram_bytes: needs.bytes("ram").unwrap_or(0),
+        vram_bytes: needs.bytes("vram").unwrap_or(0),
+        shared: needs.bool("shared").unwrap_or(false),
+    })
+}
+
+fn time(options: &mut Options, key: &str, default: &str) -> Result<u64, String> {
+    let default = parse_duration_ms(default).map_err(|error| error.to_string())?;
+    let ms = options.ms(key).unwrap_or(default);
+    match (1..=limits::TIMEOUT_MS).contains(&ms) {
+        true => Ok(ms),
+        false => Err(format!("`{key}` is {ms} ms; it is from 1 ms to 24 h")),
+    }
+}
+
+fn read_avoid(names: Vec<String>) -> Result<Vec<OperatorId>, String> {
+    if names.len() > AVOIDED {
+        return Err(format!("`avoid` names more than {AVOIDED} operators"));
+    }
+    let mut avoid: Vec<OperatorId> = Vec::new();
+    for name in names {
+        let operator = OperatorId::new(name).map_err(|error| format!("`avoid`: {error}"))?;
+        if !avoid.contains(&operator) {
+            avoid.push(operator);
+        }
+    }
+    Ok(avoid)
+}
+
+fn check_key(key: String) -> Result<String, String> {
+    let plain = !key.is_empty() && key.len() <= KEY_BYTES && !key.chars().any(char::is_control);
+    match plain {
+        true => Ok(key),
+        false => Err(format!("`key` is 1 to {KEY_BYTES} bytes on one line")),
+    }
+}

@@ -1,0 +1,162 @@
+//! Drives a VM by hand against operators that do as they are told.
+
+// Each test binary uses a part of it.
+#![allow(dead_code, unreachable_pub)]
+
+use std::collections::{BTreeMap, VecDeque};
+
+use froben_model::{CallId, ErrorClass, ItemError, ItemOutcome, OperatorId, TaskSpec, Value};
+use froben_script::{Call, CallOp, Completion, Event, Failure, Limits, Revision, State, Vm};
+
+/// The scripts that ship with Froben.
+pub fn shipped() -> BTreeMap<String, String> {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts");
+    let mut files = BTreeMap::new();
+    for folder in ["pipelines", "lib"] {
+        for entry in std::fs::read_dir(format!("{root}/{folder}")).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            files.insert(
+                format!("{folder}/{name}"),
+                std::fs::read_to_string(path).unwrap(),
+            );
+        }
+    }
+    files
+}
+
+/// A set whose one pipeline, `t`, has this body of `function(ctx, input)`, on line 2 of its file.
+pub fn with_body(body: &str) -> BTreeMap<String, String> {
+    let source = format!("return workflow('t', {{}}, function(ctx, input)\n{body}\nend)");
+    BTreeMap::from([("pipelines/t.lua".to_owned(), source)])
+}
+
+pub fn check(files: &BTreeMap<String, String>) -> Revision {
+    Revision::check(files, &Limits::default()).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+pub fn start(files: &BTreeMap<String, String>, input: Value) -> Vm {
+    Vm::start(&check(files), "t", input, 7, Limits::default()).unwrap()
+}
+
+/// Starts a body and lets it run into its first wait or its end.
+pub fn first_step(body: &str) -> (Vec<Call>, State) {
+    let progress = start(&with_body(body), Value::map::<String>([])).resume(Vec::new());
+    (progress.calls, progress.state)
+}
+
+/// What a body without waits returns.
+pub fn eval(body: &str) -> Value {
+    match first_step(body).1 {
+        State::Returned(value) => value,
+        other => panic!("{other:?}\n{body}"),
+    }
+}
+
+/// How a body without waits fails.
+pub fn fail(body: &str) -> Failure {
+    match first_step(body).1 {
+        State::Failed(failure) => failure,
+        other => panic!("{other:?}\n{body}"),
+    }
+}
+
+pub fn lost(class: ErrorClass, operator: &str) -> ItemOutcome {
+    Err(ItemError {
+        class,
+        message: format!("{class} on purpose"),
+        operator: (!operator.is_empty()).then(|| OperatorId::new(operator).unwrap()),
+    })
+}
+
+/// A workflow, and everything that it called.
+pub struct Run {
+    pub vm: Vm,
+    pub calls: Vec<Call>,
+    /// What has happened and was not fed yet.
+    pub pending: VecDeque<Completion>,
+}
+
+impl Run {
+    pub fn new(vm: Vm) -> Self {
+        Run {
+            vm,
+            calls: Vec::new(),
+            pending: VecDeque::new(),
+        }
+    }
+
+    /// Runs to the end. `answer` gives an outcome for each item of a delegation; sleeps end at once.
+    pub fn to_end(&mut self, mut answer: impl FnMut(&TaskSpec) -> Vec<ItemOutcome>) -> State {
+        loop {
+            let progress = self.vm.resume(self.pending.drain(..).collect());
+            for call in &progress.calls {
+                match &call.op {
+                    CallOp::Delegate(spec) => {
+                        let outcomes = answer(spec);
+                        assert_eq!(outcomes.len(), spec.items.len());
+                        self.pending.extend(deliver(call.id, outcomes));
+                    }
+                    CallOp::Sleep { .. } => {
+                        self.pending.push_back(Completion {
+                            call: call.id,
+                            event: Event::Slept,
+                        });
+                    }
+                    CallOp::Status { .. } | CallOp::Log { .. } | CallOp::Cancel { .. } => {}
+                }
+            }
+            self.calls.extend(progress.calls);
+            if progress.state != State::Blocked {
+                return progress.state;
+            }
+            assert!(
+                !self.pending.is_empty(),
+                "blocked for ever after {:#?}",
+                self.calls.last()
+            );
+        }
+    }
+
+    pub fn tasks(&self) -> Vec<&TaskSpec> {
+        let tasks = self.calls.iter().filter_map(|call| match &call.op {
+            CallOp::Delegate(spec) => Some(spec),
+            _ => None,
+        });
+        tasks.collect()
+    }
+
+    pub fn keys(&self) -> Vec<&str> {
+        self.tasks().iter().map(|task| task.key.as_str()).collect()
+    }
+
+    pub fn statuses(&self) -> Vec<(&str, u64, u64)> {
+        let statuses = self.calls.iter().filter_map(|call| match &call.op {
+            CallOp::Status { phase, done, total } => Some((phase.as_str(), *done, *total)),
+            _ => None,
+        });
+        statuses.collect()
+    }
+
+    pub fn sleeps(&self) -> usize {
+        let sleeps = self
+            .calls
+            .iter()
+            .filter(|call| matches!(call.op, CallOp::Sleep { .. }));
+        sleeps.count()
+    }
+}
+
+/// Every item of a delegation, then its end.
+pub fn deliver(call: CallId, outcomes: Vec<ItemOutcome>) -> Vec<Completion> {
+    let item = |(index, outcome)| Event::Item {
+        index: index as u32,
+        outcome,
+    };
+    let events = outcomes
+        .into_iter()
+        .enumerate()
+        .map(item)
+        .chain([Event::Ended]);
+    events.map(|event| Completion { call, event }).collect()
+}

@@ -1,0 +1,292 @@
+//! The rules of `lib/retry` and `lib/chunk`, against operators that fail on purpose.
+
+mod harness;
+
+use std::collections::BTreeMap;
+
+use froben_model::{ErrorClass, ItemOutcome, TaskSpec, Value};
+use froben_script::{Limits, State, Vm};
+use harness::*;
+
+/// The library with one pipeline, `t`, of this body.
+fn with_library(body: &str) -> BTreeMap<String, String> {
+    let mut files = shipped();
+    files.retain(|path, _| path.starts_with("lib/"));
+    let source = format!(
+        "local retry, chunk = require('lib/retry'), require('lib/chunk')
+         return workflow('t', {{}}, function(ctx, input)\n{body}\nend)"
+    );
+    files.insert("pipelines/t.lua".to_owned(), source);
+    files
+}
+
+fn run(body: &str, answer: impl FnMut(&TaskSpec) -> Vec<ItemOutcome>) -> (Run, State) {
+    let revision = check(&with_library(body));
+    let input = Value::map::<String>([]);
+    let mut run = Run::new(Vm::start(&revision, "t", input, 1, Limits::default()).unwrap());
+    let state = run.to_end(answer);
+    (run, state)
+}
+
+fn avoided(spec: &TaskSpec) -> Vec<&str> {
+    spec.avoid
+        .iter()
+        .map(|operator| operator.as_str())
+        .collect()
+}
+
+fn all(spec: &TaskSpec, outcome: impl Fn() -> ItemOutcome) -> Vec<ItemOutcome> {
+    spec.items.iter().map(|_| outcome()).collect()
+}
+
+fn echo(spec: &TaskSpec) -> Vec<ItemOutcome> {
+    spec.items.iter().map(|item| Ok(item.clone())).collect()
+}
+
+fn failed(state: State) -> String {
+    match state {
+        State::Failed(failure) => failure.message,
+        other => panic!("{other:?}"),
+    }
+}
+
+const FIVE: &str = "local seen = {}
+  local values = retry.items(ctx, { kind = 'a.b/1', key = 'job', items = { 1, 2, 3, 4, 5 } }, 2, {
+    on_item = function(i, value) table.insert(seen, `{i}={value}`) end,
+  })
+  return { values = values, seen = table.concat(seen, ' ') }";
+
+fn whole(state: &State) -> bool {
+    let State::Returned(output) = state else {
+        return false;
+    };
+    let values = (1..=5).map(Value::Int).collect();
+    output.get("values") == Some(&Value::List(values))
+}
+
+#[test]
+fn what_succeeds_is_done_once() {
+    let (run, state) = run(FIVE, echo);
+    assert!(whole(&state), "{state:?}");
+    assert_eq!(run.keys(), ["job/1-2/1", "job/3-4/1", "job/5-5/1"]);
+    let State::Returned(output) = state else {
+        panic!()
+    };
+    assert_eq!(
+        output.get("seen"),
+        Some(&Value::text("1=1 2=2 3=3 4=4 5=5"))
+    );
+    assert_eq!(run.sleeps(), 0);
+}
+
+#[test]
+fn only_failed_items_are_tried_again_and_on_another_operator() {
+    let (run, state) = run(FIVE, |spec| {
+        let mut outcomes = echo(spec);
+        match spec.key.as_str() {
+            "job/1-2/1" => outcomes[1] = lost(ErrorClass::WorkerFailed, "op-a"),
+            "job/1-2/2" => outcomes[0] = lost(ErrorClass::Timeout, "op-b"),
+            "job/3-4/1" => outcomes = all(spec, || lost(ErrorClass::Disconnected, "op-a")),
+            _ => {}
+        }
+        outcomes
+    });
+    assert!(whole(&state), "{state:?}");
+    assert_eq!(
+        run.keys(),
+        [
+            "job/1-2/1",
+            "job/3-4/1",
+            "job/5-5/1",
+            "job/1-2/2",
+            "job/3-4/2",
+            "job/1-2/3"
+        ]
+    );
+    let tasks = run.tasks();
+    assert_eq!((tasks[3].items.len(), avoided(tasks[3])), (1, vec!["op-a"]));
+    assert_eq!((tasks[4].items.len(), avoided(tasks[4])), (2, vec!["op-a"]));
+    assert_eq!(
+        (tasks[5].items.len(), avoided(tasks[5])),
+        (1, vec!["op-a", "op-b"])
+    );
+    // It does not wait long for an operator that may not exist.
+    assert_eq!(
+        (tasks[0].queue_timeout_ms, tasks[5].queue_timeout_ms),
+        (3_600_000, 10_000)
+    );
+    assert_eq!(run.sleeps(), 0);
+}
+
+#[test]
+fn with_nobody_else_the_same_operator_gets_another_chance() {
+    // One operator, whose worker dies twice.
+    let mut deaths = 2;
+    let (run, state) = run(FIVE, |spec| {
+        if !spec.avoid.is_empty() {
+            return all(spec, || lost(ErrorClass::NoCapacity, ""));
+        }
+        if spec.key.starts_with("job/1-2/") && deaths > 0 {
+            deaths -= 1;
+            return all(spec, || lost(ErrorClass::WorkerFailed, "op-a"));
+        }
+        echo(spec)
+    });
+    assert!(whole(&state), "{state:?}");
+    let retried: Vec<_> = run
+        .tasks()
+        .into_iter()
+        .filter(|task| task.key.starts_with("job/1-2"))
+        .collect();
+    let avoidance: Vec<_> = retried.iter().map(|task| avoided(task)).collect();
+    assert_eq!(
+        avoidance,
+        [vec![], vec!["op-a"], vec![], vec!["op-a"], vec![]]
+    );
+    // A pause before each return to the operator that failed.
+    assert_eq!(run.sleeps(), 2);
+}
+
+#[test]
+fn a_network_of_two_of_which_one_is_killed_finishes_without_a_pause() {
+    let (run, state) = run(FIVE, |spec| {
+        let dead = !avoided(spec).contains(&"op-a") && !spec.key.starts_with("job/5");
+        match dead {
+            true => all(spec, || lost(ErrorClass::Disconnected, "op-a")),
+            false => echo(spec),
+        }
+    });
+    assert!(whole(&state), "{state:?}");
+    assert_eq!((run.tasks().len(), run.sleeps()), (5, 0));
+}
+
+#[test]
+fn five_attempts_then_an_error_with_the_whole_trail() {
+    let mut tries = 0;
+    let (run, state) = run(FIVE, |spec| {
+        if !spec.key.starts_with("job/3-4/") {
+            return echo(spec);
+        }
+        tries += 1;
+        let mut outcomes = echo(spec);
+        outcomes[0] = lost(ErrorClass::WorkerFailed, &format!("op-{tries}"));
+        outcomes
+    });
+    let message = failed(state);
+    assert_eq!(tries, 5);
+    assert_eq!(run.keys().last(), Some(&"job/3-4/5"));
+    assert!(
+        message.contains("job/3-4: 1 of its items failed, after 5 attempts"),
+        "{message}"
+    );
+    for try_ in 1..=5 {
+        let part = format!("try {try_}: worker_failed at op-{try_}: worker_failed on purpose");
+        assert!(message.contains(&part), "{message}");
+    }
+    assert!(
+        message.contains("(reached from pipelines/t.lua:"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_no_other_machine_can_mend_ends_at_once() {
+    for (class, why) in [
+        (ErrorClass::BadRequest, "which no other machine can mend"),
+        (ErrorClass::Cancelled, "which no other machine can mend"),
+        (ErrorClass::NoCapacity, "for want of a machine"),
+    ] {
+        let (run, state) = run(FIVE, |spec| all(spec, || lost(class, "")));
+        let message = failed(state);
+        assert!(
+            message.contains(why) && message.contains(class.name()),
+            "{message}"
+        );
+        assert_eq!((run.tasks().len(), run.sleeps()), (3, 0));
+    }
+}
+
+#[test]
+fn an_author_chooses_attempts_and_what_is_acceptable() {
+    let body = "return retry.one(ctx, { kind = 'a.b/1', key = 'k', avoid = { 'op-x' } }, {
+        attempts = 3,
+        accept = function(value) return value == 'good', `got {value}` end,
+    })";
+    let mut answers = vec!["bad", "worse", "good"].into_iter();
+    let (good, state) = run(body, |_| vec![Ok(Value::text(answers.next().unwrap()))]);
+    assert_eq!(state, State::Returned(Value::text("good")));
+    assert_eq!(good.keys(), ["k/1", "k/2", "k/3"]);
+    assert!(good.tasks().iter().all(|task| avoided(task) == ["op-x"]));
+
+    let (bad, state) = run(body, |_| vec![Ok(Value::text("bad"))]);
+    let message = failed(state);
+    assert!(
+        message.contains("after 3 attempts: try 1: invalid_result: got bad; try 2"),
+        "{message}"
+    );
+    assert_eq!(bad.tasks().len(), 3);
+
+    // The author's own list stays, and is not mistaken for those that failed.
+    let (_, state) = run(body, |spec| match spec.avoid.len() {
+        1 => vec![lost(ErrorClass::OutOfMemory, "op-a")],
+        2 => vec![Ok(Value::text("good"))],
+        _ => panic!("{:?}", spec.avoid),
+    });
+    assert_eq!(state, State::Returned(Value::text("good")));
+}
+
+#[test]
+fn several_tasks_run_at_once_and_keep_their_places() {
+    let body = "return retry.each(ctx, {
+        { kind = 'a.b/1', key = 'x', items = { 'x1', 'x2' } },
+        { kind = 'a.b/1', key = 'y' },
+        { kind = 'a.b/1', key = 'z', items = { 'z1' } },
+    })";
+    let (run, state) = run(body, |spec| match spec.key.as_str() {
+        "x/1" => vec![lost(ErrorClass::OutOfMemory, "op-a"), Ok(Value::text("X2"))],
+        "x/2" => vec![Ok(Value::text("X1"))],
+        "y/1" => vec![Ok(Value::text("Y"))],
+        _ => vec![Ok(Value::text("Z"))],
+    });
+    let texts = |texts: &[&str]| Value::List(texts.iter().map(|text| Value::text(*text)).collect());
+    let expected = Value::List(vec![texts(&["X1", "X2"]), texts(&["Y"]), texts(&["Z"])]);
+    assert_eq!(state, State::Returned(expected));
+    assert_eq!(run.keys(), ["x/1", "y/1", "z/1", "x/2"]);
+}
+
+#[test]
+fn misuse_is_told() {
+    for (body, part) in [
+        ("retry.one(ctx, { kind = 'a.b/1' })", "task 1 has no key"),
+        (
+            "retry.one(ctx, { kind = 'a.b/1', key = 'k' }, { atempts = 3 })",
+            "unknown option atempts",
+        ),
+        (
+            "retry.one(ctx, { kind = 'a.b/1', key = 'k' }, { attempts = '3' })",
+            "attempts is a number, got string",
+        ),
+        ("chunk.cut({ 1 }, 0)", "at least one item"),
+    ] {
+        let message = failed(run(body, echo).1);
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn pieces_are_whole_and_widths_grow_with_the_job() {
+    let body = "local out = {}
+        for _, count in { 1, 2, 4, 16, 24, 64, 256 } do table.insert(out, chunk.width(count, 16)) end
+        for _, width in { 1, 2, 3, 9 } do
+          local at, pieces = 0, chunk.cut({ 'a', 'b', 'c', 'd', 'e' }, width)
+          for _, piece in pieces do
+            assert(piece.first == at + 1 and #piece.items == piece.last - at)
+            at = piece.last
+          end
+          assert(at == 5 and #pieces == math.ceil(5 / width))
+        end
+        assert(#chunk.cut({}, 3) == 0)
+        return out";
+    let widths = [2, 2, 2, 2, 3, 8, 16].map(Value::Int).to_vec();
+    assert_eq!(run(body, echo).1, State::Returned(Value::List(widths)));
+}

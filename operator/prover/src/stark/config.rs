@@ -1,0 +1,23 @@
+//! The configuration of a proof whose transforms and folding run on a device.
+
+use std::sync::Arc;
+
+use froben_circuits::Params;
+use froben_circuits::config::{self, Challenge, ChallengeMmcs, Challenger, ValMmcs};
+use froben_opencl::Session;
+use p3_uni_stark::StarkConfig;
+
+use super::OpenClPcs;
+
+/// [`froben_circuits::config::StockConfig`] on a device.
+pub type OpenClConfig = StarkConfig<OpenClPcs<ValMmcs, ChallengeMmcs>, Challenge, Challenger>;
+
+/// The configuration of proofs under `params` on `session`.
+///
+/// Cheap to make, and to be made anew for each proof: a configuration whose device failed once
+/// refuses all further work.
+#[must_use]
+pub fn opencl(params: Params, session: &Arc<Session>) -> OpenClConfig {
+    let pcs = OpenClPcs::new(Arc::clone(session), config::val_mmcs(), config::fri(params));
+    OpenClConfig::new(pcs, config::challenger())
+}

@@ -1,0 +1,237 @@
+//! Ours against the stock prover: the same values, the same bytes, and errors instead of proofs.
+
+use std::sync::{Arc, OnceLock};
+
+use froben_circuits::config::{
+    Challenge, ChallengeMmcs, Challenger, Domain, StockPcs, Val, ValMmcs, challenger, fri, stock,
+    val_mmcs,
+};
+use froben_circuits::{Circuit, Params, Witness, prove, verify};
+use froben_opencl::{Device, Error, Session, SessionOptions};
+use p3_challenger::{CanObserve, FieldChallenger};
+use p3_commit::{OpeningRequest, Pcs, UnivariateStarkPcs};
+use p3_dft::{Radix2DitParallel, TwoAdicSubgroupDft};
+use p3_field::{Field, PrimeCharacteristicRing};
+use p3_fri::FriProverError;
+use p3_matrix::Matrix;
+use p3_matrix::dense::RowMajorMatrix;
+use p3_uni_stark::StarkGenericConfig;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use super::*;
+
+fn device() -> Option<Device> {
+    match Device::discover() {
+        Ok(devices) => devices.into_iter().next(),
+        Err(error) => {
+            println!("SKIP: {error}");
+            None
+        }
+    }
+}
+
+fn session() -> Option<&'static Arc<Session>> {
+    static SESSION: OnceLock<Option<Arc<Session>>> = OnceLock::new();
+    SESSION
+        .get_or_init(|| Some(Arc::new(Session::open(&device()?).unwrap())))
+        .as_ref()
+}
+
+/// A session that has too little memory for a proof.
+fn small_session() -> Option<Arc<Session>> {
+    let options = SessionOptions {
+        memory_limit_bytes: Some(16 << 10),
+        ..SessionOptions::default()
+    };
+    Some(Arc::new(Session::open_with(&device()?, options).unwrap()))
+}
+
+/// The search for a proof of work takes what any thread finds first; with one thread there is one
+/// answer, and two runs of a prover can be compared.
+fn with_one_thread<R: Send>(run: impl FnOnce() -> R + Send) -> R {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    pool.unwrap().install(run)
+}
+
+fn matrix(seed: u64, height: usize, width: usize) -> RowMajorMatrix<Val> {
+    RowMajorMatrix::rand(&mut SmallRng::seed_from_u64(seed), height, width)
+}
+
+fn bytes(proof: &impl serde::Serialize) -> Vec<u8> {
+    postcard::to_allocvec(proof).unwrap()
+}
+
+fn witness(len: usize) -> Witness {
+    let bytes = (0..len).map(|i| (7 * i + i / 251) as u8).collect();
+    Witness::compute(bytes, 3).unwrap()
+}
+
+#[test]
+fn proofs_are_byte_for_byte_those_of_the_stock_prover() {
+    let Some(session) = session() else { return };
+    let witness = witness(1000);
+    let dev = Circuit::ALL.map(|circuit| (circuit, Params::Dev));
+    for (circuit, params) in dev
+        .into_iter()
+        .chain([(Circuit::Poseidon2, Params::Standard)])
+    {
+        let before = session.stats();
+        let (ours, theirs) = with_one_thread(|| {
+            let config = opencl(params, session);
+            let ours = prove(&config, circuit, &witness).unwrap();
+            assert_eq!(config.pcs().device_error(), None);
+            (ours, prove(&stock(params), circuit, &witness).unwrap())
+        });
+        assert!(ours == theirs, "{circuit}, {params}");
+        verify(params, circuit, &witness.statement, &ours).unwrap();
+        let ran = session.stats().since(&before);
+        for kernel in [
+            "ntt_pass_babybear",
+            "ntt_spread_babybear",
+            "fri_fold2_babybear",
+        ] {
+            assert!(
+                ran.kernels.contains_key(kernel),
+                "{circuit}: {kernel} in {ran:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_device_that_fails_ends_the_proof_with_its_own_error() {
+    let Some(session) = small_session() else {
+        return;
+    };
+    let config = opencl(Params::Dev, &session);
+    assert!(prove(&config, Circuit::Poseidon2, &witness(1000)).is_err());
+    let error = config.pcs().device_error();
+    assert!(
+        matches!(error, Some(Error::OutOfDeviceMemory { .. })),
+        "{error:?}"
+    );
+
+    // What the configuration makes from now on would rest on zeros.
+    let pcs = config.pcs();
+    let domain = natural_domain(pcs, 8);
+    let result = Pcs::<Challenge, Challenger>::commit(pcs, [(domain, matrix(1, 8, 2))]);
+    assert!(matches!(result, Err(ProverError::Device(_))));
+}
+
+fn natural_domain(pcs: &OpenClPcs<ValMmcs, ChallengeMmcs>, height: usize) -> Domain {
+    Pcs::<Challenge, Challenger>::natural_domain_for_degree(pcs, height)
+}
+
+/// The pieces of an opening that an AIR of one trace never shows: several matrices in a commitment,
+/// of several heights and widths, the same point in many of them, and a matrix opened nowhere.
+#[test]
+fn openings_of_mixed_batches_are_those_of_the_stock_scheme() {
+    let Some(session) = session() else { return };
+    let mut random = SmallRng::seed_from_u64(11);
+    let [z, w, v]: [Challenge; 3] = random.random();
+    let rounds: [&[(usize, usize, &[Challenge])]; 3] = [
+        &[(64, 3, &[z, w]), (16, 17, &[z]), (64, 1, &[w])],
+        &[(256, 8, &[v])],
+        &[(32, 2, &[z, v, w]), (256, 5, &[z]), (16, 4, &[])],
+    ];
+    let ours = OpenClPcs::new(Arc::clone(session), val_mmcs(), fri(Params::Dev));
+    let theirs = StockPcs::new(Radix2DitParallel::default(), val_mmcs(), fri(Params::Dev));
+    let (ours, theirs) = with_one_thread(|| (open(&ours, &rounds), open(&theirs, &rounds)));
+    assert!(ours == theirs);
+}
+
+/// Commits to random matrices of the given shapes, opens them and encodes all that results.
+fn open<P>(pcs: &P, rounds: &[&[(usize, usize, &[Challenge])]]) -> Vec<u8>
+where
+    P: UnivariateStarkPcs<Challenge, Challenger, Domain = Domain>,
+    Challenger: CanObserve<P::Commitment>,
+{
+    let mut challenger = challenger();
+    let mut encoded = Vec::new();
+    let committed: Vec<_> = (0..)
+        .zip(rounds)
+        .map(|(seed, round)| {
+            let evaluations = round.iter().map(|&(height, width, _)| {
+                (
+                    pcs.natural_domain_for_degree(height),
+                    matrix(seed, height, width),
+                )
+            });
+            let (commitment, data) = pcs.commit(evaluations).unwrap();
+            encoded.extend(bytes(&commitment));
+            challenger.observe(commitment);
+            data
+        })
+        .collect();
+    let requests = committed
+        .iter()
+        .zip(rounds)
+        .map(|(data, round)| OpeningRequest {
+            prover_data: data,
+            points: round.iter().map(|(_, _, points)| points.to_vec()).collect(),
+        })
+        .collect();
+    let (values, proof) = pcs.open(requests, &mut challenger).unwrap();
+    encoded.extend(bytes(&values));
+    encoded.extend(bytes(&proof));
+    encoded
+}
+
+#[test]
+fn a_height_that_cannot_be_folded_is_refused_before_anything_is_observed() {
+    let Some(session) = session() else { return };
+    let pcs = OpenClPcs::new(Arc::clone(session), val_mmcs(), fri(Params::Dev));
+    let commit = [(natural_domain(&pcs, 8), matrix(1, 8, 1))];
+    let (_, data) = Pcs::<Challenge, Challenger>::commit(&pcs, commit).unwrap();
+    let request = OpeningRequest {
+        prover_data: &data,
+        points: vec![vec![Challenge::TWO]],
+    };
+    let mut transcript = challenger();
+    let refused = pcs.open(vec![request], &mut transcript);
+    assert!(matches!(
+        refused,
+        Err(ProverError::Fri(FriProverError::InputHeightTooSmall {
+            log_input_height: 4,
+            log_final_height: 4,
+        }))
+    ));
+    let mut untouched = challenger();
+    let next: Challenge = transcript.sample_algebra_element();
+    let expected: Challenge = untouched.sample_algebra_element();
+    assert_eq!(next, expected);
+}
+
+/// Every transform of `input`, in natural order.
+fn transforms<D: TwoAdicSubgroupDft<Val>>(
+    dft: &D,
+    input: &RowMajorMatrix<Val>,
+) -> [RowMajorMatrix<Val>; 6] {
+    let (input, shift) = (|| input.clone(), Val::GENERATOR);
+    [
+        dft.dft_batch(input()).to_row_major_matrix(),
+        dft.coset_dft_batch(input(), shift).to_row_major_matrix(),
+        dft.idft_batch(input()),
+        dft.coset_idft_batch(input(), shift),
+        dft.coset_lde_batch(input(), 2, shift).to_row_major_matrix(),
+        dft.lde_batch(input(), 1).to_row_major_matrix(),
+    ]
+}
+
+/// Through the trait, as Plonky3 calls it, with and without a device.
+#[test]
+fn transforms_are_those_of_the_cpu() {
+    let Some(session) = session() else { return };
+    let fault = Fault::default();
+    let on_device = OpenClDft::new(Arc::clone(session), fault.clone());
+    let oracle = Radix2DitParallel::default();
+    for dft in [on_device, OpenClDft::default()] {
+        for (height, width) in [(1, 1), (1, 4), (2, 3), (64, 5), (512, 2)] {
+            let input = matrix(7, height, width);
+            let (ours, theirs) = (transforms(&dft, &input), transforms(&oracle, &input));
+            assert!(ours == theirs, "{height} x {width}");
+        }
+    }
+    assert_eq!(fault.get(), None);
+}

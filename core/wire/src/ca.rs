@@ -71,10 +71,12 @@ impl Ca {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.distinguished_name = DistinguishedName::new();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "Froben network CA");
         let key = KeyPair::generate().map_err(issue)?;
+        // Two CAs of one name could not be told apart: a certificate of the other one would look
+        // like a broken one of ours.
+        let number = blake3::hash(key.public_key_raw()).to_hex();
+        let name = format!("Froben network CA {}", &number[..8]);
+        params.distinguished_name.push(DnType::CommonName, name);
         let certificate_pem = params.self_signed(&key).map_err(issue)?.pem();
 
         make_dir(dir)?;

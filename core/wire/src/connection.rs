@@ -102,7 +102,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + 'static,
     {
-        let table = Table::new(policy.limits);
+        let table = Table::new(policy.limits, line.clone());
         let mut options = ReaderOptions::new();
         options
             .traversal_limit_in_words(Some(policy.limits.message_bytes / 8))
@@ -111,12 +111,10 @@ impl Connection {
         let read = CountedRead {
             inner: BufReader::with_capacity(BUFFER_BYTES, read),
             table: table.clone(),
-            line: line.clone(),
         };
         let write = CountedWrite {
             inner: BufWriter::with_capacity(BUFFER_BYTES, write),
             table: table.clone(),
-            line: line.clone(),
         };
         let network = Gated {
             network: VatNetwork::new(read, write, side, options),

@@ -15,7 +15,7 @@ use crate::identity::Identity;
 use crate::line::{Line, Wire};
 use crate::{Error, Fault, FaultCode, Policy, Rejection, tls};
 
-/// A coordinator that has let us in.
+/// A coordinator that has let us in. Dropping it ends the connection.
 pub struct Link {
     pub coordinator: coordinator::Client,
     pub connection: Connection,
@@ -110,6 +110,13 @@ pub async fn dial(address: &str, identity: &Identity, policy: Policy) -> Result<
         server_version,
         policy,
     })
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // Otherwise its heartbeat would keep it alive for nobody.
+        self.connection.cutter().cut("dropped");
+    }
 }
 
 impl Link {

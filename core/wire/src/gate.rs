@@ -29,6 +29,7 @@ use crate::policy::Limits;
 /// What one peer holds open.
 pub(crate) struct Table {
     limits: Limits,
+    line: Rc<Line>,
     answers: RefCell<HashMap<u32, Answer>>,
     running: Cell<usize>,
     held_bytes: Cell<u64>,
@@ -39,6 +40,8 @@ pub(crate) struct Table {
     read_bytes: Cell<u64>,
     message_start: Cell<u64>,
     reader: Cell<Option<Waker>>,
+    /// Nothing can be sent any more.
+    broken: Cell<bool>,
 }
 
 struct Answer {
@@ -56,9 +59,10 @@ enum State {
 }
 
 impl Table {
-    pub(crate) fn new(limits: Limits) -> Rc<Table> {
+    pub(crate) fn new(limits: Limits, line: Rc<Line>) -> Rc<Table> {
         Rc::new(Table {
             limits,
+            line,
             answers: RefCell::default(),
             running: Cell::new(0),
             held_bytes: Cell::new(0),
@@ -67,18 +71,21 @@ impl Table {
             read_bytes: Cell::new(0),
             message_start: Cell::new(0),
             reader: Cell::new(None),
+            broken: Cell::new(false),
         })
     }
 
     /// Whether nothing more is read until something ends.
     pub(crate) fn closed(&self) -> bool {
-        self.running.get() >= self.limits.calls
+        let full = self.running.get() >= self.limits.calls
             || self.held_bytes.get() >= self.limits.held_bytes
-            || self.queued_bytes.get() >= self.limits.queued_bytes
+            || self.queued_bytes.get() >= self.limits.queued_bytes;
+        full && !self.broken.get()
     }
 
     fn poll_open(&self, cx: &Context<'_>) -> Poll<()> {
-        if !self.closed() {
+        // A cut must be read, even if nothing else may be.
+        if !self.closed() || self.line.poll_cut(cx).is_ready() {
             return Poll::Ready(());
         }
         self.reader.set(Some(cx.waker().clone()));
@@ -318,7 +325,6 @@ fn return_of(message: &dyn OutgoingMessage) -> Option<(u32, bool)> {
 pub(crate) struct CountedRead<R> {
     pub(crate) inner: R,
     pub(crate) table: Rc<Table>,
-    pub(crate) line: Rc<Line>,
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for CountedRead<R> {
@@ -334,7 +340,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for CountedRead<R> {
                 let read_bytes = this.table.read_bytes.get() + *bytes as u64;
                 this.table.read_bytes.set(read_bytes);
             }
-            Poll::Ready(Err(error)) => this.line.set_fault(error),
+            Poll::Ready(Err(error)) => this.table.line.set_fault(error),
             Poll::Pending => {}
         }
         poll
@@ -345,7 +351,15 @@ impl<R: AsyncRead + Unpin> AsyncRead for CountedRead<R> {
 pub(crate) struct CountedWrite<W> {
     pub(crate) inner: W,
     pub(crate) table: Rc<Table>,
-    pub(crate) line: Rc<Line>,
+}
+
+impl<W> CountedWrite<W> {
+    /// capnp-rpc hears of a broken connection by reading, so reading must not wait any more.
+    fn failed(&self, error: &io::Error) {
+        self.table.line.set_fault(error);
+        self.table.broken.set(true);
+        self.table.wake();
+    }
 }
 
 impl<W: AsyncWrite + Unpin> AsyncWrite for CountedWrite<W> {
@@ -358,7 +372,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for CountedWrite<W> {
         let poll = Pin::new(&mut this.inner).poll_write(cx, bytes);
         match &poll {
             Poll::Ready(Ok(bytes)) => this.table.written(*bytes),
-            Poll::Ready(Err(error)) => this.line.set_fault(error),
+            Poll::Ready(Err(error)) => this.failed(error),
             Poll::Pending => {}
         }
         poll
@@ -368,7 +382,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for CountedWrite<W> {
         let this = self.get_mut();
         let poll = Pin::new(&mut this.inner).poll_flush(cx);
         if let Poll::Ready(Err(error)) = &poll {
-            this.line.set_fault(error);
+            this.failed(error);
         }
         poll
     }

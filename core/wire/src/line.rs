@@ -25,6 +25,8 @@ pub(crate) struct Line {
     cut: RefCell<Option<String>>,
     read_waker: Cell<Option<Waker>>,
     write_waker: Cell<Option<Waker>>,
+    /// Of a reader that waits for something else than bytes.
+    gate_waker: Cell<Option<Waker>>,
     /// The first error of the stream above, which capnp-rpc would reduce to a text.
     fault: RefCell<Option<io::Error>>,
     /// Why the connection ended, once it has.
@@ -39,6 +41,7 @@ impl Line {
             cut: RefCell::new(None),
             read_waker: Cell::new(None),
             write_waker: Cell::new(None),
+            gate_waker: Cell::new(None),
             fault: RefCell::new(None),
             ended: watch::Sender::new(None),
         })
@@ -49,9 +52,18 @@ impl Line {
         self.cut
             .borrow_mut()
             .get_or_insert_with(|| reason.to_owned());
-        for waker in [self.read_waker.take(), self.write_waker.take()] {
-            waker.into_iter().for_each(Waker::wake);
+        for waker in [&self.read_waker, &self.write_waker, &self.gate_waker] {
+            waker.take().into_iter().for_each(Waker::wake);
         }
+    }
+
+    /// Whether it is cut; if not, `cx` is woken when it is.
+    pub(crate) fn poll_cut(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.cut.borrow().is_some() {
+            return Poll::Ready(());
+        }
+        self.gate_waker.set(Some(cx.waker().clone()));
+        Poll::Pending
     }
 
     /// Counts as a sign of life.

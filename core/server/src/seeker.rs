@@ -1,0 +1,206 @@
+//! A seeker's session. It sees its own workflows only; the engine holds every id against the seeker.
+
+use std::rc::Rc;
+
+use froben_model::view::Failure;
+use froben_model::{SeekerId, WorkflowId, limits};
+use froben_schema::convert;
+use froben_schema::seeker_capnp::seeker_session;
+use froben_wire::FaultCode;
+
+use crate::answer::{
+    self, busy, fault, first_that_fit, invalid, of_blobs, shorten_detail, shorten_list};
+use crate::blobs::Store;
+use crate::door::Peer;
+
+/// A pipeline's name.
+const PIPELINE_BYTES: usize = 256;
+/// What a seeker may call one submit.
+const KEY_BYTES: usize = 256;
+/// Workflows or lines in one answer.
+const ENTRIES: u32 = 1000;
+
+pub(crate) struct Seeker {
+    peer: Rc<Peer>,
+    id: SeekerId,
+}
+
+impl Seeker {
+    pub(crate) fn new(peer: Rc<Peer>, id: SeekerId) -> Seeker {
+        Seeker { peer, id }
+    }
+
+    /// The first blob of `input` that is not in the store.
+    async fn missing(
+        &self,
+        input: &froben_model::Value,
+    ) -> Result<Option<froben_model::BlobRef>, capnp::Error> {
+        for blob in input.blobs() {
+            if !self.peer.blobs.has(blob).await.map_err(of_blobs)? {
+                return Ok(Some(blob));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn workflow(id: capnp::text::Reader<'_>) -> Result<WorkflowId, capnp::Error> {
+    let id = answer::text("a workflow id", id, limits::TEXT_BYTES)?;
+    id.parse()
+        .map_err(|error: froben_model::Error| fault(FaultCode::Invalid, error.to_string()))
+}
+
+fn no_such_workflow(id: WorkflowId) -> capnp::Error {
+    fault(
+        FaultCode::NoSuchWorkflow,
+        format!("you have no such workflow: {id}; `froben list` shows yours"),
+    )
+}
+
+impl seeker_session::Server for Seeker {
+    async fn blobs(
+        self: Rc<Self>,
+        _params: seeker_session::BlobsParams,
+        mut results: seeker_session::BlobsResults,
+    ) -> Result<(), capnp::Error> {
+        let store = Store {
+            peer: self.peer.clone(),
+        };
+        results.get().set_blobs(capnp_rpc::new_client(store));
+        Ok(())
+    }
+
+    async fn submit(
+        self: Rc<Self>,
+        params: seeker_session::SubmitParams,
+        mut results: seeker_session::SubmitResults,
+    ) -> Result<(), capnp::Error> {
+        let params = params.get()?;
+        let pipeline = answer::text("a pipeline", params.get_pipeline()?, PIPELINE_BYTES)?;
+        let input = convert::read_value(params.get_input()?).map_err(invalid)?;
+        let key = answer::text("an idempotency key", params.get_idempotency_key()?, KEY_BYTES)?;
+
+        let submitted = match self.missing(&input).await? {
+            Some(blob) => Err(Failure {
+                code: "FRB-SUB-003".to_owned(),
+                message: format!(
+                    "the input names blob {} of {} bytes, which is not in the store; upload it first",
+                    blob.hash, blob.size_bytes
+                ),
+            }),
+            None => {
+                let engine = &self.peer.engine;
+                let asked = engine.submit(self.id.clone(), pipeline, input, key).await;
+                asked.map_err(busy)?
+            }
+        };
+        let mut answer = results.get().init_answer();
+        match submitted {
+            Ok(id) => answer.set_id(id.to_string()),
+            Err(failure) => convert::write_failure(&failure, answer.init_refused()),
+        }
+        Ok(())
+    }
+
+    async fn status(
+        self: Rc<Self>,
+        params: seeker_session::StatusParams,
+        mut results: seeker_session::StatusResults,
+    ) -> Result<(), capnp::Error> {
+        let id = workflow(params.get()?.get_id()?)?;
+        let found = self.peer.engine.status(self.id.clone(), id).await;
+        let mut detail = found.map_err(busy)?.ok_or_else(|| no_such_workflow(id))?;
+        shorten_detail(&mut detail);
+        convert::write_detail(&detail, results.get().init_detail());
+        Ok(())
+    }
+
+    async fn list(
+        self: Rc<Self>,
+        params: seeker_session::ListParams,
+        mut results: seeker_session::ListResults,
+    ) -> Result<(), capnp::Error> {
+        let limit = params.get()?.get_limit().min(ENTRIES) as usize;
+        let found = self.peer.engine.list(self.id.clone(), limit).await;
+        let mut found = found.map_err(busy)?;
+        shorten_list(&mut found);
+        // Outputs have their own bound.
+        let found = first_that_fit(&found, |summary| {
+            let failure = summary.failure.as_ref().map_or(0, |f| f.message.len());
+            256 + summary.pipeline.len() + failure
+        });
+        let mut list = results.get().init_workflows(convert::list_len(found.len()));
+        for (i, summary) in (0..).zip(found) {
+            convert::write_summary(summary, list.reborrow().get(i));
+        }
+        Ok(())
+    }
+
+    async fn cancel(
+        self: Rc<Self>,
+        params: seeker_session::CancelParams,
+        mut results: seeker_session::CancelResults,
+    ) -> Result<(), capnp::Error> {
+        let id = workflow(params.get()?.get_id()?)?;
+        let found = self.peer.engine.cancel(self.id.clone(), id).await;
+        let state = found.map_err(busy)?.ok_or_else(|| no_such_workflow(id))?;
+        results.get().set_state(convert::write_workflow_state(state));
+        Ok(())
+    }
+
+    async fn logs(
+        self: Rc<Self>,
+        params: seeker_session::LogsParams,
+        mut results: seeker_session::LogsResults,
+    ) -> Result<(), capnp::Error> {
+        let params = params.get()?;
+        let id = workflow(params.get_id()?)?;
+        let from = params.get_from_seq();
+        let limit = params.get_limit().min(ENTRIES) as usize;
+        let found = self.peer.engine.logs(self.id.clone(), id, from, limit).await;
+        let lines = found.map_err(busy)?.ok_or_else(|| no_such_workflow(id))?;
+        let lines = first_that_fit(&lines, |line| 64 + line.source.len() + line.text.len());
+        let mut list = results.get().init_lines(convert::list_len(lines.len()));
+        for (i, line) in (0..).zip(lines) {
+            convert::write_log_line(line, list.reborrow().get(i));
+        }
+        Ok(())
+    }
+
+    async fn pipelines(
+        self: Rc<Self>,
+        _params: seeker_session::PipelinesParams,
+        mut results: seeker_session::PipelinesResults,
+    ) -> Result<(), capnp::Error> {
+        let found = self.peer.engine.pipelines().await.map_err(busy)?;
+        let found = first_that_fit(&found, |pipeline| {
+            let inputs = pipeline.inputs.iter();
+            192 + pipeline.name.len() + inputs.map(|i| 64 + i.name.len()).sum::<usize>()
+        });
+        let mut list = results.get().init_pipelines(convert::list_len(found.len()));
+        for (i, pipeline) in (0..).zip(found) {
+            convert::write_pipeline(pipeline, list.reborrow().get(i));
+        }
+        Ok(())
+    }
+
+    async fn machines(
+        self: Rc<Self>,
+        _params: seeker_session::MachinesParams,
+        mut results: seeker_session::MachinesResults,
+    ) -> Result<(), capnp::Error> {
+        let found = self.peer.engine.machines().await.map_err(busy)?;
+        let found = first_that_fit(&found, |machine| {
+            let devices = machine.devices.iter().map(|device| {
+                let texts = [&device.id, &device.name, &device.vendor, &device.driver];
+                128 + texts.iter().map(|text| text.len()).sum::<usize>()
+            });
+            256 + devices.sum::<usize>() + machine.kinds.len() * 96
+        });
+        let mut list = results.get().init_machines(convert::list_len(found.len()));
+        for (i, machine) in (0..).zip(found) {
+            convert::write_machine_view(machine, list.reborrow().get(i));
+        }
+        Ok(())
+    }
+}

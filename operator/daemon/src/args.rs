@@ -1,0 +1,93 @@
+//! The command line, as clap reads it. `--help` is the manual page.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Offer this machine to a proving network.
+#[derive(Debug, Parser)]
+#[command(name = "froben-operator", version, disable_help_subcommand = true, after_help = AFTER)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// What to log on standard error, like `info` or `froben_operator=debug`
+    #[arg(long, global = true, env = "FROBEN_LOG", default_value = "warn", value_name = "FILTER")]
+    pub log: String,
+}
+
+const AFTER: &str = "\
+`froben-operator devices` shows what this machine would offer.
+Data goes to standard output, everything else to standard error.
+Exit codes: 0 stopped as told, 1 unexpected, 2 usage, 5 denied by the coordinator, 10 no device.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Connect to a coordinator and take tasks until told to stop
+    Run(Box<Run>),
+    /// Show the devices and kinds that the prover finds on this machine
+    Devices(Devices),
+}
+
+/// What may also stand in the file of --config, under the same names; the command line wins.
+#[derive(Debug, Default, Args)]
+pub struct Run {
+    /// Where the coordinator listens, as HOST:PORT
+    #[arg(long, env = "FROBEN_COORDINATOR", value_name = "HOST:PORT")]
+    pub coordinator: Option<String>,
+    /// The folder with your cert.pem, key.pem and ca.pem, as `froben ca issue` makes it
+    #[arg(long, env = "FROBEN_IDENTITY", value_name = "DIR")]
+    pub identity: Option<PathBuf>,
+    /// This machine's name among those of your identity [default: its host name]
+    #[arg(long, value_name = "NAME")]
+    pub label: Option<String>,
+    #[command(flatten)]
+    pub provers: Provers,
+    /// Where the sockets of the workers lie [default: XDG_RUNTIME_DIR or the temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub runtime_dir: Option<PathBuf>,
+    /// A TOML file with these options
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Stop when standard input closes, as it does when the parent process ends
+    #[arg(long)]
+    pub until_stdin_closes: bool,
+}
+
+#[derive(Debug, Default, Args)]
+pub struct Provers {
+    /// A prover to run; may be given several times [default: froben-prover beside this program]
+    #[arg(long = "prover", value_name = "PATH")]
+    pub programs: Vec<PathBuf>,
+    /// Offer no devices: take CPU tasks alone
+    #[arg(long)]
+    pub cpu_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Devices {
+    #[command(flatten)]
+    pub provers: Provers,
+    /// How to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,155 @@
+//! What the daemon is told: the command line over the file of `--config` over defaults.
+
+use std::path::{Path, PathBuf};
+
+use froben_model::OperatorId;
+use serde::Deserialize;
+
+use crate::args::{Provers, Run};
+use crate::{Error, Exit, host};
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub coordinator: String,
+    pub identity: PathBuf,
+    pub label: String,
+    pub provers: Vec<PathBuf>,
+    pub cpu_only: bool,
+    pub runtime_dir: Option<PathBuf>,
+    pub until_stdin_closes: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    coordinator: Option<String>,
+    identity: Option<PathBuf>,
+    label: Option<String>,
+    provers: Option<Vec<PathBuf>>,
+    cpu_only: Option<bool>,
+    runtime_dir: Option<PathBuf>,
+}
+
+impl Config {
+    pub fn new(args: Run) -> Result<Config, Error> {
+        let Run {
+            coordinator,
+            identity,
+            label,
+            provers: Provers { programs, cpu_only },
+            runtime_dir,
+            config,
+            until_stdin_closes,
+        } = args;
+        let file = match &config {
+            Some(path) => read(path)?,
+            None => File::default(),
+        };
+        let missing = |option: &str, variable: &str| {
+            Error::usage(format!(
+                "{option} is missing; give it, set {variable}, or name a file with --config"
+            ))
+        };
+        let label = label.or(file.label).unwrap_or_else(host::label);
+        // Labels are made of the same letters as operators' names.
+        OperatorId::new(label.as_str()).map_err(|error| {
+            let why = error.to_string().replace("operator name", "label");
+            Error::usage(format!("--label: {why}"))
+        })?;
+        let programs = match programs.is_empty() {
+            true => file.provers.unwrap_or_default(),
+            false => programs,
+        };
+        Ok(Config {
+            coordinator: coordinator
+                .or(file.coordinator)
+                .ok_or_else(|| missing("--coordinator", "FROBEN_COORDINATOR"))?,
+            identity: identity
+                .or(file.identity)
+                .ok_or_else(|| missing("--identity", "FROBEN_IDENTITY"))?,
+            label,
+            provers: or_built_in(programs)?,
+            cpu_only: cpu_only || file.cpu_only.unwrap_or(false),
+            runtime_dir: runtime_dir.or(file.runtime_dir),
+            until_stdin_closes,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<File, Error> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::new(Exit::NotFound, format!("cannot read {shown}: {error}")))?;
+    toml::from_str(&text).map_err(|error| {
+        let line = error.message().replace('\n', " ");
+        Error::usage(format!("{shown} does not read: {line}"))
+    })
+}
+
+/// `programs`, or the prover that was installed beside this program.
+pub(crate) fn or_built_in(programs: Vec<PathBuf>) -> Result<Vec<PathBuf>, Error> {
+    if !programs.is_empty() {
+        return Ok(programs);
+    }
+    let here = std::env::current_exe()
+        .map_err(|error| Error::new(Exit::Unexpected, format!("where am I? {error}")))?;
+    let prover = here.with_file_name("froben-prover");
+    match prover.is_file() {
+        true => Ok(vec![prover]),
+        false => Err(Error::new(
+            Exit::NotFound,
+            format!("there is no {}; name a prover with --prover", prover.display()),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(coordinator: Option<&str>, config: Option<&Path>) -> Run {
+        Run {
+            coordinator: coordinator.map(str::to_owned),
+            identity: Some("id".into()),
+            provers: Provers {
+                programs: vec!["prover".into()],
+                cpu_only: false,
+            },
+            config: config.map(Path::to_owned),
+            ..Run::default()
+        }
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("operator.toml");
+        std::fs::write(&path, "coordinator = 'file:1'\nlabel = 'rig'\ncpu_only = true\n").unwrap();
+        let config = Config::new(run(Some("line:1"), Some(&path))).unwrap();
+        assert_eq!(config.coordinator, "line:1");
+        let config = Config::new(run(None, Some(&path))).unwrap();
+        assert_eq!((config.coordinator.as_str(), config.label.as_str()), ("file:1", "rig"));
+        assert!(config.cpu_only);
+    }
+
+    #[test]
+    fn what_is_missing_or_misspelt_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("operator.toml");
+        std::fs::write(&path, "coordinater = 'x'\n").unwrap();
+        let cases = [
+            (run(None, None), Exit::Usage, "--coordinator"),
+            (run(Some("x:1"), Some(&path)), Exit::Usage, "coordinater"),
+            (run(Some("x:1"), Some(Path::new("/no/file"))), Exit::NotFound, "/no/file"),
+        ];
+        for (args, exit, word) in cases {
+            let error = Config::new(args).unwrap_err();
+            assert_eq!(error.exit, exit, "{error}");
+            assert!(error.message.contains(word), "{error}");
+        }
+        let mut bad = run(Some("x:1"), None);
+        bad.label = Some("Not A Label".to_owned());
+        let error = Config::new(bad).unwrap_err();
+        assert!(error.message.contains("--label"), "{error}");
+    }
+}

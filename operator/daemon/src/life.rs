@@ -1,0 +1,191 @@
+//! `froben-operator run`: from the first probe to the last worker's end.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use froben_model::limits;
+use froben_wire::{Identity, Policy, Role};
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::LocalSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::session::{Ended, Terms, hopeless, serve};
+use crate::workers::{Pool, RuntimeDir, Timing};
+use crate::{Config, Error, Exit, args, host, offer};
+
+/// Between two tries to connect; doubles up to the most.
+const PAUSE_FIRST: Duration = Duration::from_millis(200);
+const PAUSE_MOST: Duration = Duration::from_secs(5);
+/// A session that lasted as long was a good one.
+const GOOD_SESSION: Duration = Duration::from_secs(30);
+/// How long a session has to end by itself.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// How long workers have to stop before the process ends all the same.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+pub fn run(args: args::Run) -> Result<(), Error> {
+    let config = Config::new(args)?;
+    // What is wrong most often should be known before anything is started.
+    let identity = Identity::load(&config.identity)?;
+    if identity.subject.role != Role::Operator {
+        let (subject, dir) = (&identity.subject, config.identity.display());
+        return Err(Error::new(
+            Exit::Denied,
+            format!("the certificate in {dir} is that of {subject}, and this needs an operator's; issue one with `froben ca issue --role operator`"),
+        ));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Exit::Unexpected, format!("cannot start threads: {error}")))?;
+    let done = runtime.block_on(live(config));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done
+}
+
+async fn live(config: Config) -> Result<(), Error> {
+    let stop = CancellationToken::new();
+    stop_when_told(&stop, config.until_stdin_closes)?;
+
+    let sockets = match &config.runtime_dir {
+        Some(dir) => RuntimeDir::create_in(dir)?,
+        None => RuntimeDir::create()?,
+    };
+    let timing = Timing::default();
+    let probing = offer::programs(&config.provers, config.cpu_only, &sockets, &timing);
+    let programs = tokio::select! {
+        programs = probing => programs?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    offer::check(&programs, config.cpu_only)?;
+    let pool = Arc::new(Pool::open(
+        programs,
+        sockets,
+        timing,
+        host::cpu_cores() as usize,
+    ));
+
+    let terms = Terms {
+        coordinator: config.coordinator,
+        identity: config.identity,
+        label: config.label,
+        policy: Policy::OPERATOR,
+        pool: pool.clone(),
+        workers: Handle::current(),
+    };
+    let connected = on_own_thread(terms, stop.clone())?;
+    let ended = connected
+        .await
+        .unwrap_or_else(|_| Err(Error::new(Exit::Unexpected, "the connection's thread is gone")));
+    if tokio::time::timeout(STOP_WITHIN, pool.shutdown()).await.is_err() {
+        say("some workers did not stop; they end with this process");
+    }
+    ended
+}
+
+/// Keeps a session up on a thread of its own; the answer comes when that is over.
+fn on_own_thread(
+    terms: Terms,
+    stop: CancellationToken,
+) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
+    let (sender, ended) = oneshot::channel();
+    let failed = |error: std::io::Error| {
+        Error::new(Exit::Unexpected, format!("cannot start the connection's thread: {error}"))
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    std::thread::Builder::new()
+        .name("connection".to_owned())
+        .spawn(move || {
+            let done = LocalSet::new().block_on(&runtime, stay_connected(&terms, &stop));
+            let _ = sender.send(done.map_err(Error::from));
+        })
+        .map_err(failed)?;
+    Ok(ended)
+}
+
+/// Sessions, one after the other, until told to stop. Gives up only if the first one cannot begin
+/// for a reason that a person must see to: later on, a coordinator that refuses may change its mind.
+async fn stay_connected(
+    terms: &Terms,
+    stop: &CancellationToken,
+) -> Result<(), froben_wire::Error> {
+    let mut ever = false;
+    let mut pause = PAUSE_FIRST;
+    let mut said = String::new();
+    loop {
+        let begin = Instant::now();
+        let session = serve(terms, stop, |id, spec| {
+            ever = true;
+            said.clear();
+            let (devices, at) = (spec.devices.len(), &terms.coordinator);
+            let line = format!("registered {id} with {devices} devices at {at}");
+            // Whoever reads it may have gone.
+            let _ = writeln!(std::io::stdout(), "{line}");
+        });
+        let ended = tokio::select! {
+            ended = session => ended,
+            () = overdue(stop) => return Ok(()),
+        };
+        let trouble = match ended {
+            Ok(Ended::Stopped) => return Ok(()),
+            Ok(Ended::Lost(reason)) => format!("lost the coordinator: {}", limits::one_line(&reason)),
+            Err(error) if !ever && hopeless(&error) => return Err(error),
+            Err(error) => error.to_string(),
+        };
+        // Said when it changes, not at every try.
+        if trouble != said {
+            say(&format!("{trouble}; trying again"));
+            said = trouble;
+        }
+        if begin.elapsed() >= GOOD_SESSION {
+            pause = PAUSE_FIRST;
+        }
+        // Machines that lost the same coordinator should not come back in one wave.
+        let jitter = 0.5 + rand::random::<f64>();
+        tokio::select! {
+            () = tokio::time::sleep(pause.mul_f64(jitter)) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+        pause = (pause * 2).min(PAUSE_MOST);
+    }
+}
+
+/// Told to stop, and the session does not: it may be waiting for a coordinator that is not there.
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(CLOSE_WITHIN).await;
+}
+
+fn stop_when_told(stop: &CancellationToken, until_stdin_closes: bool) -> Result<(), Error> {
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        let mut told = signal(kind)
+            .map_err(|error| Error::new(Exit::Unexpected, format!("no signals: {error}")))?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            told.recv().await;
+            stop.cancel();
+        });
+    }
+    if until_stdin_closes {
+        let stop = stop.clone();
+        // A thread of its own: a read of standard input cannot be interrupted.
+        std::thread::spawn(move || {
+            let mut bytes = [0; 1024];
+            while matches!(std::io::stdin().read(&mut bytes), Ok(1..)) {}
+            stop.cancel();
+        });
+    }
+    Ok(())
+}
+
+/// A line for whoever watches.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "froben-operator: {line}");
+}

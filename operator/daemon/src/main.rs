@@ -1,0 +1,32 @@
+//! The `froben-operator` program.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use froben_operator::args::{Cli, Command};
+use froben_operator::{Error, devices, run};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = log_to_stderr(&cli.log).and_then(|()| match cli.command {
+        Command::Run(args) => run(*args),
+        Command::Devices(args) => devices(args),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.print();
+            error.exit.into()
+        }
+    }
+}
+
+fn log_to_stderr(filter: &str) -> Result<(), Error> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|error| Error::usage(format!("--log {filter}: {error}")))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! What this machine offers: provers, asked what they can do.
+
+use std::path::PathBuf;
+
+use froben_model::{MachineSpec, OperatorId};
+
+use crate::workers::{Program, RuntimeDir, Timing, WorkerSpec, probe};
+use crate::{Error, Exit, host};
+
+/// Asks every prover what it can do here.
+pub(crate) async fn programs(
+    provers: &[PathBuf],
+    cpu_only: bool,
+    runtime: &RuntimeDir,
+    timing: &Timing,
+) -> Result<Vec<Program>, Error> {
+    let mut programs = Vec::new();
+    for path in provers {
+        let spec = WorkerSpec::new(path);
+        let mut report = probe(&spec, runtime, timing).await?;
+        if cpu_only {
+            report.devices.clear();
+            report.device_kinds.clear();
+        }
+        programs.push(Program { spec, report });
+    }
+    Ok(programs)
+}
+
+/// Refuses to go on without a device, unless that is what was asked for.
+pub(crate) fn check(programs: &[Program], cpu_only: bool) -> Result<(), Error> {
+    let (mut devices, mut kinds) = (false, false);
+    for Program { report, .. } in programs {
+        devices |= !report.devices.is_empty();
+        kinds |= !report.cpu_kinds.is_empty() || !report.device_kinds.is_empty();
+    }
+    let notes = programs.iter().flat_map(|program| &program.report.notes);
+    let why: String = notes.map(|note| format!(" ({note})")).collect();
+    if !devices && !cpu_only {
+        return Err(Error::new(
+            Exit::NoCapacity,
+            format!(
+                "no OpenCL device was found{why}; install a driver, on Debian for example `apt-get install pocl-opencl-icd`, or offer the CPU alone with --cpu-only"
+            ),
+        ));
+    }
+    if !kinds {
+        return Err(Error::new(
+            Exit::NoCapacity,
+            format!("the provers offer nothing that this machine can do{why}; name another with --prover"),
+        ));
+    }
+    Ok(())
+}
+
+/// What the machine says of itself when it registers.
+pub(crate) fn spec(operator: OperatorId, label: &str, pool: &crate::workers::Pool) -> MachineSpec {
+    MachineSpec {
+        operator,
+        label: label.to_owned(),
+        cpu_cores: host::cpu_cores(),
+        ram_bytes: host::ram_bytes(),
+        devices: pool.devices(),
+        cpu_kinds: pool.cpu_kinds(),
+        device_kinds: pool.device_kinds(),
+    }
+}

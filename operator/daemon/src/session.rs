@@ -1,0 +1,118 @@
+//! One connection to the coordinator, from dialling to its end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use froben_model::{MachineId, MachineSpec, OperatorId};
+use froben_schema::common_capnp::PROTOCOL_VERSION;
+use froben_schema::convert;
+use froben_schema::operator_capnp::machine;
+use froben_wire::{Disposition, Error, Fault, FaultCode, Identity, Policy, call, dial, failed};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use crate::machine::Machine;
+use crate::workers::Pool;
+use crate::{blobs, offer};
+
+/// What a session needs to know.
+#[derive(Clone)]
+pub struct Terms {
+    /// `HOST:PORT`.
+    pub coordinator: String,
+    /// Read anew for each session, so that a renewed certificate is used.
+    pub identity: PathBuf,
+    pub label: String,
+    pub policy: Policy,
+    pub pool: Arc<Pool>,
+    /// The runtime of the worker processes.
+    pub workers: Handle,
+}
+
+/// How a session that had begun ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// As asked for.
+    Stopped,
+    /// The connection is gone; why.
+    Lost(String),
+}
+
+/// Connects, registers the machine, and takes tasks until the connection ends or `stop` is
+/// cancelled. Whatever runs for this session is stopped then. `registered` hears of success once.
+///
+/// *Errors*: whatever comes before the machine is registered.
+pub async fn serve(
+    terms: &Terms,
+    stop: &CancellationToken,
+    registered: impl FnOnce(&MachineId, &MachineSpec),
+) -> Result<Ended, Error> {
+    let identity = Identity::load(&terms.identity)?;
+    let operator = OperatorId::new(identity.subject.name.clone()).map_err(word)?;
+    let spec = offer::spec(operator.clone(), &terms.label, &terms.pool);
+    let id = MachineId::of(&operator, &terms.label).map_err(word)?;
+
+    let link = dial(&terms.coordinator, &identity, terms.policy).await?;
+    let mut request = link.coordinator.operator_request();
+    request.get().set_protocol_version(PROTOCOL_VERSION);
+    let what = "opening an operator's session";
+    let opened = call(what, link.patience(), request.send().promise).await;
+    let session = opened.and_then(|answer| {
+        let session = answer.get().and_then(|answer| answer.get_session());
+        session.map_err(|error| failed(what, &error))
+    });
+    let session = match session {
+        Ok(session) => session,
+        Err(error) => {
+            link.connection.close().await;
+            return Err(error);
+        }
+    };
+
+    let store = session.blobs_request().send().pipeline.get_blobs();
+    let carrier = blobs::carry(store, link.patience());
+    let machine = Machine::new(
+        terms.pool.clone(),
+        terms.workers.clone(),
+        carrier,
+        link.patience(),
+    );
+    let mut request = session.register_request();
+    convert::write_machine(&spec, request.get().init_spec());
+    let client: machine::Client = capnp_rpc::new_client_from_rc(machine.clone());
+    request.get().set_machine(client);
+    let sent = request.send();
+    let registration = sent.pipeline.get_registration();
+    machine.registered(registration.clone());
+    if let Err(error) = call("registering the machine", link.patience(), sent.promise).await {
+        link.connection.close().await;
+        return Err(error);
+    }
+    registered(&id, &spec);
+
+    let cutter = link.connection.cutter();
+    let ended = tokio::select! {
+        reason = cutter.ended() => Ended::Lost(reason),
+        () = stop.cancelled() => Ended::Stopped,
+    };
+    machine.stop();
+    // Unregisters, so that the coordinator need not find out.
+    drop(registration);
+    link.connection.close().await;
+    Ok(ended)
+}
+
+fn word(error: froben_model::Error) -> Error {
+    Error::Fault(Fault::new(FaultCode::Invalid, error.to_string()))
+}
+
+/// Whether trying again can help, or a person must act first.
+pub fn hopeless(error: &Error) -> bool {
+    match error.disposition() {
+        Disposition::Denied
+        | Disposition::Invalid
+        | Disposition::NotFound
+        | Disposition::Unexpected => true,
+        Disposition::Unreachable | Disposition::Timeout | Disposition::Busy => false,
+    }
+}

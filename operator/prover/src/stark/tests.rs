@@ -119,6 +119,26 @@ fn a_device_that_fails_ends_the_proof_with_its_own_error() {
     assert!(matches!(result, Err(ProverError::Device(_))));
 }
 
+/// The evaluations and their extension fit the device, the first layer of FRI does not.
+#[test]
+fn a_device_that_fails_in_the_folding_ends_the_opening() {
+    let Some(session) = small_session() else {
+        return;
+    };
+    let pcs = OpenClPcs::new(session, val_mmcs(), fri(Params::Dev));
+    let commit = [(natural_domain(&pcs, 512), matrix(1, 512, 1))];
+    let (_, data) = Pcs::<Challenge, Challenger>::commit(&pcs, commit).unwrap();
+    let request = OpeningRequest {
+        prover_data: &data,
+        points: vec![vec![Challenge::TWO]],
+    };
+    let opened = pcs.open(vec![request], &mut challenger());
+    assert!(matches!(
+        opened,
+        Err(ProverError::Device(Error::OutOfDeviceMemory { .. }))
+    ));
+}
+
 fn natural_domain(pcs: &OpenClPcs<ValMmcs, ChallengeMmcs>, height: usize) -> Domain {
     Pcs::<Challenge, Challenger>::natural_domain_for_degree(pcs, height)
 }

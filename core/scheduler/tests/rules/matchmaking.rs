@@ -235,6 +235,26 @@ fn a_machine_that_fails_fast_is_quarantined_for_a_time() {
 }
 
 #[test]
+fn a_good_attempt_ends_the_row() {
+    let mut net = Net::of(&["a/1", "b/1"]);
+    assert_eq!(after_failures(&mut net, 2).as_deref(), Some("a/1"));
+    net.item(net.token_of(900), 0);
+    assert_eq!(after_failures(&mut net, 2).as_deref(), Some("a/1"));
+}
+
+#[test]
+fn silence_is_a_failed_attempt() {
+    let mut net = Net::of(&["a/1", "b/1"]);
+    for call in 1..=3 {
+        net.queue(call, avoiding(cpu(), &["b"]));
+        net.pass(12_000);
+    }
+    let until = net.now - 2_000 + 30_000;
+    net.queue(4, avoiding(cpu(), &["b"]));
+    assert_eq!(net.why(4, "a/1"), Reason::Quarantined { until });
+}
+
+#[test]
 fn the_only_machine_of_a_kind_is_not_quarantined() {
     let mut net = Net::of(&["a/1"]);
     assert_eq!(after_failures(&mut net, 9).as_deref(), Some("a/1"));
@@ -289,6 +309,51 @@ fn a_machine_that_refuses_is_left_alone_for_a_moment() {
     }
     // Pauses of 0.5, 1, 2 and 4 s lie between the offers.
     assert!((2..=4).contains(&offered), "{offered} offers in 10 s");
+}
+
+#[test]
+fn a_machine_that_accepts_is_forgiven_its_refusals() {
+    let mut net = Net::of(&["a/1"]);
+    let refuse = |net: &mut Net, call| {
+        let token = token(&net.queue(call, cpu()));
+        net.refuse(token);
+        let Reason::Paused { until } = ({
+            net.queue(1000 + call, cpu());
+            net.why(1000 + call, "a/1")
+        }) else {
+            panic!("not paused");
+        };
+        net.cancel(call);
+        net.cancel(1000 + call);
+        let pause = until - net.now;
+        net.pass(pause);
+        pause
+    };
+    assert_eq!(refuse(&mut net, 1), 500);
+    assert_eq!(refuse(&mut net, 2), 1000);
+    let token = net.run(3, cpu());
+    net.item(token, 0);
+    assert_eq!(refuse(&mut net, 4), 500);
+}
+
+#[test]
+fn patience_does_not_outdo_fairness() {
+    let mut net = Net::new();
+    net.join_as(spec("a/1", 8, 16, &[8, 8]));
+    for call in 1..=3 {
+        net.queue_for("crowd", call, gpu(8));
+    }
+    for call in 1..=2 {
+        net.accept(net.token_of(call));
+    }
+    net.pass(20_000);
+    net.queue_for("late", 4, gpu(8));
+    assert_eq!(
+        assigned(&net.cancel(1)),
+        [(4, "a/1")],
+        "it has fewer in flight"
+    );
+    assert_eq!(assigned(&net.cancel(2)), [(3, "a/1")]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use froben_scheduler::{
     Decision, DelegationKey, End, Input, Policy, Reason, Scheduler, SessionId, Task,
 };
 
+const EPOCH: u64 = 5;
 pub(crate) const GIB: u64 = 1 << 30;
 pub(crate) const TIMEOUT_MS: u64 = 60_000;
 pub(crate) const QUEUE_TIMEOUT_MS: u64 = 30_000;
@@ -100,7 +101,7 @@ impl Net {
 
     pub(crate) fn with(policy: Policy, seed: u64) -> Self {
         Net {
-            scheduler: Scheduler::new(policy, 5, seed),
+            scheduler: Scheduler::new(policy, EPOCH, seed),
             now: 1_000_000,
             sessions: 0,
         }
@@ -169,6 +170,17 @@ impl Net {
         let token = token(&self.queue(call, task));
         self.accept(token);
         token
+    }
+
+    /// The token of the first attempt of a call.
+    pub(crate) fn token_of(&self, call: u64) -> LeaseToken {
+        let DelegationKey { workflow, call } = key(call);
+        LeaseToken {
+            workflow,
+            call,
+            attempt: 1,
+            epoch: EPOCH,
+        }
     }
 
     pub(crate) fn accept(&mut self, token: LeaseToken) -> Vec<Decision> {

@@ -1,0 +1,115 @@
+//! The kinds of tasks that this worker takes, and their inputs and results.
+//!
+//! | kind | role | input | item | result |
+//! |---|---|---|---|---|
+//! | `commitments.witness/1` | cpu | `{data = blob, segment_bytes = 4096}` | `{index}` | `{witness = blob}` |
+//! | `commitments.prove/1` | device | `{circuit, params}` | `{index, witness = blob}` | `{proof = blob}` |
+//! | `commitments.bundle/1` | cpu | `{data = blob, params, segments, proofs = {circuit = {blob, ...}}}` | none | `{bundle = blob}` |
+//!
+//! An input that is wrong is `bad_request`, as a rule of the one item that it belongs to.
+
+pub mod bundle;
+pub mod prove;
+pub mod witness;
+
+mod fields;
+
+use froben_circuits::Error;
+use froben_model::{ErrorClass, Kind};
+use froben_protocol::Failure;
+
+pub const WITNESS: &str = "commitments.witness/1";
+pub const PROVE: &str = "commitments.prove/1";
+pub const BUNDLE: &str = "commitments.bundle/1";
+
+/// One of the names above.
+pub(crate) fn kind(name: &str) -> Kind {
+    Kind::new(name).expect("invariant: the names above are kinds")
+}
+
+fn bad_request(message: impl AsRef<str>) -> Failure {
+    Failure::new(ErrorClass::BadRequest, message)
+}
+
+/// What an error of the circuits means for whoever asked.
+fn failure(error: &Error) -> Failure {
+    let class = match error {
+        Error::SegmentLength { .. }
+        | Error::NotCanonical { .. }
+        | Error::WrongWitness { .. }
+        | Error::Witness { .. }
+        | Error::FileLength { .. }
+        | Error::Bundle(_)
+        | Error::Checksum
+        | Error::Digest { .. }
+        | Error::InputShort { .. }
+        | Error::InputLong { .. } => ErrorClass::BadRequest,
+        Error::Refused { .. } => ErrorClass::InvalidResult,
+        Error::Prover { .. } => ErrorClass::WorkerFailed,
+        Error::Segment { source, .. } => failure(source).class,
+        Error::Io { source, .. } => {
+            // Streams to and from the daemon carry the failure itself.
+            let inner = source.get_ref().and_then(|inner| inner.downcast_ref());
+            return match inner {
+                Some(failure) => Failure::clone(failure),
+                None => Failure::new(ErrorClass::WorkerFailed, chain(error)),
+            };
+        }
+    };
+    Failure::new(class, chain(error))
+}
+
+/// An error and what caused it, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use froben_circuits::Circuit;
+
+    use super::*;
+
+    #[test]
+    fn errors_have_the_class_that_a_retry_needs() {
+        let circuit = Circuit::Sha256;
+        let refused = Error::Refused {
+            circuit,
+            cause: "why".to_owned(),
+        };
+        let segment = Error::Segment {
+            index: 3,
+            source: Box::new(refused),
+        };
+        let upload = Failure::new(ErrorClass::Disconnected, "gone");
+        let io = |source| Error::Io {
+            what: "writing",
+            source,
+        };
+        for (error, expected) in [
+            (
+                segment,
+                "invalid_result: segment 3 is refused: the sha256 proof is refused: why",
+            ),
+            (
+                Error::SegmentLength { len: 0 },
+                "bad_request: a segment holds 1 to 4096 bytes, not 0",
+            ),
+            (io(io::Error::other(upload)), "disconnected: gone"),
+            (
+                io(io::Error::other("disk")),
+                "worker_failed: writing failed: disk",
+            ),
+        ] {
+            assert_eq!(failure(&error).to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! This program as a worker: what it offers in each role, and which kind goes where.
+
+use std::sync::Arc;
+
+use froben_model::{DeviceSpec, ErrorClass};
+use froben_opencl::{Device, Error, Session};
+use froben_protocol::{Failure, Introduction, Role, Run, TaskCtx, Worker};
+
+use crate::kinds;
+
+/// Takes tasks that claim cores; never looks for a device.
+#[derive(Debug)]
+pub struct CpuWorker;
+
+impl CpuWorker {
+    pub fn introduction() -> Introduction {
+        let kinds = [kinds::WITNESS, kinds::BUNDLE];
+        introduction(Role::Cpu, &kinds, Vec::new(), Vec::new())
+    }
+}
+
+impl Worker for CpuWorker {
+    fn introduction(&self) -> Introduction {
+        Self::introduction()
+    }
+
+    fn run(&mut self, run: &Run, ctx: &TaskCtx) -> Result<(), Failure> {
+        match run.kind.as_str() {
+            kinds::WITNESS => kinds::witness::run(run, ctx),
+            kinds::BUNDLE => kinds::bundle::run(run, ctx),
+            _ => Err(unknown(run)),
+        }
+    }
+}
+
+/// Takes tasks that claim the device it was started for.
+#[derive(Debug)]
+pub struct DeviceWorker {
+    session: Arc<Session>,
+    fit: bool,
+}
+
+impl DeviceWorker {
+    /// Opens the device with this id; compiles its kernels and tests them.
+    pub fn open(id: &str) -> Result<Self, Error> {
+        let session = Session::open(&Device::find(id)?)?;
+        Ok(DeviceWorker {
+            session: Arc::new(session),
+            fit: true,
+        })
+    }
+
+    /// What this machine's devices offer, none of them opened. That there are none is no error.
+    pub fn probe() -> Introduction {
+        let kinds = [kinds::PROVE];
+        match Device::discover() {
+            Ok(devices) => {
+                let devices = devices.iter().map(device_spec).collect();
+                introduction(Role::Device, &kinds, devices, Vec::new())
+            }
+            Err(error) => introduction(Role::Device, &kinds, Vec::new(), vec![explain(&error)]),
+        }
+    }
+}
+
+impl Worker for DeviceWorker {
+    fn introduction(&self) -> Introduction {
+        let devices = vec![device_spec(self.session.device())];
+        introduction(Role::Device, &[kinds::PROVE], devices, Vec::new())
+    }
+
+    fn run(&mut self, run: &Run, ctx: &TaskCtx) -> Result<(), Failure> {
+        match run.kind.as_str() {
+            kinds::PROVE => kinds::prove::run(run, ctx, &self.session, &mut self.fit),
+            _ => Err(unknown(run)),
+        }
+    }
+
+    fn is_fit(&self) -> bool {
+        self.fit
+    }
+}
+
+/// An error of a device and what to do about it.
+pub fn explain(error: &Error) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    }
+}
+
+fn unknown(run: &Run) -> Failure {
+    let message = format!("this worker does not take `{}`", run.kind);
+    Failure::new(ErrorClass::BadRequest, message)
+}
+
+fn introduction(
+    role: Role,
+    kinds: &[&str],
+    devices: Vec<DeviceSpec>,
+    notes: Vec<String>,
+) -> Introduction {
+    Introduction {
+        name: env!("CARGO_PKG_NAME").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        role,
+        kinds: kinds.iter().map(|name| kinds::kind(name)).collect(),
+        devices,
+        notes,
+    }
+}
+
+fn device_spec(device: &Device) -> DeviceSpec {
+    DeviceSpec {
+        id: device.id.clone(),
+        name: device.name.clone(),
+        vendor: device.vendor.clone(),
+        driver: format!("{} {}", device.platform, device.driver_version),
+        // What a session uses by default.
+        vram_bytes: device.global_memory_bytes - device.global_memory_bytes / 8,
+    }
+}

@@ -1,0 +1,491 @@
+//! The real program, spoken to as a daemon speaks to it, over files of two segments.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::process::Stdio;
+
+use froben_circuits::{Circuit, Params, SEGMENT_BYTES, Witness, verify, verify_bundle};
+use froben_model::{BlobRef, ErrorClass, Kind, Value};
+use froben_opencl::Device;
+use froben_protocol::{
+    EXIT_ORPHANED, Failure, FromWorker, Hello, Link, Run, RunItem, TOKEN_VARIABLE, ToWorker,
+};
+use tokio::net::UnixListener;
+use tokio::process::{Child, Command};
+
+const TOKEN: &str = "token";
+
+/// A worker process and the blobs that it sees.
+struct Process {
+    child: Child,
+    link: Link,
+    hello: Hello,
+    blobs: HashMap<BlobRef, Vec<u8>>,
+    task: u64,
+}
+
+type Items = Vec<(u32, Result<Value, Failure>, Option<String>)>;
+
+impl Process {
+    async fn start(flags: &[&str], env: &[(&str, &str)]) -> Process {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_froben-prover"))
+            .arg("--socket")
+            .arg(&path)
+            .args(flags)
+            .env(TOKEN_VARIABLE, TOKEN)
+            .envs(env.iter().copied())
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (hello, link) = Link::accept(stream, TOKEN).await.unwrap();
+        Process {
+            child,
+            link,
+            hello,
+            blobs: HashMap::new(),
+            task: 0,
+        }
+    }
+
+    async fn cpu() -> Process {
+        Self::start(&["--role", "cpu"], &[]).await
+    }
+
+    /// On the first device, if there is one.
+    async fn device() -> Option<Process> {
+        let devices = Device::discover();
+        let id = match &devices {
+            Ok(devices) => &devices[0].id,
+            Err(error) => {
+                println!("SKIP: {error}");
+                return None;
+            }
+        };
+        Some(Self::start(&["--role", "device", "--device", id], &[]).await)
+    }
+
+    fn put(&mut self, bytes: Vec<u8>) -> Value {
+        let blob = BlobRef::of(&bytes);
+        self.blobs.insert(blob, bytes);
+        Value::Blob(blob)
+    }
+
+    fn get(&self, value: &Value, name: &str) -> Vec<u8> {
+        let blob = value.get(name).and_then(Value::as_blob).unwrap();
+        self.blobs[&blob].clone()
+    }
+
+    /// Runs a task to its end, carrying its blobs.
+    async fn run(
+        &mut self,
+        kind: &str,
+        input: Value,
+        items: Vec<Value>,
+    ) -> (Items, Option<Failure>) {
+        self.task += 1;
+        let items = (0..).zip(items);
+        let run = Run {
+            task: self.task,
+            kind: Kind::new(kind).unwrap(),
+            input,
+            items: items
+                .map(|(index, input)| RunItem { index, input })
+                .collect(),
+            device: None,
+            cpu_cores: 1,
+            ram_bytes: 0,
+            vram_bytes: 0,
+            timeout_ms: 600_000,
+        };
+        self.link.send(&ToWorker::Run(run)).unwrap();
+        let mut uploads: HashMap<u64, Vec<u8>> = HashMap::new();
+        let mut done = Vec::new();
+        loop {
+            let answer = match self.link.recv().await.unwrap().expect("the worker lives") {
+                FromWorker::Alive | FromWorker::Log { .. } => continue,
+                FromWorker::Read {
+                    req,
+                    blob,
+                    offset,
+                    len,
+                } => {
+                    let bytes = &self.blobs[&blob][offset as usize..][..len as usize];
+                    let bytes = bytes.to_vec();
+                    ToWorker::Chunk { req, bytes }
+                }
+                FromWorker::Open { req, upload, .. } => {
+                    uploads.insert(upload, Vec::new());
+                    ToWorker::Done { req }
+                }
+                FromWorker::Write { req, upload, bytes } => {
+                    uploads.get_mut(&upload).unwrap().extend(bytes);
+                    ToWorker::Done { req }
+                }
+                FromWorker::Publish { req, upload, blob } => {
+                    let bytes = uploads.remove(&upload).unwrap();
+                    assert_eq!(self.put(bytes), Value::Blob(blob));
+                    ToWorker::Done { req }
+                }
+                FromWorker::Discard { upload } => {
+                    uploads.remove(&upload).unwrap();
+                    continue;
+                }
+                FromWorker::Item {
+                    index,
+                    outcome,
+                    device,
+                    ..
+                } => {
+                    done.push((index, outcome, device));
+                    continue;
+                }
+                FromWorker::Finished {
+                    failure, leaving, ..
+                } => {
+                    assert!(uploads.is_empty() && !leaving);
+                    return (done, failure);
+                }
+                FromWorker::Hello(_) => panic!("twice"),
+            };
+            self.link.send(&answer).unwrap();
+        }
+    }
+
+    /// Runs a task that ends well, and gives the items' values.
+    async fn values(&mut self, kind: &str, input: Value, items: Vec<Value>) -> Vec<Value> {
+        let (items, failure) = self.run(kind, input, items).await;
+        assert_eq!(failure, None);
+        items
+            .into_iter()
+            .map(|(_, outcome, _)| outcome.unwrap())
+            .collect()
+    }
+
+    /// Runs a task of one item, which fails, or fails with it.
+    async fn failure(&mut self, kind: &str, input: Value, item: Value) -> Failure {
+        let (mut items, failure) = self.run(kind, input, vec![item]).await;
+        match items.pop() {
+            Some((_, outcome, _)) => outcome.unwrap_err(),
+            None => failure.unwrap(),
+        }
+    }
+
+    async fn stop(mut self) {
+        self.link.send(&ToWorker::Shutdown).unwrap();
+        assert!(self.child.wait().await.unwrap().success());
+    }
+}
+
+/// Two segments, the second a short one.
+fn file() -> Vec<u8> {
+    (0..SEGMENT_BYTES + 100)
+        .map(|i| (i * i / 5) as u8)
+        .collect()
+}
+
+fn index(index: i64) -> Value {
+    Value::map([("index", Value::Int(index))])
+}
+
+fn witness_input(data: Value) -> Value {
+    let segment_bytes = Value::Int(SEGMENT_BYTES as i64);
+    Value::map([("data", data), ("segment_bytes", segment_bytes)])
+}
+
+fn prove_input(circuit: &str, params: &str) -> Value {
+    Value::map([
+        ("circuit", Value::text(circuit)),
+        ("params", Value::text(params)),
+    ])
+}
+
+fn prove_item(index: i64, witness: Value) -> Value {
+    Value::map([("index", Value::Int(index)), ("witness", witness)])
+}
+
+fn bundle_input(data: Value, segments: i64, proofs: &[(Circuit, Vec<Value>)]) -> Value {
+    let proofs = proofs.iter().cloned();
+    let proofs = proofs.map(|(circuit, column)| (circuit.name(), Value::List(column)));
+    Value::map([
+        ("data", data),
+        ("params", Value::text("dev")),
+        ("segments", Value::Int(segments)),
+        ("proofs", Value::map(proofs)),
+    ])
+}
+
+fn check(failure: &Failure, class: ErrorClass, expected: &str) {
+    assert_eq!(failure.class, class, "{failure}");
+    assert!(
+        failure.message.contains(expected),
+        "{failure} lacks {expected}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_becomes_a_bundle_that_verifies() {
+    let Some(mut gpu) = Process::device().await else {
+        return;
+    };
+    let mut cpu = Process::cpu().await;
+    let data = cpu.put(file());
+    let witnesses = cpu
+        .values(
+            "commitments.witness/1",
+            witness_input(data.clone()),
+            vec![index(0), index(1)],
+        )
+        .await;
+
+    let mut proofs = Vec::new();
+    for circuit in Circuit::ALL {
+        let mut items = Vec::new();
+        for (at, witness) in (0..).zip(&witnesses) {
+            let witness = cpu.get(witness, "witness");
+            items.push(prove_item(at, gpu.put(witness)));
+        }
+        let input = prove_input(circuit.name(), "dev");
+        let (items, failure) = gpu.run("commitments.prove/1", input, items).await;
+        assert_eq!(failure, None);
+        let mut column = Vec::new();
+        for (at, outcome, device) in items {
+            let proof = gpu.get(&outcome.unwrap(), "proof");
+            let bytes = cpu.get(&witnesses[at as usize], "witness");
+            let statement = Witness::decode(&bytes).unwrap().statement;
+            verify(Params::Dev, circuit, &statement, &proof).unwrap();
+            let ran_on = format!(
+                "{} ({})",
+                gpu.hello.devices[0].name, gpu.hello.devices[0].id
+            );
+            assert_eq!(device, Some(ran_on));
+            column.push(cpu.put(proof));
+        }
+        proofs.push((circuit, column));
+    }
+
+    let input = bundle_input(data.clone(), 2, &proofs);
+    let [value] = &cpu
+        .values("commitments.bundle/1", input, vec![Value::Nil])
+        .await[..]
+    else {
+        panic!();
+    };
+    let bundle = cpu.get(value, "bundle");
+    let report = verify_bundle(
+        &bundle[..],
+        Some(&mut &file()[..] as &mut dyn Read),
+        &mut |_| {},
+    )
+    .unwrap();
+    assert_eq!(
+        (report.params, report.proofs, report.bytes),
+        ("dev", 8, 4196)
+    );
+
+    // A proof of something else is named, and so is what is missing.
+    let mut swapped = proofs.clone();
+    swapped[1].1.swap(0, 1);
+    let input = bundle_input(data.clone(), 2, &swapped);
+    let failure = cpu.failure("commitments.bundle/1", input, Value::Nil).await;
+    check(
+        &failure,
+        ErrorClass::InvalidResult,
+        "segment 0: the sha256 proof is refused",
+    );
+
+    let mut flipped = cpu.blobs[&proofs[3].1[1].as_blob().unwrap()].clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    let mut tampered = proofs.clone();
+    tampered[3].1[1] = cpu.put(flipped);
+    let input = bundle_input(data.clone(), 2, &tampered);
+    let failure = cpu.failure("commitments.bundle/1", input, Value::Nil).await;
+    check(
+        &failure,
+        ErrorClass::InvalidResult,
+        "segment 1: the poseidon2 proof is refused",
+    );
+
+    proofs[2].1.pop();
+    let input = bundle_input(data.clone(), 2, &proofs);
+    let failure = cpu.failure("commitments.bundle/1", input, Value::Nil).await;
+    check(
+        &failure,
+        ErrorClass::BadRequest,
+        "1 blake3 proofs for 2 segments",
+    );
+    let input = bundle_input(data, 3, &proofs);
+    let failure = cpu.failure("commitments.bundle/1", input, Value::Nil).await;
+    check(
+        &failure,
+        ErrorClass::BadRequest,
+        "a file of 4196 bytes has 2",
+    );
+
+    cpu.stop().await;
+    gpu.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_request_fails_alone_and_says_what_is_wrong() {
+    let mut cpu = Process::cpu().await;
+    let data = cpu.put(file());
+    let (items, failure) = cpu
+        .run(
+            "commitments.witness/1",
+            witness_input(data.clone()),
+            vec![index(2), Value::Nil, index(-1), index(1)],
+        )
+        .await;
+    assert_eq!(failure, None);
+    let [
+        (0, Err(past), _),
+        (1, Err(nil), _),
+        (2, Err(negative), _),
+        (3, Ok(_), _),
+    ] = &items[..]
+    else {
+        panic!("{items:?}");
+    };
+    check(
+        past,
+        ErrorClass::BadRequest,
+        "a file of 4196 bytes has no segment 2",
+    );
+    check(nil, ErrorClass::BadRequest, "the item is a nil");
+    check(negative, ErrorClass::BadRequest, "`index` of the item");
+
+    let empty = cpu.put(Vec::new());
+    let failure = cpu
+        .failure("commitments.witness/1", witness_input(empty), index(0))
+        .await;
+    check(&failure, ErrorClass::BadRequest, "has no segment 0");
+    let input = Value::map([("data", data), ("segment_bytes", Value::Int(1024))]);
+    let failure = cpu.failure("commitments.witness/1", input, index(0)).await;
+    check(
+        &failure,
+        ErrorClass::BadRequest,
+        "the circuits are made for 4096",
+    );
+    let failure = cpu
+        .failure("commitments.prove/1", Value::Nil, Value::Nil)
+        .await;
+    check(
+        &failure,
+        ErrorClass::BadRequest,
+        "does not take `commitments.prove/1`",
+    );
+    cpu.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_witness_is_not_proved() {
+    let Some(mut gpu) = Process::device().await else {
+        return;
+    };
+    let good = Witness::compute(b"some bytes".to_vec(), 3).unwrap();
+    let mut false_digest = good.clone();
+    false_digest.statement.digests.poseidon2[0] ^= 1;
+    let witness = gpu.put(good.encode().unwrap());
+    let lie = gpu.put(false_digest.encode().unwrap());
+    let garbage = gpu.put(vec![0xff; 100]);
+    let large = gpu.put(vec![0; 100_000]);
+    let input = || prove_input("poseidon2", "dev");
+    let kind = "commitments.prove/1";
+    for (input, item, expected) in [
+        (
+            input(),
+            prove_item(4, witness.clone()),
+            "the witness of segment 4 is that of 3",
+        ),
+        (
+            input(),
+            prove_item(3, lie),
+            "the witness for poseidon2 is wrong: the digest",
+        ),
+        (input(), prove_item(3, garbage), "unreadable witness"),
+        (
+            input(),
+            prove_item(3, large),
+            "has 100000 bytes, this task takes at most 5120",
+        ),
+        (input(), index(3), "the item lacks `witness`"),
+        (
+            prove_input("md5", "dev"),
+            prove_item(3, witness.clone()),
+            "unknown circuit \"md5\"",
+        ),
+        (
+            prove_input("sha256", "fast"),
+            prove_item(3, witness),
+            "unknown parameters \"fast\"",
+        ),
+    ] {
+        let failure = gpu.failure(kind, input, item).await;
+        check(&failure, ErrorClass::BadRequest, expected);
+    }
+    gpu.stop().await;
+}
+
+#[tokio::test]
+async fn a_probe_says_what_there_is_and_why_there_is_nothing() {
+    let mut cpu = Process::start(&["--role", "cpu", "--probe"], &[]).await;
+    let kinds: Vec<&str> = cpu.hello.kinds.iter().map(Kind::as_str).collect();
+    assert_eq!(kinds, ["commitments.witness/1", "commitments.bundle/1"]);
+    assert!(cpu.hello.devices.is_empty());
+    assert!(cpu.child.wait().await.unwrap().success());
+
+    // The loader finds no driver in a directory that is not there.
+    let nowhere = [
+        ("OCL_ICD_VENDORS", "/nowhere/"),
+        ("OPENCL_VENDOR_PATH", "/nowhere/"),
+    ];
+    let mut none = Process::start(&["--role", "device", "--probe"], &nowhere).await;
+    assert!(none.hello.devices.is_empty());
+    let [note] = &none.hello.notes[..] else {
+        panic!("{:?}", none.hello.notes);
+    };
+    assert!(
+        note.contains("opencl") && note.contains("pocl-opencl-icd"),
+        "{note}"
+    );
+    assert!(none.child.wait().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_worker_whose_daemon_goes_away_exits() {
+    let mut cpu = Process::cpu().await;
+    drop(cpu.link);
+    assert_eq!(cpu.child.wait().await.unwrap().code(), Some(EXIT_ORPHANED));
+}
+
+#[tokio::test]
+async fn flags_that_make_no_sense_are_explained() {
+    for (flags, code, expected) in [
+        (&[][..], 2, "froben-operator starts this program"),
+        (&["--role", "cpu"], 2, "--socket"),
+        (&["--socket", "/x", "--role", "device"], 2, "--device"),
+        (&["--list-devices", "--probe"], 2, "--probe"),
+        (
+            &["--socket", "/x", "--role", "cpu"],
+            1,
+            "FROBEN_WORKER_TOKEN",
+        ),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_froben-prover"))
+            .args(flags)
+            .output()
+            .await
+            .unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{flags:?}: {text}");
+        assert!(text.contains(expected), "{flags:?}: {text}");
+    }
+}

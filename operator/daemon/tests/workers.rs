@@ -379,19 +379,14 @@ async fn a_frozen_worker_is_noticed_and_replaced() {
 #[tokio::test]
 async fn dropping_a_task_cancels_it_and_shutting_down_cancels_all() {
     let pool = pool().await;
-    drop(start(&pool, cpu_task("wait", vec![Value::Nil])));
-    // Waits for the place, which is being freed.
-    let busy = loop {
-        match pool.start(
-            cpu_task("echo", vec![Value::Nil]),
-            Arc::new(Store::default()),
-        ) {
-            Ok(running) => break running,
-            Err(refusal) => assert_eq!(refusal, Refusal::CpuBusy { workers: 1 }),
-        }
-        tokio::task::yield_now().await;
-    };
-    assert_eq!(end(busy).await.1, None);
+    let mut dropped = start(&pool, cpu_task("wait", vec![Value::Nil]));
+    dropped.next().await.unwrap();
+    drop(dropped);
+    // It waits for the place, which is being freed; a third has no place to wait.
+    let next = start(&pool, cpu_task("echo", vec![Value::Nil]));
+    let third = pool.start(cpu_task("echo", vec![]), Arc::new(Store::default()));
+    assert_eq!(third.unwrap_err(), Refusal::CpuBusy { workers: 1 });
+    assert_eq!(end(next).await.1, None);
 
     let mut running = start(&pool, cpu_task("wait", vec![Value::Nil]));
     running.next().await.unwrap();

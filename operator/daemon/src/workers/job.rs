@@ -1,8 +1,7 @@
 //! A task as the pool takes it, and the end that whoever gave it holds.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use froben_model::{ErrorClass, ItemError, ItemOutcome, Kind, Value, limits};
@@ -82,20 +81,33 @@ impl Drop for Running {
 
 /// How busy a slot is.
 #[derive(Debug, Default)]
-pub(super) struct Load {
-    jobs: AtomicUsize,
-    /// Whether the job that runs is being stopped, so that another may wait for its end.
-    stopping: AtomicBool,
+pub(super) struct Load(Mutex<Busy>);
+
+#[derive(Debug, Default)]
+struct Busy {
+    /// Jobs that were taken and have not ended.
+    jobs: usize,
+    /// Of the last of them.
+    cancel: Option<CancellationToken>,
 }
 
 impl Load {
+    fn busy(&self) -> MutexGuard<'_, Busy> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn is_idle(&self) -> bool {
-        self.jobs.load(Ordering::SeqCst) == 0
+        self.busy().jobs == 0
     }
 
     /// Whether the slot will be free within the time that stopping takes, and nobody waits for it.
     pub(super) fn is_stopping(&self) -> bool {
-        self.jobs.load(Ordering::SeqCst) == 1 && self.stopping.load(Ordering::SeqCst)
+        let busy = self.busy();
+        busy.jobs == 1
+            && busy
+                .cancel
+                .as_ref()
+                .is_some_and(CancellationToken::is_cancelled)
     }
 }
 
@@ -104,16 +116,18 @@ impl Load {
 struct Claim(Arc<Load>);
 
 impl Claim {
-    fn new(load: Arc<Load>) -> Self {
-        load.jobs.fetch_add(1, Ordering::SeqCst);
+    fn new(load: Arc<Load>, cancel: CancellationToken) -> Self {
+        let mut busy = load.busy();
+        busy.jobs += 1;
+        busy.cancel = Some(cancel);
+        drop(busy);
         Claim(load)
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.0.stopping.store(false, Ordering::SeqCst);
-        self.0.jobs.fetch_sub(1, Ordering::SeqCst);
+        self.0.busy().jobs -= 1;
     }
 }
 
@@ -121,8 +135,8 @@ impl Drop for Claim {
 pub(super) struct Job {
     task: RunTask,
     pub(super) blobs: Arc<dyn BlobAccess>,
-    pub(super) deadline: Instant,
-    pub(super) cancel: CancellationToken,
+    deadline: Instant,
+    cancel: CancellationToken,
     /// Indices of the items that have not come.
     owed: BTreeSet<u32>,
     /// Holds all items, the end and some log lines, so that a slow taker never stops the reading of
@@ -144,11 +158,11 @@ impl Job {
             blobs,
             deadline: Instant::now()
                 + Duration::from_millis(task.timeout_ms.min(limits::TIMEOUT_MS)),
+            claim: Claim::new(load, cancel.clone()),
             cancel: cancel.clone(),
             owed: task.items.iter().map(|(index, _)| *index).collect(),
             task,
             events,
-            claim: Claim::new(load),
         };
         let running = Running {
             events: taken,
@@ -224,9 +238,10 @@ impl Job {
         }
     }
 
-    /// It is being stopped: another job may come to wait for the slot.
-    pub(super) fn mark_stopping(&self) {
-        self.claim.0.stopping.store(true, Ordering::SeqCst);
+    /// Says that nobody wants it any more, whatever the reason: another job may come to wait for the
+    /// slot.
+    pub(super) fn give_up(&self) {
+        self.cancel.cancel();
     }
 
     /// The end. Items that are still owed need a failure; if there is none, that is one.

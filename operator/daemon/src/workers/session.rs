@@ -110,7 +110,7 @@ impl Conversation<'_> {
                     if let Err(error) = live.link.send(&ToWorker::Cancel { task: self.number }) {
                         return End::Lost(Some(error));
                     }
-                    self.job.mark_stopping();
+                    self.job.give_up();
                     self.stopping = Some(Stopping {
                         failure,
                         since: Instant::now(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use froben_model::ErrorClass;
 use froben_protocol::{Failure, FromWorker, Hello, Role};
+use futures::FutureExt;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -212,6 +213,10 @@ impl Slot {
                     },
                 },
             };
+            if let Some(failure) = job.given_up().now_or_never() {
+                job.finish(Some(failure));
+                continue;
+            }
             *number += 1;
             match drive(&mut live, job, *number, &self.timing).await {
                 After::Ready => *failures = 0,

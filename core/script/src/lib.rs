@@ -27,7 +27,7 @@ mod vm;
 pub use failure::{Code, Failure};
 pub use host::{Call, CallOp, Completion, Event};
 pub use limits::Limits;
-pub use registry::{Key, Kind, VERBS, Verb};
+pub use registry::{ArgType, Key, VERBS, Verb};
 pub use revision::{PipelineInfo, Problem, Revision};
 pub use signature::{Field, FieldType, check_input};
 pub use vm::{Progress, State, Vm};

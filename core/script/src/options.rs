@@ -7,7 +7,7 @@ use froben_model::resources::{parse_duration_ms, parse_size};
 use mlua::{Table, Value as LuaValue};
 
 use crate::convert::{sequence, text, type_name, whole};
-use crate::registry::{Key, Kind};
+use crate::registry::{ArgType, Key};
 use crate::suggest;
 
 /// One option as it was read.
@@ -66,14 +66,14 @@ impl Options {
                 let hint = suggest::hint(&name, known);
                 return Err(format!("{verb}: unknown key `{within}{name}`{hint}"));
             };
-            let setting = match key.kind {
-                Kind::Options(inner) => {
+            let setting = match key.arg {
+                ArgType::Options(inner) => {
                     let within = format!("{within}{name}.");
                     let inner = Self::read_nested(verb, &within, &value, inner)?;
                     Setting::Options(inner)
                 }
-                kind => setting(kind, value).map_err(|why| {
-                    let expected = kind.expected();
+                arg => setting(arg, value).map_err(|why| {
+                    let expected = arg.expected();
                     format!("{verb}: `{within}{name}` is {expected}; {why}")
                 })?,
             };
@@ -82,7 +82,7 @@ impl Options {
         })?;
         for key in keys.iter().filter(|key| key.required) {
             if !options.0.contains_key(key.name) {
-                let (name, expected) = (key.name, key.kind.expected());
+                let (name, expected) = (key.name, key.arg.expected());
                 return Err(format!(
                     "{verb}: `{within}{name}` is missing ({expected}: {})",
                     key.prose
@@ -103,24 +103,26 @@ impl Options {
     take!(options, Options, Options);
 }
 
-/// Reads one value as the registry's `kind`. The error says what is there instead.
-fn setting(kind: Kind, value: LuaValue) -> Result<Setting, String> {
+/// Reads one value as the registry declares it. The error says what is there instead.
+fn setting(arg: ArgType, value: LuaValue) -> Result<Setting, String> {
     let got = || format!("got {}", type_name(&value));
-    Ok(match kind {
-        Kind::Text => Setting::Text(text(&value)?),
-        Kind::Bool => Setting::Bool(value.as_boolean().ok_or_else(got)?),
-        Kind::Count => Setting::Count(count(&value)?),
-        Kind::Size if value.is_string() => {
+    Ok(match arg {
+        ArgType::Text => Setting::Text(text(&value)?),
+        ArgType::Bool => Setting::Bool(value.as_boolean().ok_or_else(got)?),
+        ArgType::Count => Setting::Count(count(&value)?),
+        ArgType::Size if value.is_string() => {
             Setting::Bytes(parse_size(&text(&value)?).map_err(|error| error.to_string())?)
         }
-        Kind::Size => Setting::Bytes(count(&value)?),
-        Kind::Duration => Setting::Ms(duration_ms(&value)?),
-        Kind::Value | Kind::Fields | Kind::Function | Kind::Delegation => Setting::Lua(value),
-        Kind::Values | Kind::Delegations => match &value {
+        ArgType::Size => Setting::Bytes(count(&value)?),
+        ArgType::Duration => Setting::Ms(duration_ms(&value)?),
+        ArgType::Value | ArgType::Fields | ArgType::Function | ArgType::Delegation => {
+            Setting::Lua(value)
+        }
+        ArgType::Values | ArgType::Delegations => match &value {
             LuaValue::Table(table) => Setting::List(sequence(table, limits::ITEMS)?),
             _ => return Err(got()),
         },
-        Kind::Texts => match &value {
+        ArgType::Texts => match &value {
             LuaValue::Table(table) => {
                 let texts: Result<_, String> =
                     sequence(table, limits::ITEMS)?.iter().map(text).collect();
@@ -128,7 +130,7 @@ fn setting(kind: Kind, value: LuaValue) -> Result<Setting, String> {
             }
             _ => return Err(got()),
         },
-        Kind::Options(keys) => Setting::Options(Options::read("", &value, keys)?),
+        ArgType::Options(keys) => Setting::Options(Options::read("", &value, keys)?),
     })
 }
 

@@ -2,11 +2,11 @@
 //!
 //! The option tables are read by these declarations, so what is accepted and what is documented cannot
 //! differ; a test holds the list against what a VM really installs. The functions themselves are in
-//! `verbs.rs` and `prelude.luau`.
+//! `verbs.rs` and `prelude/`.
 
 /// What an argument or an option holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
+pub enum ArgType {
     Text,
     Bool,
     /// A whole number, 0 or more.
@@ -31,23 +31,23 @@ pub enum Kind {
     Options(&'static [Key]),
 }
 
-impl Kind {
+impl ArgType {
     /// What an author is told to write.
     pub fn expected(self) -> &'static str {
         match self {
-            Kind::Text => "a string",
-            Kind::Bool => "true or false",
-            Kind::Count => "a whole number, 0 or more",
-            Kind::Size => "a size such as \"512MiB\"",
-            Kind::Duration => "a duration such as \"30s\" or \"5m\", or a number of seconds",
-            Kind::Value => "plain data",
-            Kind::Values => "a list of plain data",
-            Kind::Texts => "a list of strings",
-            Kind::Delegation => "a delegation",
-            Kind::Delegations => "a list of delegations",
-            Kind::Function => "a function",
-            Kind::Fields => "a table of fields",
-            Kind::Options(_) => "a table",
+            ArgType::Text => "a string",
+            ArgType::Bool => "true or false",
+            ArgType::Count => "a whole number, 0 or more",
+            ArgType::Size => "a size such as \"512MiB\"",
+            ArgType::Duration => "a duration such as \"30s\" or \"5m\", or a number of seconds",
+            ArgType::Value => "plain data",
+            ArgType::Values => "a list of plain data",
+            ArgType::Texts => "a list of strings",
+            ArgType::Delegation => "a delegation",
+            ArgType::Delegations => "a list of delegations",
+            ArgType::Function => "a function",
+            ArgType::Fields => "a table of fields",
+            ArgType::Options(_) => "a table",
         }
     }
 }
@@ -56,24 +56,24 @@ impl Kind {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Key {
     pub name: &'static str,
-    pub kind: Kind,
+    pub arg: ArgType,
     pub required: bool,
     pub prose: &'static str,
 }
 
-const fn required(name: &'static str, kind: Kind, prose: &'static str) -> Key {
+const fn required(name: &'static str, arg: ArgType, prose: &'static str) -> Key {
     Key {
         name,
-        kind,
+        arg,
         required: true,
         prose,
     }
 }
 
-const fn optional(name: &'static str, kind: Kind, prose: &'static str) -> Key {
+const fn optional(name: &'static str, arg: ArgType, prose: &'static str) -> Key {
     Key {
         name,
-        kind,
+        arg,
         required: false,
         prose,
     }
@@ -95,18 +95,18 @@ pub struct Verb {
 pub(crate) const NEEDS: &[Key] = &[
     optional(
         "cpu_cores",
-        Kind::Count,
+        ArgType::Count,
         "at least so many cores; one if left out",
     ),
-    optional("ram", Kind::Size, "host memory"),
+    optional("ram", ArgType::Size, "host memory"),
     optional(
         "vram",
-        Kind::Size,
+        ArgType::Size,
         "memory of one device; above 0 the task claims a device",
     ),
     optional(
         "shared",
-        Kind::Bool,
+        ArgType::Bool,
         "a CPU task claims the whole machine unless this is true; then it claims `cpu_cores`",
     ),
 ];
@@ -114,54 +114,54 @@ pub(crate) const NEEDS: &[Key] = &[
 pub(crate) const DELEGATE: &[Key] = &[
     required(
         "kind",
-        Kind::Text,
+        ArgType::Text,
         "what the task is, such as \"data.prove/1\"",
     ),
-    optional("input", Kind::Value, "common to all items"),
+    optional("input", ArgType::Value, "common to all items"),
     optional(
         "items",
-        Kind::Values,
+        ArgType::Values,
         "one result is owed for each; one item if left out",
     ),
     optional(
         "key",
-        Kind::Text,
+        ArgType::Text,
         "the author's name for this attempt, unlike any other",
     ),
-    optional("needs", Kind::Options(NEEDS), "what a machine must have"),
+    optional("needs", ArgType::Options(NEEDS), "what a machine must have"),
     optional(
         "timeout",
-        Kind::Duration,
+        ArgType::Duration,
         "from assignment to the end; \"10m\" if left out",
     ),
     optional(
         "queue_timeout",
-        Kind::Duration,
+        ArgType::Duration,
         "how long it may wait for a machine before it ends as `no_capacity`; \"1h\" if left out",
     ),
-    optional("avoid", Kind::Texts, "operators that must not have it"),
+    optional("avoid", ArgType::Texts, "operators that must not have it"),
 ];
 
 pub(crate) const STATUS: &[Key] = &[
-    required("phase", Kind::Text, "the stage, in a word"),
-    optional("done", Kind::Count, "of `total`; 0 if left out"),
-    optional("total", Kind::Count, "0 if it is not known"),
+    required("phase", ArgType::Text, "the stage, in a word"),
+    optional("done", ArgType::Count, "of `total`; 0 if left out"),
+    optional("total", ArgType::Count, "0 if it is not known"),
 ];
 
 pub(crate) const WORKFLOW: &[Key] = &[
     optional(
         "description",
-        Kind::Text,
+        ArgType::Text,
         "one line for whoever lists the pipelines",
     ),
     optional(
         "input",
-        Kind::Fields,
+        ArgType::Fields,
         "the inputs and their types, checked before the workflow starts",
     ),
     optional(
         "output",
-        Kind::Fields,
+        ArgType::Fields,
         "what the function returns, checked when it does",
     ),
 ];
@@ -172,15 +172,15 @@ pub const VERBS: &[Verb] = &[
         params: &[
             required(
                 "name",
-                Kind::Text,
+                ArgType::Text,
                 "the pipeline's name, as a seeker writes it",
             ),
             required(
                 "options",
-                Kind::Options(WORKFLOW),
+                ArgType::Options(WORKFLOW),
                 "what it takes and gives",
             ),
-            required("run", Kind::Function, "called with `ctx` and the input"),
+            required("run", ArgType::Function, "called with `ctx` and the input"),
         ],
         returns: "the workflow, which the file returns",
         blocks: false,
@@ -194,7 +194,7 @@ pub const VERBS: &[Verb] = &[
         name: "require",
         params: &[required(
             "name",
-            Kind::Text,
+            ArgType::Text,
             "\"lib/\" and the module's name, without \".lua\"",
         )],
         returns: "what the module returns, frozen; the same value each time",
@@ -206,7 +206,7 @@ pub const VERBS: &[Verb] = &[
         name: "ctx:delegate",
         params: &[required(
             "task",
-            Kind::Options(DELEGATE),
+            ArgType::Options(DELEGATE),
             "what to do, and on what machine",
         )],
         returns: "a delegation, at once",
@@ -236,7 +236,7 @@ pub const VERBS: &[Verb] = &[
         name: "ctx:all",
         params: &[required(
             "delegations",
-            Kind::Delegations,
+            ArgType::Delegations,
             "what to wait for",
         )],
         returns: "a list of what `d:await()` gives, in the same order",
@@ -248,7 +248,7 @@ pub const VERBS: &[Verb] = &[
         name: "ctx:stream",
         params: &[required(
             "delegations",
-            Kind::Delegations,
+            ArgType::Delegations,
             "whose items to take",
         )],
         returns: "an iterator over position, item",
@@ -260,7 +260,7 @@ pub const VERBS: &[Verb] = &[
     },
     Verb {
         name: "ctx:sleep",
-        params: &[required("duration", Kind::Duration, "how long")],
+        params: &[required("duration", ArgType::Duration, "how long")],
         returns: "",
         blocks: true,
         prose: "Waits. The timer survives a restart.",
@@ -270,7 +270,7 @@ pub const VERBS: &[Verb] = &[
         name: "ctx:status",
         params: &[required(
             "status",
-            Kind::Options(STATUS),
+            ArgType::Options(STATUS),
             "where the workflow stands",
         )],
         returns: "",
@@ -280,7 +280,7 @@ pub const VERBS: &[Verb] = &[
     },
     Verb {
         name: "ctx:log",
-        params: &[required("text", Kind::Text, "one line")],
+        params: &[required("text", ArgType::Text, "one line")],
         returns: "",
         blocks: false,
         prose: "Writes to the workflow's log.",
@@ -288,7 +288,11 @@ pub const VERBS: &[Verb] = &[
     },
     Verb {
         name: "ctx:fail",
-        params: &[required("reason", Kind::Text, "one line, for the seeker")],
+        params: &[required(
+            "reason",
+            ArgType::Text,
+            "one line, for the seeker",
+        )],
         returns: "never",
         blocks: false,
         prose: "Ends the workflow because it cannot be done: the input is not acceptable, or nobody \

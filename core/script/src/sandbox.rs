@@ -37,11 +37,19 @@ pub(crate) fn compile(source: &str) -> Result<Vec<u8>, String> {
     })
 }
 
-fn prelude() -> &'static [u8] {
-    static PRELUDE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+/// Our own Lua code, which opens a state before it is closed: the verbs, then the libraries.
+fn prelude() -> &'static [Vec<u8>; 2] {
+    static PRELUDE: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+        // Not inlined, so that levels of the call stack are what they seem.
         let compiler = Compiler::new().set_optimization_level(1).set_debug_level(0);
-        let compiled = compiler.compile(include_str!("prelude.luau"));
-        compiled.expect("invariant: our own prelude compiles")
+        let sources = [
+            include_str!("prelude/verbs.luau"),
+            include_str!("prelude/library.luau"),
+        ];
+        sources.map(|source| {
+            let compiled = compiler.compile(source);
+            compiled.expect("invariant: our own prelude compiles")
+        })
     });
     &PRELUDE
 }
@@ -97,8 +105,10 @@ impl Sandbox {
             .step_multiplier(GC_WORK_PERCENT)
             .step_size(GC_STEP_KIB);
         lua.gc_set_mode(GcMode::Incremental(pace));
-        let prelude = load_chunk(&lua, PRELUDE, prelude())?;
-        let made: Table = prelude.call((natives(&lua, &bridge)?, pipeline))?;
+        let natives = natives(&lua, &bridge)?;
+        let [verbs, library] = prelude();
+        let made: Table = load_chunk(&lua, PRELUDE, verbs)?.call((&natives, pipeline))?;
+        load_chunk(&lua, PRELUDE, library)?.call::<()>(natives)?;
         lua.sandbox(true)?;
         // Scripts share one table of globals, which is frozen like all the rest.
         lua.globals().set_readonly(true);
@@ -131,7 +141,7 @@ impl Sandbox {
             )
         })?;
         let budget = Duration::from_millis(self.limits.slice_ms);
-        let slice = Slice::begin(self.callbacks, budget);
+        let slice = Slice::begin(&self.lua, self.callbacks, budget);
         let ran = load_chunk(&self.lua, &self.pipeline, chunk)
             .and_then(|chunk| self.run.call::<MultiValue>(chunk));
         let spent = slice.end();
@@ -154,8 +164,8 @@ impl Sandbox {
         Ok((run, info))
     }
 
-    pub(crate) fn begin_slice(&self, budget: Duration) -> Slice {
-        Slice::begin(self.callbacks, budget)
+    pub(crate) fn begin_slice(&self, budget: Duration) -> Slice<'_> {
+        Slice::begin(&self.lua, self.callbacks, budget)
     }
 
     /// What `run` gave back, or why the script failed.

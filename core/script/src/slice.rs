@@ -15,6 +15,7 @@
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_int};
+use std::marker::PhantomData;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -69,10 +70,12 @@ thread_local! {
     static RUNNING: RefCell<Option<Running>> = const { RefCell::new(None) };
 }
 
-/// A stretch of a script's run, from a resumption to the next blocking call. Ends when dropped.
-pub(crate) struct Slice {
+/// A stretch of a script's run, from a resumption to the next blocking call. Ends when dropped, and the
+/// state cannot go before it.
+pub(crate) struct Slice<'lua> {
     id: u64,
     callbacks: Callbacks,
+    state: PhantomData<&'lua Lua>,
 }
 
 /// How a slice went.
@@ -83,9 +86,9 @@ pub(crate) struct Spent {
     pub(crate) stopped_at: Option<(String, u32)>,
 }
 
-impl Slice {
-    /// Begins a slice on this thread. The state of `callbacks` must outlive it.
-    pub(crate) fn begin(callbacks: Callbacks, budget: Duration) -> Self {
+impl<'lua> Slice<'lua> {
+    /// Begins a slice on this thread, for the state `_lua`, whose callbacks are `callbacks`.
+    pub(crate) fn begin(_lua: &'lua Lua, callbacks: Callbacks, budget: Duration) -> Self {
         let budget_ns = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
         let id = watch(callbacks, budget);
         RUNNING.with_borrow_mut(|running| {
@@ -99,7 +102,11 @@ impl Slice {
                 stopped_at: None,
             });
         });
-        Slice { id, callbacks }
+        Slice {
+            id,
+            callbacks,
+            state: PhantomData,
+        }
     }
 
     pub(crate) fn end(self) -> Spent {
@@ -113,7 +120,7 @@ impl Slice {
     }
 }
 
-impl Drop for Slice {
+impl Drop for Slice<'_> {
     fn drop(&mut self) {
         watched().scripts.retain(|script| script.id != self.id);
         // SAFETY: the slice does not outlive its state, and the watchdog has let go of it.
@@ -283,5 +290,59 @@ fn watchdog() {
             watched.asleep = true;
             WAKE.wait(watched).unwrap_or_else(PoisonError::into_inner)
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Runs `source` in a slice of `budget_ms`, with a function `wait` that takes 60 ms of no CPU time.
+    fn run(source: &str, budget_ms: u64) -> Spent {
+        let lua = Lua::new();
+        let wait = lua.create_function(|_, ()| {
+            let (_sender, never) = mpsc::channel::<()>();
+            let _ = never.recv_timeout(Duration::from_millis(60));
+            Ok(())
+        });
+        lua.globals().set("wait", wait.unwrap()).unwrap();
+        let callbacks = Callbacks::of(&lua).unwrap();
+        let slice = Slice::begin(&lua, callbacks, Duration::from_millis(budget_ms));
+        let ran = lua.load(source).set_name("=lib/x.lua").exec();
+        let spent = slice.end();
+        assert_eq!(ran.is_err(), spent.over_budget);
+        // The state can be used again.
+        assert_eq!(lua.load("return 1 + 1").eval::<u32>().unwrap(), 2);
+        spent
+    }
+
+    #[test]
+    fn waiting_for_a_processor_is_not_held_against_a_script() {
+        let spent = run("for i = 1, 3 do wait() for j = 1, 100 do end end", 40);
+        assert!(!spent.over_budget && spent.stopped_at.is_none());
+        // And it is still watched afterwards.
+        let spent = run(
+            "wait()\nwhile true do pcall(function() while true do end end) end",
+            40,
+        );
+        assert!(spent.over_budget);
+        assert_eq!(spent.stopped_at, Some(("lib/x.lua".to_owned(), 2)));
+        assert!(
+            (40_000_000..140_000_000).contains(&spent.cpu_ns),
+            "{}",
+            spent.cpu_ns
+        );
+    }
+
+    #[test]
+    fn slices_on_several_threads_do_not_stop_each_other() {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| assert!(run("while true do end", 30).over_budget));
+                scope.spawn(|| assert!(!run("for i = 1, 1e5 do end", 2000).over_budget));
+            }
+        });
     }
 }

@@ -186,3 +186,15 @@ fn wait_of(yielded: MultiValue) -> Option<Wait> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vm_moves_between_threads() {
+        fn assert_send<T: Send>() {}
+        assert_send::<Vm>();
+        assert_send::<Revision>();
+    }
+}

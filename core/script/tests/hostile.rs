@@ -1,5 +1,7 @@
 //! Scripts that mean harm: each is stopped within its slice and its memory, and says why.
 
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
 mod harness;
 
 use std::collections::BTreeMap;

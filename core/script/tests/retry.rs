@@ -1,5 +1,7 @@
 //! The rules of `lib/retry` and `lib/chunk`, against operators that fail on purpose.
 
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
 mod harness;
 
 use std::collections::BTreeMap;
@@ -24,7 +26,7 @@ fn run(body: &str, answer: impl FnMut(&TaskSpec) -> Vec<ItemOutcome>) -> (Run, S
     let revision = check(&with_library(body));
     let input = Value::map::<String>([]);
     let mut run = Run::new(Vm::start(&revision, "t", input, 1, Limits::default()).unwrap());
-    let state = run.to_end(answer);
+    let state = run.finish(answer);
     (run, state)
 }
 

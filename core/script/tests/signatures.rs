@@ -1,5 +1,7 @@
 //! Script sets and what their pipelines declare.
 
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
 mod harness;
 
 use std::collections::BTreeMap;
@@ -150,7 +152,10 @@ fn what_a_pipeline_declares_is_read_and_held_against_the_input() {
         Value::map([blob(), ("n", Value::Int(4)), ("params", Value::text("dev"))]),
         expect![""],
     );
-    check(Value::Nil, expect!["the input is a table of fields, got nil"]);
+    check(
+        Value::Nil,
+        expect!["the input is a table of fields, got nil"],
+    );
     check(
         Value::map::<String>([]),
         expect!["input `data` is missing: blob is expected"],

@@ -1,11 +1,14 @@
 //! Each verb from a script's side: what it calls, what it gives, and what it says to a misuse.
 
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
 mod harness;
 
 use expect_test::{Expect, expect};
 use froben_model::{BlobRef, CallId, ErrorClass, Kind, Needs, OperatorId, TaskSpec, Value};
 use froben_script::{Call, CallOp, Code, Completion, Event, State};
 use harness::*;
+use proptest::prelude::*;
 
 fn item(call: u64, index: u32, value: Value) -> Completion {
     let event = Event::Item {
@@ -35,7 +38,7 @@ fn returned(state: State) -> Value {
 /// Runs a body against answers to its tasks and shows what it returns.
 fn show(body: &str, answer: impl FnMut(&TaskSpec) -> Vec<froben_model::ItemOutcome>) -> String {
     let mut run = Run::new(start(&with_body(body), Value::map::<String>([])));
-    match run.to_end(answer) {
+    match run.finish(answer) {
         State::Returned(Value::Text(text)) => text,
         other => format!("{other:?}"),
     }
@@ -187,7 +190,7 @@ fn the_rest_of_the_verbs() {
         ctx:sleep('2s') ctx:sleep(0.25)
         return d:await().err.class";
     let mut run = Run::new(start(&with_body(body), Value::map::<String>([])));
-    let end = run.to_end(|_| vec![lost(ErrorClass::Cancelled, "")]);
+    let end = run.finish(|_| vec![lost(ErrorClass::Cancelled, "")]);
     assert_eq!(returned(end), Value::text("cancelled"));
     let ops: Vec<&CallOp> = run.calls.iter().map(|call| &call.op).collect();
     let log = |text: &str| CallOp::Log {
@@ -470,7 +473,7 @@ fn values_that_lua_cannot_hold_are_refused_where_they_are_used() {
         Value::Number(f64::NAN),
     ] {
         let mut run = Run::new(start(&with_body(body), Value::map::<String>([])));
-        let end = run.to_end(|_| vec![Ok(Value::map([("x", value.clone())]))]);
+        let end = run.finish(|_| vec![Ok(Value::map([("x", value.clone())]))]);
         let State::Failed(failure) = end else {
             panic!("{end:?}")
         };
@@ -525,5 +528,38 @@ fn plain_data_survives_the_way_out_and_back() {
         let failure = fail(&format!("return {{ x = {lua} }}"));
         assert_eq!(failure.code, Code::Output);
         assert!(failure.message.contains(part), "{lua}: {failure}");
+    }
+}
+
+/// Values that mean the same in Lua: no nil inside, an empty list is an empty map.
+fn plain_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Value::Bool),
+        (-(1i64 << 53)..=1 << 53).prop_map(Value::Int),
+        (-1e9..1e9f64)
+            .prop_filter("fractional", |x| x.fract() != 0.0)
+            .prop_map(Value::Number),
+        ".{0,8}".prop_map(Value::Text),
+        any::<[u8; 4]>().prop_map(|bytes| Value::Blob(BlobRef::of(&bytes))),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 1..6).prop_map(Value::List),
+            proptest::collection::btree_map(".{0,4}", inner, 0..6).prop_map(Value::Map),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_plain_value_passes_unchanged(value in plain_value()) {
+        let mut files = with_body("return input");
+        let source = files.get_mut("pipelines/t.lua").unwrap();
+        *source = source.replacen("{}", "{ input = { v = 'any' } }", 1);
+        let input = Value::map([("v", value)]);
+        let state = start(&files, input.clone()).resume(Vec::new()).state;
+        prop_assert_eq!(state, State::Returned(input));
     }
 }

@@ -87,7 +87,7 @@ impl Run {
     }
 
     /// Runs to the end. `answer` gives an outcome for each item of a delegation; sleeps end at once.
-    pub fn to_end(&mut self, mut answer: impl FnMut(&TaskSpec) -> Vec<ItemOutcome>) -> State {
+    pub fn finish(&mut self, mut answer: impl FnMut(&TaskSpec) -> Vec<ItemOutcome>) -> State {
         loop {
             let progress = self.vm.resume(self.pending.drain(..).collect());
             for call in &progress.calls {

@@ -154,7 +154,11 @@ mod tests {
         shorten_detail(&mut detail);
         let newest = detail.delegations.last().map(|d| d.call);
         assert_eq!(newest, Some(CallId(limits::DELEGATIONS as u64)));
-        assert!(detail.waiting[0].contains("not listed"), "{:?}", detail.waiting);
+        assert!(
+            detail.waiting[0].contains("not listed"),
+            "{:?}",
+            detail.waiting
+        );
 
         let mut message = capnp::message::Builder::new_default();
         convert::write_detail(&detail, message.init_root());

@@ -152,7 +152,9 @@ fn offer(client: &machine::Client, task: &Assignment) -> Result<Offered, String>
     let size = request.get().into_reader().total_size();
     let bytes = size.map_err(|error| error.to_string())?.word_count * 8;
     if bytes > TASK_BYTES {
-        return Err(format!("the task is {bytes} bytes as a message, the limit is {TASK_BYTES}"));
+        return Err(format!(
+            "the task is {bytes} bytes as a message, the limit is {TASK_BYTES}"
+        ));
     }
     Ok(request.send().promise)
 }
@@ -164,21 +166,26 @@ async fn settle(seat: Weak<Seat>, token: LeaseToken, sent: impl Future<Output = 
     if !seat.holds(&token) {
         return;
     }
-    match answer.map_err(|error| error.to_string()).and_then(|answer| read(&answer)) {
+    match answer
+        .map_err(|error| error.to_string())
+        .and_then(|answer| read(&answer))
+    {
         Ok(Ok(())) => seat.peer.engine.accepted(token),
         Ok(Err(why)) | Err(why) => refuse(&seat, token, why),
     }
 }
 
-type Answer =
-    Result<capnp::capability::Response<machine::assign_results::Owned>, capnp::Error>;
+type Answer = Result<capnp::capability::Response<machine::assign_results::Owned>, capnp::Error>;
 
 /// Whether the daemon took it; if not, why.
 fn read(
     answer: &capnp::capability::Response<machine::assign_results::Owned>,
 ) -> Result<Result<(), String>, String> {
     let malformed = |error: capnp::Error| format!("its answer does not read: {}", error.extra);
-    let answer = answer.get().and_then(|r| r.get_answer()).map_err(malformed)?;
+    let answer = answer
+        .get()
+        .and_then(|r| r.get_answer())
+        .map_err(malformed)?;
     match answer.which() {
         Ok(machine::answer::Accepted(())) => Ok(Ok(())),
         Ok(machine::answer::Refused(why)) => Ok(Err(line(why.map_err(malformed)?))),
@@ -191,4 +198,3 @@ fn refuse(seat: &Seat, token: LeaseToken, why: String) {
     seat.over(&token);
     seat.peer.engine.refused(token, limits::one_line(&why));
 }
-

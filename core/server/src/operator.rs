@@ -83,7 +83,10 @@ impl registration::Server for Registration {
         let device = (!device.is_empty()).then_some(device);
         let index = params.get_index();
         if index as usize >= limits::ITEMS {
-            let text = format!("there is no item {index}: a task has at most {}", limits::ITEMS);
+            let text = format!(
+                "there is no item {index}: a task has at most {}",
+                limits::ITEMS
+            );
             return Err(fault(froben_wire::FaultCode::Invalid, text));
         }
         let receipt = match self.seat.holds(&token) {

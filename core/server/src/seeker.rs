@@ -9,7 +9,8 @@ use froben_schema::seeker_capnp::seeker_session;
 use froben_wire::FaultCode;
 
 use crate::answer::{
-    self, busy, fault, first_that_fit, invalid, of_blobs, shorten_detail, shorten_list};
+    self, busy, fault, first_that_fit, invalid, of_blobs, shorten_detail, shorten_list,
+};
 use crate::blobs::Store;
 use crate::door::Peer;
 
@@ -78,7 +79,11 @@ impl seeker_session::Server for Seeker {
         let params = params.get()?;
         let pipeline = answer::text("a pipeline", params.get_pipeline()?, PIPELINE_BYTES)?;
         let input = convert::read_value(params.get_input()?).map_err(invalid)?;
-        let key = answer::text("an idempotency key", params.get_idempotency_key()?, KEY_BYTES)?;
+        let key = answer::text(
+            "an idempotency key",
+            params.get_idempotency_key()?,
+            KEY_BYTES,
+        )?;
 
         let submitted = match self.missing(&input).await? {
             Some(blob) => Err(Failure {
@@ -144,7 +149,9 @@ impl seeker_session::Server for Seeker {
         let id = workflow(params.get()?.get_id()?)?;
         let found = self.peer.engine.cancel(self.id.clone(), id).await;
         let state = found.map_err(busy)?.ok_or_else(|| no_such_workflow(id))?;
-        results.get().set_state(convert::write_workflow_state(state));
+        results
+            .get()
+            .set_state(convert::write_workflow_state(state));
         Ok(())
     }
 
@@ -157,7 +164,11 @@ impl seeker_session::Server for Seeker {
         let id = workflow(params.get_id()?)?;
         let from = params.get_from_seq();
         let limit = params.get_limit().min(ENTRIES) as usize;
-        let found = self.peer.engine.logs(self.id.clone(), id, from, limit).await;
+        let found = self
+            .peer
+            .engine
+            .logs(self.id.clone(), id, from, limit)
+            .await;
         let lines = found.map_err(busy)?.ok_or_else(|| no_such_workflow(id))?;
         let lines = first_that_fit(&lines, |line| 64 + line.source.len() + line.text.len());
         let mut list = results.get().init_lines(convert::list_len(lines.len()));

@@ -262,7 +262,11 @@ impl Shard {
                 return None;
             }
         };
-        match self.acceptor.accept(stream, address, &self.options.operator).await {
+        match self
+            .acceptor
+            .accept(stream, address, &self.options.operator)
+            .await
+        {
             Ok(incoming) => Some(incoming),
             Err(error) => {
                 tracing::info!(%error, "a peer is not let in");

@@ -68,7 +68,7 @@ impl Cutter {
             let beats = async {
                 loop {
                     sleep(every).await;
-                    let Some(ping) = ping() else { return None };
+                    let ping = ping()?;
                     match timeout(within, ping).await {
                         Ok(Ok(())) => {}
                         Ok(Err(error)) => return Some(format!("a ping failed: {}", error.extra)),
@@ -158,7 +158,7 @@ impl Connection {
             let _ = timeout(CLOSE_WITHIN, disconnector).await;
         }
         self.cutter.cut("closed");
-        self.cutter.ended().await;
+        let _ = timeout(CLOSE_WITHIN, self.cutter.ended()).await;
     }
 
     pub(crate) fn line(&self) -> &Rc<Line> {

@@ -12,7 +12,13 @@ pub struct Cli {
     pub command: Command,
 
     /// What to log on standard error, like `info` or `froben_operator=debug`
-    #[arg(long, global = true, env = "FROBEN_LOG", default_value = "warn", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        env = "FROBEN_LOG",
+        default_value = "warn",
+        value_name = "FILTER"
+    )]
     pub log: String,
 }
 

@@ -1,6 +1,6 @@
 //! One attempt: what its worker says, told to the coordinator.
 
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use froben_model::{ErrorClass, ItemError, ItemOutcome, LeaseToken, limits};
@@ -32,7 +32,7 @@ pub(crate) struct Reporter {
     pub(crate) registration: registration::Client,
     pub(crate) patience: Duration,
     /// Reports under way, of all attempts.
-    pub(crate) reports: Rc<Semaphore>,
+    pub(crate) reports: Arc<Semaphore>,
 }
 
 /// Tells what happens in `running` until it ends, is cancelled, or nobody wants it: then the worker
@@ -151,19 +151,15 @@ impl Reporter {
             tracing::debug!(%token, line, "worker");
             return;
         }
-        if self.reports.available_permits() == 0 {
+        let Ok(turn) = self.reports.clone().try_acquire_owned() else {
             return;
-        }
+        };
         let mut request = self.registration.log_request();
         convert::write_token(&token, request.get().init_token());
         request.get().set_line(limits::one_line(line));
-        let (sent, patience, turn) = (
-            request.send().promise,
-            self.patience,
-            self.reports.clone(),
-        );
+        let (sent, patience) = (request.send().promise, self.patience);
         tokio::task::spawn_local(async move {
-            let _turn = turn.acquire().await;
+            let _turn = turn;
             let _ = call("passing on a line", patience, sent).await;
         });
     }

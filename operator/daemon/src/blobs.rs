@@ -146,7 +146,9 @@ impl Porter {
         let read = async {
             let answer = call("reading a blob", self.patience, request.send().promise).await?;
             let data = answer.get().and_then(|results| results.get_data());
-            Ok(data.map_err(|error| failed("reading a blob", &error))?.to_vec())
+            Ok(data
+                .map_err(|error| failed("reading a blob", &error))?
+                .to_vec())
         };
         let read = read.await.map_err(|error: froben_wire::Error| {
             // Whatever is wrong with this reader, the next task gets a fresh one.

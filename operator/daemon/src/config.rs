@@ -98,7 +98,10 @@ pub(crate) fn or_built_in(programs: Vec<PathBuf>) -> Result<Vec<PathBuf>, Error>
         true => Ok(vec![prover]),
         false => Err(Error::new(
             Exit::NotFound,
-            format!("there is no {}; name a prover with --prover", prover.display()),
+            format!(
+                "there is no {}; name a prover with --prover",
+                prover.display()
+            ),
         )),
     }
 }
@@ -124,11 +127,18 @@ mod tests {
     fn the_command_line_wins_over_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("operator.toml");
-        std::fs::write(&path, "coordinator = 'file:1'\nlabel = 'rig'\ncpu_only = true\n").unwrap();
+        std::fs::write(
+            &path,
+            "coordinator = 'file:1'\nlabel = 'rig'\ncpu_only = true\n",
+        )
+        .unwrap();
         let config = Config::new(run(Some("line:1"), Some(&path))).unwrap();
         assert_eq!(config.coordinator, "line:1");
         let config = Config::new(run(None, Some(&path))).unwrap();
-        assert_eq!((config.coordinator.as_str(), config.label.as_str()), ("file:1", "rig"));
+        assert_eq!(
+            (config.coordinator.as_str(), config.label.as_str()),
+            ("file:1", "rig")
+        );
         assert!(config.cpu_only);
     }
 
@@ -140,7 +150,11 @@ mod tests {
         let cases = [
             (run(None, None), Exit::Usage, "--coordinator"),
             (run(Some("x:1"), Some(&path)), Exit::Usage, "coordinater"),
-            (run(Some("x:1"), Some(Path::new("/no/file"))), Exit::NotFound, "/no/file"),
+            (
+                run(Some("x:1"), Some(Path::new("/no/file"))),
+                Exit::NotFound,
+                "/no/file",
+            ),
         ];
         for (args, exit, word) in cases {
             let error = Config::new(args).unwrap_err();

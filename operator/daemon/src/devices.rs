@@ -58,11 +58,22 @@ fn as_text(programs: &[Program]) -> String {
     table.set_header(["DEVICE", "NAME", "VENDOR", "DRIVER", "MEMORY"]);
     for device in programs.iter().flat_map(|program| &program.report.devices) {
         let memory = format!("{} MiB", device.vram_bytes >> 20);
-        table.add_row([&device.id, &device.name, &device.vendor, &device.driver, &memory]);
+        table.add_row([
+            &device.id,
+            &device.name,
+            &device.vendor,
+            &device.driver,
+            &memory,
+        ]);
     }
     let mut text = table.trim_fmt();
     for Program { spec, report } in programs {
-        text += &format!("\n\n{} {} ({})", report.name, report.version, spec.program.display());
+        text += &format!(
+            "\n\n{} {} ({})",
+            report.name,
+            report.version,
+            spec.program.display()
+        );
         for (role, kinds) in [("CPU", &report.cpu_kinds), ("device", &report.device_kinds)] {
             let names: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
             text += &format!("\n  {role} kinds: {}", names.join(", "));

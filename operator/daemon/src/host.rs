@@ -24,7 +24,9 @@ pub(crate) fn ram_bytes() -> u64 {
 }
 
 fn total_bytes(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }
@@ -60,7 +62,11 @@ mod tests {
 
     #[test]
     fn any_host_name_makes_a_label() {
-        for (name, label) in [("Rig-1.lan", "rig-1.lan"), ("a b/ü", "a-b--"), ("", "machine")] {
+        for (name, label) in [
+            ("Rig-1.lan", "rig-1.lan"),
+            ("a b/ü", "a-b--"),
+            ("", "machine"),
+        ] {
             assert_eq!(as_label(name), label);
             assert!(froben_model::OperatorId::new(as_label(name)).is_ok());
         }

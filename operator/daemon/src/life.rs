@@ -34,7 +34,9 @@ pub fn run(args: args::Run) -> Result<(), Error> {
         let (subject, dir) = (&identity.subject, config.identity.display());
         return Err(Error::new(
             Exit::Denied,
-            format!("the certificate in {dir} is that of {subject}, and this needs an operator's; issue one with `froben ca issue --role operator`"),
+            format!(
+                "the certificate in {dir} is that of {subject}, and this needs an operator's; issue one with `froben ca issue --role operator`"
+            ),
         ));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -78,10 +80,16 @@ async fn live(config: Config) -> Result<(), Error> {
         workers: Handle::current(),
     };
     let connected = on_own_thread(terms, stop.clone())?;
-    let ended = connected
+    let ended = connected.await.unwrap_or_else(|_| {
+        Err(Error::new(
+            Exit::Unexpected,
+            "the connection's thread is gone",
+        ))
+    });
+    if tokio::time::timeout(STOP_WITHIN, pool.shutdown())
         .await
-        .unwrap_or_else(|_| Err(Error::new(Exit::Unexpected, "the connection's thread is gone")));
-    if tokio::time::timeout(STOP_WITHIN, pool.shutdown()).await.is_err() {
+        .is_err()
+    {
         say("some workers did not stop; they end with this process");
     }
     ended
@@ -94,7 +102,10 @@ fn on_own_thread(
 ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
     let (sender, ended) = oneshot::channel();
     let failed = |error: std::io::Error| {
-        Error::new(Exit::Unexpected, format!("cannot start the connection's thread: {error}"))
+        Error::new(
+            Exit::Unexpected,
+            format!("cannot start the connection's thread: {error}"),
+        )
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -112,10 +123,7 @@ fn on_own_thread(
 
 /// Sessions, one after the other, until told to stop. Gives up only if the first one cannot begin
 /// for a reason that a person must see to: later on, a coordinator that refuses may change its mind.
-async fn stay_connected(
-    terms: &Terms,
-    stop: &CancellationToken,
-) -> Result<(), froben_wire::Error> {
+async fn stay_connected(terms: &Terms, stop: &CancellationToken) -> Result<(), froben_wire::Error> {
     let mut ever = false;
     let mut pause = PAUSE_FIRST;
     let mut said = String::new();
@@ -135,7 +143,9 @@ async fn stay_connected(
         };
         let trouble = match ended {
             Ok(Ended::Stopped) => return Ok(()),
-            Ok(Ended::Lost(reason)) => format!("lost the coordinator: {}", limits::one_line(&reason)),
+            Ok(Ended::Lost(reason)) => {
+                format!("lost the coordinator: {}", limits::one_line(&reason))
+            }
             Err(error) if !ever && hopeless(&error) => return Err(error),
             Err(error) => error.to_string(),
         };

@@ -30,7 +30,7 @@ pub(crate) struct Machine {
     patience: Duration,
     registration: OnceCell<registration::Client>,
     attempts: RefCell<HashMap<LeaseToken, CancellationToken>>,
-    reports: Rc<Semaphore>,
+    reports: Arc<Semaphore>,
     /// Cancelled at the end of the session.
     stop: CancellationToken,
     _stop: DropGuard,
@@ -51,7 +51,7 @@ impl Machine {
             patience,
             registration: OnceCell::new(),
             attempts: RefCell::default(),
-            reports: Rc::new(Semaphore::new(REPORTS)),
+            reports: Arc::new(Semaphore::new(REPORTS)),
             _stop: stop.clone().drop_guard(),
             stop,
         })
@@ -132,7 +132,10 @@ impl machine::Server for Machine {
     ) -> Result<(), capnp::Error> {
         let mut answer = results.get().init_answer();
         let read = convert::read_assignment(params.get()?.get_task()?);
-        match read.map_err(|error| error.to_string()).and_then(|task| self.start(task)) {
+        match read
+            .map_err(|error| error.to_string())
+            .and_then(|task| self.start(task))
+        {
             Ok(()) => answer.set_accepted(()),
             Err(why) => answer.set_refused(why),
         }

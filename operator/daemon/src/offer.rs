@@ -47,7 +47,9 @@ pub(crate) fn check(programs: &[Program], cpu_only: bool) -> Result<(), Error> {
     if !kinds {
         return Err(Error::new(
             Exit::NoCapacity,
-            format!("the provers offer nothing that this machine can do{why}; name another with --prover"),
+            format!(
+                "the provers offer nothing that this machine can do{why}; name another with --prover"
+            ),
         ));
     }
     Ok(())

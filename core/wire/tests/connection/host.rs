@@ -22,7 +22,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const QUICK: Policy = Policy {
     heartbeat: Heartbeat {
         every: Duration::from_millis(40),
-        silence: Duration::from_millis(400),
+        silence: Duration::from_secs(1),
     },
     handshake: Duration::from_secs(10),
     ..Policy::OPERATOR

@@ -319,7 +319,7 @@ fn a_slow_link_that_delivers_is_not_silent() {
     let policy = Policy {
         heartbeat: Heartbeat {
             every: Duration::from_millis(20),
-            silence: Duration::from_millis(500),
+            silence: Duration::from_secs(1),
         },
         ..QUICK
     };

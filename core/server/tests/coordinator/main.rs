@@ -1,0 +1,8 @@
+//! A coordinator with the real engine, over real TLS on loopback.
+
+#![allow(clippy::unwrap_used)]
+
+mod blobs;
+mod host;
+mod machines;
+mod seekers;

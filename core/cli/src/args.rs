@@ -8,13 +8,19 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// An open proving network: submit a workflow, get a verified proof.
 #[derive(Debug, Parser)]
 #[command(name = "froben", version, disable_help_subcommand = true, after_help = AFTER)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 
     /// What to log on standard error, like `info` or `froben_engine=debug`
-    #[arg(long, global = true, env = "FROBEN_LOG", default_value = "warn", value_name = "FILTER")]
-    pub log: String,
+    #[arg(
+        long,
+        global = true,
+        env = "FROBEN_LOG",
+        default_value = "warn",
+        value_name = "FILTER"
+    )]
+    pub(crate) log: String,
 }
 
 const AFTER: &str = "\
@@ -23,7 +29,7 @@ Data goes to standard output, everything else to standard error.
 `froben help exit-codes` lists the exit codes.";
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Start a pipeline on your files, and wait for its result if asked to
     Submit(Submit),
     /// Wait for a workflow's end, and fetch its result
@@ -56,17 +62,17 @@ pub enum Command {
 
 /// How to reach a coordinator.
 #[derive(Debug, Clone, Args)]
-pub struct Remote {
+pub(crate) struct Remote {
     /// Where the coordinator listens, as HOST:PORT
     #[arg(long, env = "FROBEN_COORDINATOR", value_name = "HOST:PORT")]
-    pub coordinator: String,
+    pub(crate) coordinator: String,
     /// The folder with your cert.pem, key.pem and ca.pem, as `froben ca issue` makes it
     #[arg(long, env = "FROBEN_IDENTITY", value_name = "DIR")]
-    pub identity: PathBuf,
+    pub(crate) identity: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people
     Text,
     /// One JSON document
@@ -74,60 +80,60 @@ pub enum Format {
 }
 
 #[derive(Debug, Args)]
-pub struct Query {
+pub(crate) struct Query {
     #[command(flatten)]
-    pub remote: Remote,
+    pub(crate) remote: Remote,
     /// How to print
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    pub output: Format,
+    pub(crate) output: Format,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = SUBMIT_AFTER)]
-pub struct Submit {
+pub(crate) struct Submit {
     /// A pipeline of the coordinator, like data_commitments: see `froben pipelines`
-    pub pipeline: String,
+    pub(crate) pipeline: String,
     /// A file for one of the pipeline's inputs; may be given several times
     #[arg(long = "input", value_name = "NAME=FILE")]
-    pub inputs: Vec<String>,
+    pub(crate) inputs: Vec<String>,
     /// A plain value for one of the pipeline's inputs; may be given several times
     #[arg(long = "set", value_name = "NAME=VALUE")]
-    pub settings: Vec<String>,
+    pub(crate) settings: Vec<String>,
     /// Wait for the end, showing progress
     #[arg(long)]
-    pub wait: bool,
+    pub(crate) wait: bool,
     /// The same key never starts two workflows: a repeated submit gives the first one's id
     #[arg(long, value_name = "KEY")]
-    pub key: Option<String>,
+    pub(crate) key: Option<String>,
     #[command(flatten)]
-    pub result: ResultArgs,
+    pub(crate) result: ResultArgs,
     #[command(flatten)]
-    pub remote: Remote,
+    pub(crate) remote: Remote,
 }
 
 /// Where a workflow's result goes.
 #[derive(Debug, Args)]
-pub struct ResultArgs {
+pub(crate) struct ResultArgs {
     /// FILE for the result (which means waiting), or `json` or `text` for how to print; may be given
     /// twice
     #[arg(short, long = "output", value_name = "FILE|json|text")]
-    pub output: Vec<String>,
+    pub(crate) output: Vec<String>,
     /// Overwrite FILE if it exists
     #[arg(long)]
-    pub force: bool,
+    pub(crate) force: bool,
     /// While waiting, how long to try to reach a coordinator that has gone, like 10m
     #[arg(long, value_name = "DURATION", default_value = "10m")]
-    pub patience: String,
+    pub(crate) patience: String,
 }
 
 #[derive(Debug, Args)]
-pub struct Wait {
+pub(crate) struct Wait {
     /// The workflow's id: wf-...
-    pub id: String,
+    pub(crate) id: String,
     #[command(flatten)]
-    pub result: ResultArgs,
+    pub(crate) result: ResultArgs,
     #[command(flatten)]
-    pub remote: Remote,
+    pub(crate) remote: Remote,
 }
 
 const SUBMIT_AFTER: &str = "\
@@ -138,51 +144,51 @@ coordinator, a loss of machines. `froben status ID` finds it again.
 To write to a file that is really called `json`, say `-o ./json`.";
 
 #[derive(Debug, Args)]
-pub struct Verify {
+pub(crate) struct Verify {
     /// The bundle
-    pub bundle: PathBuf,
+    pub(crate) bundle: PathBuf,
     /// The file that it is about: recomputes every digest from it. Without it, the digests in the
     /// bundle are shown to be of the same bytes, whatever these are
     #[arg(long, value_name = "FILE")]
-    pub input: Option<PathBuf>,
-    /// Accept `dev` parameters, which promise nothing: on unless you say `--require standard`
-    #[arg(long, value_name = "PARAMS")]
-    pub require: Option<String>,
+    pub(crate) input: Option<PathBuf>,
+    /// Also accept a bundle with `dev` parameters, which promise nothing
+    #[arg(long)]
+    pub(crate) accept_dev: bool,
     /// How to print
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    pub output: Format,
+    pub(crate) output: Format,
 }
 
 #[derive(Debug, Args)]
-pub struct Workflow {
+pub(crate) struct Workflow {
     /// The workflow's id: wf-...
-    pub id: String,
+    pub(crate) id: String,
     #[command(flatten)]
-    pub query: Query,
+    pub(crate) query: Query,
 }
 
 #[derive(Debug, Args)]
-pub struct List {
+pub(crate) struct List {
     /// How many at most
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub limit: u32,
+    pub(crate) limit: u32,
     #[command(flatten)]
-    pub query: Query,
+    pub(crate) query: Query,
 }
 
 #[derive(Debug, Args)]
-pub struct Logs {
+pub(crate) struct Logs {
     /// The workflow's id: wf-...
-    pub id: String,
+    pub(crate) id: String,
     /// Stay, and show new lines until the workflow is over
     #[arg(long)]
-    pub follow: bool,
+    pub(crate) follow: bool,
     #[command(flatten)]
-    pub query: Query,
+    pub(crate) query: Query,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Ca {
+pub(crate) enum Ca {
     /// Make a new CA: a key that must stay where it is, and its certificate
     Init {
         /// Where to keep it; made if it is missing
@@ -193,74 +199,74 @@ pub enum Ca {
 }
 
 #[derive(Debug, Args)]
-pub struct Issue {
+pub(crate) struct Issue {
     /// The CA's folder, as `froben ca init` made it
     #[arg(long, value_name = "DIR")]
-    pub ca: PathBuf,
+    pub(crate) ca: PathBuf,
     /// What the certificate is for
     #[arg(long)]
-    pub role: RoleArg,
+    pub(crate) role: RoleArg,
     /// The name of its owner: lower-case letters, digits, `-`, `_`, `.`
     #[arg(long)]
-    pub name: String,
+    pub(crate) name: String,
     /// Where to put it; made if it is missing
     #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// How long it is valid, like 24h
     #[arg(long, default_value = "2160h", value_name = "DURATION")]
-    pub valid: String,
+    pub(crate) valid: String,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum RoleArg {
+pub(crate) enum RoleArg {
     Coordinator,
     Operator,
     Seeker,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Coordinator {
+pub(crate) enum Coordinator {
     /// Run in the foreground until SIGINT or SIGTERM
     Run(Box<CoordinatorRun>),
 }
 
 #[derive(Debug, Args)]
-pub struct CoordinatorRun {
+pub(crate) struct CoordinatorRun {
     /// Where to listen
     #[arg(long, default_value = "127.0.0.1:7420", value_name = "ADDRESS:PORT")]
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Where the journal and the blobs are kept; made if it is missing
     #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    pub(crate) data: PathBuf,
     /// The coordinator's cert.pem, key.pem and ca.pem
     #[arg(long, value_name = "DIR")]
-    pub identity: PathBuf,
+    pub(crate) identity: PathBuf,
     /// The scripts: a folder with pipelines/ and lib/
     #[arg(long, default_value = "scripts", value_name = "DIR")]
-    pub scripts: PathBuf,
+    pub(crate) scripts: PathBuf,
     /// Threads that serve connections
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
-    pub shards: u8,
+    pub(crate) shards: u8,
     /// Stop when standard input closes, as a child of another program
     #[arg(long, hide = true)]
-    pub until_stdin_closes: bool,
+    pub(crate) until_stdin_closes: bool,
 }
 
 #[derive(Debug, Args)]
-pub struct Dev {
+pub(crate) struct Dev {
     /// Where to keep everything; a temporary folder that is removed at the end by default
     #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
     /// Port of the coordinator on the loopback interface; a free one by default
     #[arg(long)]
-    pub port: Option<u16>,
+    pub(crate) port: Option<u16>,
     /// How many operators
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
-    pub operators: u8,
+    pub(crate) operators: u8,
     /// The scripts to serve; those that come with the program by default
     #[arg(long, value_name = "DIR")]
-    pub scripts: Option<PathBuf>,
+    pub(crate) scripts: Option<PathBuf>,
     /// Stop when standard input closes, as a child of another program
     #[arg(long, hide = true)]
-    pub until_stdin_closes: bool,
+    pub(crate) until_stdin_closes: bool,
 }

@@ -7,7 +7,7 @@ use froben_wire::Disposition;
 
 /// The documented exit codes: `froben help exit-codes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     Unexpected,
     Usage,
     NotFound,
@@ -22,7 +22,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    pub const ALL: [Exit; 11] = [
+    pub(crate) const ALL: [Exit; 11] = [
         Exit::Unexpected,
         Exit::Usage,
         Exit::NotFound,
@@ -36,7 +36,7 @@ impl Exit {
         Exit::RetryLater,
     ];
 
-    pub fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Exit::Unexpected => 1,
             Exit::Usage => 2,
@@ -52,7 +52,7 @@ impl Exit {
         }
     }
 
-    pub fn meaning(self) -> &'static str {
+    pub(crate) fn meaning(self) -> &'static str {
         match self {
             Exit::Unexpected => "something unexpected: a file, a disk, a bug",
             Exit::Usage => "the command line is wrong",
@@ -77,25 +77,30 @@ impl From<Exit> for ExitCode {
 
 /// One failure, ready to be shown.
 #[derive(Debug)]
-pub struct Error {
-    pub exit: Exit,
+pub(crate) struct Error {
+    pub(crate) exit: Exit,
     /// Stable, like `FRB-NET-001`; its page is in `docs/errors`.
-    pub code: Option<String>,
-    pub message: String,
-    pub hint: Option<String>,
+    pub(crate) code: Option<String>,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
 }
 
 impl Error {
-    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Error { exit, code: None, message: message.into(), hint: None }
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Error {
+            exit,
+            code: None,
+            message: message.into(),
+            hint: None,
+        }
     }
 
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
         Error::new(Exit::Usage, message)
     }
 
     /// A file that can't be read or written.
-    pub fn file(action: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+    pub(crate) fn file(action: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let exit = match error.kind() {
             std::io::ErrorKind::NotFound => Exit::NotFound,
             _ => Exit::Unexpected,
@@ -103,19 +108,24 @@ impl Error {
         Error::new(exit, format!("cannot {action} {}: {error}", path.display()))
     }
 
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    pub fn code(mut self, code: impl Into<String>) -> Self {
+    pub(crate) fn code(mut self, code: impl Into<String>) -> Self {
         self.code = Some(code.into());
         self
     }
 
     /// Shows it on standard error.
-    pub fn print(&self) {
-        let Error { exit: _, code, message, hint } = self;
+    pub(crate) fn print(&self) {
+        let Error {
+            exit: _,
+            code,
+            message,
+            hint,
+        } = self;
         match code {
             Some(code) => eprintln!("error: {message} [{code}]"),
             None => eprintln!("error: {message}"),

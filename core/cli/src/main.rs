@@ -28,7 +28,10 @@ fn main() -> ExitCode {
 fn log_to_stderr(filter: &str) -> Result<(), Error> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .map_err(|error| Error::usage(format!("--log {filter}: {error}")))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     Ok(())
 }
 

@@ -13,8 +13,14 @@ const FOLDERS: [&str; 2] = ["pipelines", "lib"];
 
 /// What `froben dev` serves unless told otherwise.
 const BUILT_IN: [(&str, &str); 3] = [
-    ("lib/chunk.lua", include_str!("../../../scripts/lib/chunk.lua")),
-    ("lib/retry.lua", include_str!("../../../scripts/lib/retry.lua")),
+    (
+        "lib/chunk.lua",
+        include_str!("../../../scripts/lib/chunk.lua"),
+    ),
+    (
+        "lib/retry.lua",
+        include_str!("../../../scripts/lib/retry.lua"),
+    ),
     (
         "pipelines/data_commitments.lua",
         include_str!("../../../scripts/pipelines/data_commitments.lua"),
@@ -22,8 +28,12 @@ const BUILT_IN: [(&str, &str); 3] = [
 ];
 
 pub(crate) fn built_in() -> ScriptSet {
-    let files = BUILT_IN.iter().map(|(path, source)| (path.to_string(), source.to_string()));
-    ScriptSet { files: files.collect() }
+    let files = BUILT_IN
+        .iter()
+        .map(|(path, source)| (path.to_string(), source.to_string()));
+    ScriptSet {
+        files: files.collect(),
+    }
 }
 
 /// Every `.lua` file in the folders of `dir`.
@@ -42,7 +52,9 @@ pub(crate) fn read(dir: &Path) -> Result<ScriptSet, Error> {
             }
         };
         for entry in entries {
-            let path = entry.map_err(|error| Error::file("read", &path, &error))?.path();
+            let path = entry
+                .map_err(|error| Error::file("read", &path, &error))?
+                .path();
             let name = path.file_name().and_then(|name| name.to_str());
             let Some(name) = name.filter(|name| name.ends_with(".lua")) else {
                 continue;
@@ -54,7 +66,9 @@ pub(crate) fn read(dir: &Path) -> Result<ScriptSet, Error> {
 }
 
 fn source(path: &Path) -> Result<String, Error> {
-    let size = std::fs::metadata(path).map_err(|error| Error::file("read", path, &error))?.len();
+    let size = std::fs::metadata(path)
+        .map_err(|error| Error::file("read", path, &error))?
+        .len();
     if size > limits::SCRIPT_BYTES as u64 {
         let why = format!(
             "{} has {size} bytes; a script has at most {}",
@@ -73,7 +87,10 @@ mod tests {
     #[test]
     fn every_script_of_the_repository_comes_with_the_program() {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts");
-        assert_eq!(read(&repository).expect("the scripts can be read"), built_in());
+        assert_eq!(
+            read(&repository).expect("the scripts can be read"),
+            built_in()
+        );
     }
 
     #[test]

@@ -30,9 +30,16 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Res
 
 impl Session {
     pub(crate) fn new(remote: &Remote) -> Result<Session, Error> {
-        let Remote { coordinator, identity } = remote;
+        let Remote {
+            coordinator,
+            identity,
+        } = remote;
         let identity = Identity::load(identity)?;
-        Ok(Session { address: coordinator.clone(), identity, client: None })
+        Ok(Session {
+            address: coordinator.clone(),
+            identity,
+            client: None,
+        })
     }
 
     /// A connection, made now or earlier.
@@ -40,7 +47,10 @@ impl Session {
         if self.client.is_none() {
             self.client = Some(Client::connect(&self.address, &self.identity).await?);
         }
-        Ok(self.client.as_ref().expect("invariant: it has just been set"))
+        Ok(self
+            .client
+            .as_ref()
+            .expect("invariant: it has just been set"))
     }
 
     /// Asks, and asks again while the coordinator is away or busy, for `patience` since it answered

@@ -40,7 +40,10 @@ impl Engine {
                 self.sleeps.extend(due.map(|due| (*due, id, call)));
             }
             CallOp::Cancel { target } => {
-                let key = DelegationKey { workflow: id, call: target };
+                let key = DelegationKey {
+                    workflow: id,
+                    call: target,
+                };
                 self.schedule(froben_scheduler::Input::Cancel { key });
             }
             CallOp::Status(_) | CallOp::Log { text: _ } => {}
@@ -49,8 +52,10 @@ impl Engine {
 
     /// Hands a delegation to the scheduler, as its records tell it.
     pub(crate) fn enqueue(&mut self, id: WorkflowId, call: CallId) {
-        let Some((workflow, delegation)) =
-            self.live.get(&id).and_then(|w| Some((w, w.delegations.get(&call)?)))
+        let Some((workflow, delegation)) = self
+            .live
+            .get(&id)
+            .and_then(|w| Some((w, w.delegations.get(&call)?)))
         else {
             return;
         };

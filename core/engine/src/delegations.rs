@@ -26,9 +26,16 @@ impl Engine {
         if let Some(older) = self.sessions.insert(machine.clone(), session) {
             let reason = format!("{machine} has connected again");
             let command = MachineCommand::Cut { reason };
-            self.step.effects.push(Effect::Machine { session: older, command });
+            self.step.effects.push(Effect::Machine {
+                session: older,
+                command,
+            });
         }
-        self.schedule(Input::MachineJoined { session, machine, spec });
+        self.schedule(Input::MachineJoined {
+            session,
+            machine,
+            spec,
+        });
     }
 
     /// Tells the scheduler, and carries its decisions into the step.
@@ -81,9 +88,9 @@ impl Engine {
                     deadline_ms,
                 };
                 self.record(workflow, Body::Assigned(assigned));
-                let items = owed.into_iter().filter_map(|index| {
-                    Some((index, task.items.get(index as usize)?.clone()))
-                });
+                let items = owed
+                    .into_iter()
+                    .filter_map(|index| Some((index, task.items.get(index as usize)?.clone())));
                 let command = MachineCommand::Assign(Assignment {
                     token,
                     kind: task.kind.clone(),
@@ -98,30 +105,63 @@ impl Engine {
                 self.step.effects.push(Effect::Machine { session, command });
             }
             Decision::Start { key, attempt } => {
-                let body = Body::Started { call: key.call, attempt };
+                let body = Body::Started {
+                    call: key.call,
+                    attempt,
+                };
                 self.record(key.workflow, body);
             }
-            Decision::AcceptItem { key, attempt, index } => {
+            Decision::AcceptItem {
+                key,
+                attempt,
+                index,
+            } => {
                 let Some((outcome, device)) = report.item.take() else {
                     return;
                 };
-                let item = Item { call: key.call, attempt, index, outcome, device };
+                let item = Item {
+                    call: key.call,
+                    attempt,
+                    index,
+                    outcome,
+                    device,
+                };
                 self.record(key.workflow, Body::Item(item));
                 self.wake(key.workflow);
             }
-            Decision::Requeue { key, attempt, reason, fault } => {
+            Decision::Requeue {
+                key,
+                attempt,
+                reason,
+                fault,
+            } => {
                 let reason = limits::one_line(&reason);
-                let body = Body::Requeued { call: key.call, attempt, reason, fault };
+                let body = Body::Requeued {
+                    call: key.call,
+                    attempt,
+                    reason,
+                    fault,
+                };
                 self.record(key.workflow, body);
             }
-            Decision::End { key, attempt, end, failure } => {
+            Decision::End {
+                key,
+                attempt,
+                end,
+                failure,
+            } => {
                 let end = match end {
                     froben_scheduler::End::Succeeded => End::Succeeded,
                     froben_scheduler::End::Failed => End::Failed,
                     froben_scheduler::End::TimedOut => End::TimedOut,
                     froben_scheduler::End::Cancelled => End::Cancelled,
                 };
-                let ended = Ended { call: key.call, attempt, end, failure };
+                let ended = Ended {
+                    call: key.call,
+                    attempt,
+                    end,
+                    failure,
+                };
                 self.record(key.workflow, Body::Ended(ended));
                 self.wake(key.workflow);
             }
@@ -142,9 +182,15 @@ impl Engine {
         device: Option<String>,
     ) {
         let error = outcome.as_ref().err().map(|error| error.class);
-        let input = Input::Item { token, index, error };
+        let input = Input::Item {
+            token,
+            index,
+            error,
+        };
         let device = device.map(|name| limits::one_line(&name));
-        let report = Report { item: Some((outcome, device)) };
+        let report = Report {
+            item: Some((outcome, device)),
+        };
         let receipt = self.schedule_report(input, report);
         self.reply(ticket, Answer::Receipt(receipt));
     }
@@ -168,8 +214,10 @@ impl Engine {
             return;
         };
         let latest = token.epoch == self.epoch && delegation.attempt == token.attempt;
-        let (true, Some(machine)) = (latest && workflow.log_lines < LOG_LINES, &delegation.machine)
-        else {
+        let (true, Some(machine)) = (
+            latest && workflow.log_lines < LOG_LINES,
+            &delegation.machine,
+        ) else {
             return;
         };
         let source = machine.to_string();

@@ -101,13 +101,19 @@ pub struct Running {
 impl Running {
     /// Recovers every workflow of `store` and starts.
     pub fn start(store: Arc<dyn Store>, config: Config) -> Result<Running, Error> {
-        let Config { policy, seed, scripts: set } = config;
-        let revision =
-            Revision::check(&set.files, &Limits::default()).map_err(Error::Scripts)?;
+        let Config {
+            policy,
+            seed,
+            scripts: set,
+        } = config;
+        let revision = Revision::check(&set.files, &Limits::default()).map_err(Error::Scripts)?;
         let hash = revision_hash(&set);
         store.put_revision(hash, &set)?;
         let epoch = store.next_epoch()?;
-        let serving = Serving { hash, revision: Arc::new(revision) };
+        let serving = Serving {
+            hash,
+            revision: Arc::new(revision),
+        };
         let mut engine = Engine::new(epoch, seed, policy, serving);
         let clock = Clock::new();
         let recovered = recover(&mut engine, store.as_ref(), clock.now())?;
@@ -130,12 +136,21 @@ impl Running {
             failed: failed_in,
         };
         let threads = vec![
-            spawn("engine", move || run_engine(engine, clock, &inputs, &steps_in))?,
+            spawn("engine", move || {
+                run_engine(engine, clock, &inputs, &steps_in)
+            })?,
             spawn("committer", move || committer.run(&steps))?,
-            spawn("scripts", move || scripts::run(&script_commands, &to_engine))?,
+            spawn("scripts", move || {
+                scripts::run(&script_commands, &to_engine)
+            })?,
         ];
         let handle = EngineHandle::new(sender.clone(), routes, store);
-        Ok(Running { handle, sender, threads, failed })
+        Ok(Running {
+            handle,
+            sender,
+            threads,
+            failed,
+        })
     }
 
     /// Waits until the engine has failed, and says why.
@@ -169,8 +184,13 @@ struct Clock {
 
 impl Clock {
     fn new() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Clock { start_ms: since.as_millis() as TimeMs, start: Instant::now() }
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Clock {
+            start_ms: since.as_millis() as TimeMs,
+            start: Instant::now(),
+        }
     }
 
     fn now(&self) -> TimeMs {
@@ -180,7 +200,10 @@ impl Clock {
 
 fn recover(engine: &mut Engine, store: &dyn Store, now: TimeMs) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();
-    let mut revisions = Revisions { store, checked: BTreeMap::new() };
+    let mut revisions = Revisions {
+        store,
+        checked: BTreeMap::new(),
+    };
     let mut live = 0;
     for (id, over) in store.workflows()? {
         let records = store.read(id, 0, usize::MAX)?;
@@ -216,7 +239,12 @@ impl Revisions<'_> {
             None => Err("the scripts of its revision are gone from the store".to_string()),
             Some(scripts) => Revision::check(&scripts.files, &Limits::default())
                 .map(Arc::new)
-                .map_err(|found| format!("this version does not take its scripts: {}", problems(&found))),
+                .map_err(|found| {
+                    format!(
+                        "this version does not take its scripts: {}",
+                        problems(&found)
+                    )
+                }),
         };
         self.checked.insert(hash, revision.clone());
         Ok(revision)
@@ -226,9 +254,9 @@ impl Revisions<'_> {
 fn run_engine(mut engine: Engine, clock: Clock, inputs: &Receiver<Message>, steps: &Sender<Step>) {
     loop {
         let now = clock.now();
-        let wait = engine
-            .next_timer()
-            .map_or(IDLE, |due| Duration::from_millis(due.saturating_sub(now)).min(IDLE));
+        let wait = engine.next_timer().map_or(IDLE, |due| {
+            Duration::from_millis(due.saturating_sub(now)).min(IDLE)
+        });
         let input = match inputs.recv_timeout(wait) {
             Ok(Message::Input(input)) => input,
             Err(RecvTimeoutError::Timeout) => Input::Tick,

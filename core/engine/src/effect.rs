@@ -13,8 +13,14 @@ use crate::input::Ticket;
 
 #[derive(Debug)]
 pub enum Effect {
-    Reply { ticket: Ticket, answer: Answer },
-    Machine { session: SessionId, command: MachineCommand },
+    Reply {
+        ticket: Ticket,
+        answer: Answer,
+    },
+    Machine {
+        session: SessionId,
+        command: MachineCommand,
+    },
     Script(ScriptCommand),
 }
 
@@ -55,7 +61,9 @@ pub enum MachineCommand {
     Assign(Assignment),
     Cancel(LeaseToken),
     /// Its session is over on our side: hang up.
-    Cut { reason: String },
+    Cut {
+        reason: String,
+    },
 }
 
 /// What the script host is told.
@@ -73,7 +81,9 @@ pub enum ScriptCommand {
         workflow: WorkflowId,
         completions: Vec<Completion>,
     },
-    Drop { workflow: WorkflowId },
+    Drop {
+        workflow: WorkflowId,
+    },
 }
 
 pub struct Launch {
@@ -86,7 +96,13 @@ pub struct Launch {
 
 impl std::fmt::Debug for Launch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Launch { workflow, revision: _, pipeline, input: _, seed: _ } = self;
+        let Launch {
+            workflow,
+            revision: _,
+            pipeline,
+            input: _,
+            seed: _,
+        } = self;
         write!(f, "Launch({workflow}, {pipeline})")
     }
 }

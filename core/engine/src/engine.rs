@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use froben_journal::{Batch, Body, Finish, Record, RevisionHash, Started};
-use froben_model::view::{
-    Failure, PipelineInfo, PipelineInput, WorkflowState, WorkflowSummary,
-};
+use froben_model::view::{Failure, PipelineInfo, PipelineInput, WorkflowState, WorkflowSummary};
 use froben_model::{CallId, MachineId, SeekerId, TimeMs, WorkflowId};
 use froben_scheduler::{DelegationKey, Policy, Scheduler, SessionId};
 use froben_script::Revision;
@@ -72,19 +70,34 @@ impl Engine {
     /// When [`Input::Tick`] is due at the latest.
     pub fn next_timer(&self) -> Option<TimeMs> {
         let sleep = self.sleeps.first().map(|(due, _, _)| *due);
-        [sleep, self.scheduler.next_timer()].into_iter().flatten().min()
+        [sleep, self.scheduler.next_timer()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub fn handle(&mut self, now: TimeMs, input: Input) -> Step {
         self.now = self.now.max(now);
         match input {
             Input::Submit(submit) => self.submit(submit),
-            Input::Cancel { ticket, seeker, workflow } => self.cancel(ticket, &seeker, workflow),
-            Input::Status { ticket, seeker, workflow } => {
+            Input::Cancel {
+                ticket,
+                seeker,
+                workflow,
+            } => self.cancel(ticket, &seeker, workflow),
+            Input::Status {
+                ticket,
+                seeker,
+                workflow,
+            } => {
                 let found = self.find(&seeker, workflow);
                 self.reply(ticket, Answer::Detail(found));
             }
-            Input::List { ticket, seeker, limit } => {
+            Input::List {
+                ticket,
+                seeker,
+                limit,
+            } => {
                 let list = self.list(&seeker, limit);
                 self.reply(ticket, Answer::List(list));
             }
@@ -96,7 +109,11 @@ impl Engine {
                 let machines = self.machine_views();
                 self.reply(ticket, Answer::Machines(machines));
             }
-            Input::MachineJoined { session, machine, spec } => self.joined(session, machine, spec),
+            Input::MachineJoined {
+                session,
+                machine,
+                spec,
+            } => self.joined(session, machine, spec),
             Input::MachineLeft { session, reason } => {
                 self.sessions.retain(|_, held| *held != session);
                 self.schedule(froben_scheduler::Input::MachineLeft { session, reason });
@@ -107,10 +124,20 @@ impl Engine {
             Input::Refused { token, reason } => {
                 self.schedule(froben_scheduler::Input::Refused { token, reason });
             }
-            Input::Item { ticket, token, index, outcome, device } => {
+            Input::Item {
+                ticket,
+                token,
+                index,
+                outcome,
+                device,
+            } => {
                 self.item(ticket, token, index, outcome, device);
             }
-            Input::Finish { ticket, token, failure } => self.finish_attempt(ticket, token, failure),
+            Input::Finish {
+                ticket,
+                token,
+                failure,
+            } => self.finish_attempt(ticket, token, failure),
             Input::Log { token, line } => self.worker_line(token, line),
             Input::Script { workflow, progress } => self.script_ran(workflow, progress),
             Input::Tick => {}
@@ -129,7 +156,11 @@ impl Engine {
             self.record(workflow, Body::Slept { call });
             self.wake(workflow);
         }
-        if self.scheduler.next_timer().is_some_and(|due| due <= self.now) {
+        if self
+            .scheduler
+            .next_timer()
+            .is_some_and(|due| due <= self.now)
+        {
             self.schedule(froben_scheduler::Input::Tick);
         }
     }
@@ -139,7 +170,10 @@ impl Engine {
         let Some(workflow) = self.live.get_mut(&id) else {
             return;
         };
-        let record = Record { time_ms: self.now, body };
+        let record = Record {
+            time_ms: self.now,
+            body,
+        };
         let seq = workflow.next_seq;
         workflow
             .apply(&record)
@@ -161,13 +195,19 @@ impl Engine {
         }
         workflow.script_runs = true;
         let completions = workflow.inbox.drain(..).collect();
-        let command = ScriptCommand::Resume { workflow: id, completions };
+        let command = ScriptCommand::Resume {
+            workflow: id,
+            completions,
+        };
         self.step.effects.push(Effect::Script(command));
     }
 
     /// Brings a new workflow in with its first record.
     pub(crate) fn begin(&mut self, id: WorkflowId, body: Body) {
-        let record = Record { time_ms: self.now, body };
+        let record = Record {
+            time_ms: self.now,
+            body,
+        };
         let workflow = Workflow::begin(id, &record)
             .expect("invariant: the first record of a workflow is `submitted`");
         self.step.batch.started.push(Started {
@@ -243,7 +283,10 @@ impl Engine {
             .iter()
             .filter(|(_, d)| d.state == froben_model::view::DelegationState::Queued);
         for (call, delegation) in queued.take(WAITING_ASKED) {
-            let key = DelegationKey { workflow: workflow.id, call: *call };
+            let key = DelegationKey {
+                workflow: workflow.id,
+                call: *call,
+            };
             if let Some(why) = self.scheduler.waiting_for(key) {
                 let line = format!("{}: {why}", delegation.spec.kind);
                 *counts.entry(line).or_default() += 1;
@@ -274,7 +317,11 @@ impl Engine {
             .iter()
             .map(|(name, info)| PipelineInfo {
                 name: name.clone(),
-                inputs: info.inputs.iter().map(|(name, field)| pipeline_input(name, field)).collect(),
+                inputs: info
+                    .inputs
+                    .iter()
+                    .map(|(name, field)| pipeline_input(name, field))
+                    .collect(),
                 revision: revision.clone(),
             })
             .collect()
@@ -292,5 +339,8 @@ fn pipeline_input(name: &str, field: &froben_script::Field) -> PipelineInput {
 /// A refusal with a stable code.
 pub(crate) fn refusal(code: &str, message: impl Into<String>) -> Failure {
     let message = froben_model::limits::one_line(&message.into());
-    Failure { code: code.to_string(), message }
+    Failure {
+        code: code.to_string(),
+        message,
+    }
 }

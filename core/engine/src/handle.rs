@@ -47,9 +47,18 @@ pub struct EngineHandle {
 }
 
 impl EngineHandle {
-    pub(crate) fn new(engine: Sender<Message>, routes: SharedRoutes, store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(
+        engine: Sender<Message>,
+        routes: SharedRoutes,
+        store: Arc<dyn Store>,
+    ) -> Self {
         let permits = Arc::new(Semaphore::new(REQUESTS));
-        EngineHandle { engine, routes, store, permits }
+        EngineHandle {
+            engine,
+            routes,
+            store,
+            permits,
+        }
     }
 
     /// Starts a workflow, or gives the one that `idempotency_key` has started.
@@ -63,7 +72,15 @@ impl EngineHandle {
         let workflow = WorkflowId(rand::random());
         let seed = rand::random();
         let submit = |ticket| {
-            Input::Submit(Submit { ticket, workflow, seed, seeker, pipeline, input, idempotency_key })
+            Input::Submit(Submit {
+                ticket,
+                workflow,
+                seed,
+                seeker,
+                pipeline,
+                input,
+                idempotency_key,
+            })
         };
         match self.ask(submit).await? {
             Answer::Submitted(answer) => Ok(answer),
@@ -87,13 +104,22 @@ impl EngineHandle {
                         Ok(Workflow::replay(workflow, &records).map(|w| w.detail()))
                     })
                     .await?;
-                detail.map(Some).map_err(|misfit| Busy::Journal(misfit.to_string()))
+                detail
+                    .map(Some)
+                    .map_err(|misfit| Busy::Journal(misfit.to_string()))
             }
         }
     }
 
     async fn find(&self, seeker: SeekerId, workflow: WorkflowId) -> Result<Found, Busy> {
-        match self.ask(|ticket| Input::Status { ticket, seeker, workflow }).await? {
+        match self
+            .ask(|ticket| Input::Status {
+                ticket,
+                seeker,
+                workflow,
+            })
+            .await?
+        {
             Answer::Detail(found) => Ok(found),
             other => unexpected(&other),
         }
@@ -101,7 +127,14 @@ impl EngineHandle {
 
     /// The newest first.
     pub async fn list(&self, seeker: SeekerId, limit: usize) -> Result<Vec<WorkflowSummary>, Busy> {
-        match self.ask(|ticket| Input::List { ticket, seeker, limit }).await? {
+        match self
+            .ask(|ticket| Input::List {
+                ticket,
+                seeker,
+                limit,
+            })
+            .await?
+        {
             Answer::List(list) => Ok(list),
             other => unexpected(&other),
         }
@@ -113,7 +146,14 @@ impl EngineHandle {
         seeker: SeekerId,
         workflow: WorkflowId,
     ) -> Result<Option<WorkflowState>, Busy> {
-        match self.ask(|ticket| Input::Cancel { ticket, seeker, workflow }).await? {
+        match self
+            .ask(|ticket| Input::Cancel {
+                ticket,
+                seeker,
+                workflow,
+            })
+            .await?
+        {
             Answer::State(state) => Ok(state),
             other => unexpected(&other),
         }
@@ -130,7 +170,9 @@ impl EngineHandle {
         if matches!(self.find(seeker, workflow).await?, Found::Nowhere) {
             return Ok(None);
         }
-        self.read_journal(move |store| log_lines(store, workflow, from, limit)).await.map(Some)
+        self.read_journal(move |store| log_lines(store, workflow, from, limit))
+            .await
+            .map(Some)
     }
 
     pub async fn pipelines(&self) -> Result<Vec<PipelineInfo>, Busy> {
@@ -159,7 +201,11 @@ impl EngineHandle {
         let session = SessionId(routes.fresh());
         routes.machines.insert(session, commands);
         drop(routes);
-        self.tell(Input::MachineJoined { session, machine, spec });
+        self.tell(Input::MachineJoined {
+            session,
+            machine,
+            spec,
+        });
         session
     }
 
@@ -183,7 +229,13 @@ impl EngineHandle {
         outcome: ItemOutcome,
         device: Option<String>,
     ) -> Result<Receipt, Busy> {
-        let item = |ticket| Input::Item { ticket, token, index, outcome, device };
+        let item = |ticket| Input::Item {
+            ticket,
+            token,
+            index,
+            outcome,
+            device,
+        };
         match self.ask(item).await? {
             Answer::Receipt(receipt) => Ok(receipt),
             other => unexpected(&other),
@@ -195,7 +247,14 @@ impl EngineHandle {
         token: LeaseToken,
         failure: Option<ItemError>,
     ) -> Result<Receipt, Busy> {
-        match self.ask(|ticket| Input::Finish { ticket, token, failure }).await? {
+        match self
+            .ask(|ticket| Input::Finish {
+                ticket,
+                token,
+                failure,
+            })
+            .await?
+        {
             Answer::Receipt(receipt) => Ok(receipt),
             other => unexpected(&other),
         }
@@ -298,12 +357,21 @@ fn log_line(seq: Seq, record: Record) -> Option<LogLine> {
             );
             (coordinator, text)
         }
-        Body::Requeued { call, attempt, reason, fault: _ } => {
-            (coordinator, format!("{call} attempt {attempt} is over: {reason}; queued again"))
-        }
+        Body::Requeued {
+            call,
+            attempt,
+            reason,
+            fault: _,
+        } => (
+            coordinator,
+            format!("{call} attempt {attempt} is over: {reason}; queued again"),
+        ),
         Body::Ended(ended) => {
             let failure = ended.failure?;
-            let text = format!("{} ended as {}: {}", ended.call, failure.class, failure.message);
+            let text = format!(
+                "{} ended as {}: {}",
+                ended.call, failure.class, failure.message
+            );
             (coordinator, text)
         }
         Body::CancelRequested => (coordinator, "cancel was asked for".to_string()),
@@ -312,5 +380,10 @@ fn log_line(seq: Seq, record: Record) -> Option<LogLine> {
         Body::Finished(Finish::Failed(failure)) => (coordinator, format!("failed: {failure}")),
         Body::Started { .. } | Body::Item(_) | Body::Slept { .. } => return None,
     };
-    Some(LogLine { seq, time_ms, source, text })
+    Some(LogLine {
+        seq,
+        time_ms,
+        source,
+        text,
+    })
 }

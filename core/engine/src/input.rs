@@ -13,15 +13,43 @@ pub struct Ticket(pub u64);
 #[derive(Debug)]
 pub enum Input {
     Submit(Submit),
-    Cancel { ticket: Ticket, seeker: SeekerId, workflow: WorkflowId },
-    Status { ticket: Ticket, seeker: SeekerId, workflow: WorkflowId },
-    List { ticket: Ticket, seeker: SeekerId, limit: usize },
-    Pipelines { ticket: Ticket },
-    Machines { ticket: Ticket },
-    MachineJoined { session: SessionId, machine: MachineId, spec: MachineSpec },
-    MachineLeft { session: SessionId, reason: String },
-    Accepted { token: LeaseToken },
-    Refused { token: LeaseToken, reason: String },
+    Cancel {
+        ticket: Ticket,
+        seeker: SeekerId,
+        workflow: WorkflowId,
+    },
+    Status {
+        ticket: Ticket,
+        seeker: SeekerId,
+        workflow: WorkflowId,
+    },
+    List {
+        ticket: Ticket,
+        seeker: SeekerId,
+        limit: usize,
+    },
+    Pipelines {
+        ticket: Ticket,
+    },
+    Machines {
+        ticket: Ticket,
+    },
+    MachineJoined {
+        session: SessionId,
+        machine: MachineId,
+        spec: MachineSpec,
+    },
+    MachineLeft {
+        session: SessionId,
+        reason: String,
+    },
+    Accepted {
+        token: LeaseToken,
+    },
+    Refused {
+        token: LeaseToken,
+        reason: String,
+    },
     Item {
         ticket: Ticket,
         token: LeaseToken,
@@ -30,11 +58,21 @@ pub enum Input {
         /// The name of the device that it ran on.
         device: Option<String>,
     },
-    Finish { ticket: Ticket, token: LeaseToken, failure: Option<ItemError> },
+    Finish {
+        ticket: Ticket,
+        token: LeaseToken,
+        failure: Option<ItemError>,
+    },
     /// A worker's line.
-    Log { token: LeaseToken, line: String },
+    Log {
+        token: LeaseToken,
+        line: String,
+    },
     /// A script ran until it blocked or ended.
-    Script { workflow: WorkflowId, progress: Progress },
+    Script {
+        workflow: WorkflowId,
+        progress: Progress,
+    },
     /// Nothing but the time.
     Tick,
 }

@@ -59,7 +59,15 @@ impl Engine {
             if state != DelegationState::Queued {
                 let reason = "the coordinator was restarted".to_string();
                 let fault = false;
-                self.record(id, Body::Requeued { call, attempt, reason, fault });
+                self.record(
+                    id,
+                    Body::Requeued {
+                        call,
+                        attempt,
+                        reason,
+                        fault,
+                    },
+                );
             }
             self.enqueue(id, call);
         }
@@ -67,7 +75,11 @@ impl Engine {
             _ if cancel_requested => self.end_workflow(id, Finish::Cancelled),
             Ok(launch) => {
                 let calls = calls_of(records);
-                let command = ScriptCommand::Replay { launch, calls, completions };
+                let command = ScriptCommand::Replay {
+                    launch,
+                    calls,
+                    completions,
+                };
                 self.step.effects.push(Effect::Script(command));
             }
             Err(why) => self.end_workflow(id, Finish::Failed(refusal("FRB-WFL-002", why))),
@@ -80,9 +92,20 @@ impl Engine {
         let mut known: BTreeMap<CallId, Held> = BTreeMap::new();
         for (_, Record { time_ms, body }) in records {
             match body {
-                Body::Called(Called { call, line: _, op: CallOp::Delegate(spec) }) => {
+                Body::Called(Called {
+                    call,
+                    line: _,
+                    op: CallOp::Delegate(spec),
+                }) => {
                     let (kind, missing) = (spec.kind.clone(), spec.items.len() as u32);
-                    known.insert(*call, Held { kind, missing, machine: None });
+                    known.insert(
+                        *call,
+                        Held {
+                            kind,
+                            missing,
+                            machine: None,
+                        },
+                    );
                 }
                 Body::Assigned(assigned) => {
                     if let Some(held) = known.get_mut(&assigned.call) {
@@ -90,7 +113,9 @@ impl Engine {
                     }
                 }
                 Body::Item(item) => {
-                    let Some(held) = known.get_mut(&item.call) else { continue };
+                    let Some(held) = known.get_mut(&item.call) else {
+                        continue;
+                    };
                     held.missing = held.missing.saturating_sub(1);
                     match &item.outcome {
                         Ok(_) => self.remember(held, true, 1, *time_ms),
@@ -100,13 +125,20 @@ impl Engine {
                         Err(_) => {}
                     }
                 }
-                Body::Requeued { call, attempt: _, reason: _, fault: true } => {
+                Body::Requeued {
+                    call,
+                    attempt: _,
+                    reason: _,
+                    fault: true,
+                } => {
                     if let Some(held) = known.get(call) {
                         self.remember(held, false, 1, *time_ms);
                     }
                 }
                 Body::Ended(ended) => {
-                    let Some(held) = known.remove(&ended.call) else { continue };
+                    let Some(held) = known.remove(&ended.call) else {
+                        continue;
+                    };
                     let failure = ended.failure.as_ref();
                     if failure.is_some_and(|failure| failure.class.blames_operator()) {
                         self.remember(&held, false, held.missing, *time_ms);
@@ -118,9 +150,17 @@ impl Engine {
     }
 
     fn remember(&mut self, held: &Held, ok: bool, items: u32, at: TimeMs) {
-        let Some(machine) = held.machine.clone() else { return };
+        let Some(machine) = held.machine.clone() else {
+            return;
+        };
         let kind = held.kind.clone();
-        let outcome = froben_scheduler::Input::RecordOutcome { machine, kind, ok, items, at };
+        let outcome = froben_scheduler::Input::RecordOutcome {
+            machine,
+            kind,
+            ok,
+            items,
+            at,
+        };
         self.scheduler.handle(self.now, outcome);
     }
 }

@@ -19,7 +19,9 @@ use crate::input::Input;
 pub(crate) fn run(commands: &Receiver<ScriptCommand>, engine: &Sender<Message>) {
     let mut host = ScriptHost::default();
     while let Ok(command) = commands.recv() {
-        let Some(input) = host.obey(command) else { continue };
+        let Some(input) = host.obey(command) else {
+            continue;
+        };
         if engine.send(Message::Input(input)).is_err() {
             return;
         }
@@ -36,14 +38,19 @@ impl ScriptHost {
     pub(crate) fn obey(&mut self, command: ScriptCommand) -> Option<Input> {
         let (workflow, progress) = match command {
             ScriptCommand::Start(launch) => (launch.workflow, self.start(launch, Vec::new())),
-            ScriptCommand::Replay { launch, calls, completions } => {
+            ScriptCommand::Replay {
+                launch,
+                calls,
+                completions,
+            } => {
                 let workflow = launch.workflow;
                 let progress = self.start(launch, completions);
                 (workflow, beyond(progress, calls))
             }
-            ScriptCommand::Resume { workflow, completions } => {
-                (workflow, self.vms.get_mut(&workflow)?.resume(completions))
-            }
+            ScriptCommand::Resume {
+                workflow,
+                completions,
+            } => (workflow, self.vms.get_mut(&workflow)?.resume(completions)),
             ScriptCommand::Drop { workflow } => {
                 self.vms.remove(&workflow);
                 return None;
@@ -53,14 +60,23 @@ impl ScriptHost {
     }
 
     fn start(&mut self, launch: Launch, completions: Vec<Completion>) -> Progress {
-        let Launch { workflow, revision, pipeline, input, seed } = launch;
+        let Launch {
+            workflow,
+            revision,
+            pipeline,
+            input,
+            seed,
+        } = launch;
         match Vm::start(&revision, &pipeline, input, seed, Limits::default()) {
             Ok(mut vm) => {
                 let progress = vm.resume(completions);
                 self.vms.insert(workflow, vm);
                 progress
             }
-            Err(failure) => Progress { calls: Vec::new(), state: State::Failed(failure) },
+            Err(failure) => Progress {
+                calls: Vec::new(),
+                state: State::Failed(failure),
+            },
         }
     }
 }
@@ -78,20 +94,34 @@ fn beyond(progress: Progress, journal: Vec<Called>) -> Progress {
         // A script that fails on its way fails in its own words.
         if let (None, State::Failed(failure)) = (&got, &state) {
             let state = State::Failed(failure.clone());
-            return Progress { calls: Vec::new(), state };
+            return Progress {
+                calls: Vec::new(),
+                state,
+            };
         }
-        return Progress { calls: Vec::new(), state: State::Failed(divergence(&expected, got)) };
+        return Progress {
+            calls: Vec::new(),
+            state: State::Failed(divergence(&expected, got)),
+        };
     }
-    Progress { calls: made.collect(), state }
+    Progress {
+        calls: made.collect(),
+        state,
+    }
 }
 
 fn divergence(expected: &Call, got: Option<Call>) -> Failure {
     let got = got.map_or("no call at all".to_string(), |call| describe(&call));
     let expected_text = describe(expected);
-    let message =
-        format!("the replay differs at call {}: expected {expected_text}, got {got}", expected.id);
+    let message = format!(
+        "the replay differs at call {}: expected {expected_text}, got {got}",
+        expected.id
+    );
     let code = Code::Divergence;
-    Failure { code, message: limits::one_line(&message) }
+    Failure {
+        code,
+        message: limits::one_line(&message),
+    }
 }
 
 /// A call in a few words.

@@ -20,11 +20,16 @@ impl Engine {
         self.reply(ticket, Answer::Submitted(answer));
     }
 
-    fn try_submit(
-        &mut self,
-        submit: Submit,
-    ) -> Result<froben_model::WorkflowId, Failure> {
-        let Submit { ticket: _, workflow, seed, seeker, pipeline, input, idempotency_key } = submit;
+    fn try_submit(&mut self, submit: Submit) -> Result<froben_model::WorkflowId, Failure> {
+        let Submit {
+            ticket: _,
+            workflow,
+            seed,
+            seeker,
+            pipeline,
+            input,
+            idempotency_key,
+        } = submit;
         if idempotency_key.len() > KEY_BYTES {
             let why = format!("an idempotency key has at most {KEY_BYTES} bytes");
             return Err(refusal("FRB-SUB-005", why));
@@ -69,8 +74,16 @@ impl Engine {
             begun.script_runs = true;
         }
         let revision = self.serving.revision.clone();
-        let launch = Launch { workflow, revision, pipeline, input, seed };
-        self.step.effects.push(Effect::Script(ScriptCommand::Start(launch)));
+        let launch = Launch {
+            workflow,
+            revision,
+            pipeline,
+            input,
+            seed,
+        };
+        self.step
+            .effects
+            .push(Effect::Script(ScriptCommand::Start(launch)));
         Ok(workflow)
     }
 }

@@ -39,15 +39,22 @@ return workflow("squares", { input = { n = "integer" }, output = { total = "numb
 "#;
 
 fn scripts(source: &str) -> ScriptSet {
-    ScriptSet { files: BTreeMap::from([("pipelines/squares.lua".to_string(), source.to_string())]) }
+    ScriptSet {
+        files: BTreeMap::from([("pipelines/squares.lua".to_string(), source.to_string())]),
+    }
 }
 
 fn serving(store: &MemoryStore, source: &str) -> Serving {
     let set = scripts(source);
     let revision = Revision::check(&set.files, &Limits::default()).expect("the script checks");
     let hash = froben_journal::revision_hash(&set);
-    store.put_revision(hash, &set).expect("a store in memory takes it");
-    Serving { hash, revision: Arc::new(revision) }
+    store
+        .put_revision(hash, &set)
+        .expect("a store in memory takes it");
+    Serving {
+        hash,
+        revision: Arc::new(revision),
+    }
 }
 
 fn seeker() -> SeekerId {
@@ -106,18 +113,31 @@ impl World {
                 Body::Submitted(submitted) if !over => world.revision(submitted.revision),
                 _ => Err("it is over".to_string()),
             };
-            let step = world.engine.recover(now, id, &records, revision).expect("records fit");
+            let step = world
+                .engine
+                .recover(now, id, &records, revision)
+                .expect("records fit");
             world.carry_out(step);
         }
         let session = SessionId(1);
-        world.inputs.push_back(Input::MachineJoined { session, machine: machine_id(), spec: spec() });
+        world.inputs.push_back(Input::MachineJoined {
+            session,
+            machine: machine_id(),
+            spec: spec(),
+        });
         world
     }
 
     fn revision(&self, hash: RevisionHash) -> Result<Arc<Revision>, String> {
-        let set = self.store.revision(hash).expect("it can be read").ok_or("gone")?;
+        let set = self
+            .store
+            .revision(hash)
+            .expect("it can be read")
+            .ok_or("gone")?;
         let checked = Revision::check(&set.files, &Limits::default());
-        checked.map(Arc::new).map_err(|_| "does not check".to_string())
+        checked
+            .map(Arc::new)
+            .map_err(|_| "does not check".to_string())
     }
 
     fn ticket(&mut self) -> Ticket {
@@ -167,7 +187,9 @@ impl World {
             if self.commits_left == 0 {
                 return false;
             }
-            self.store.commit(&batch).expect("a store in memory takes it");
+            self.store
+                .commit(&batch)
+                .expect("a store in memory takes it");
             self.commits_left -= 1;
             if self.commits_left == 0 {
                 return false;
@@ -179,7 +201,10 @@ impl World {
                     self.answers.insert(ticket, answer);
                 }
                 Effect::Script(command) => self.inputs.extend(self.scripts.obey(command)),
-                Effect::Machine { session: _, command: MachineCommand::Assign(task) } => self.work(task),
+                Effect::Machine {
+                    session: _,
+                    command: MachineCommand::Assign(task),
+                } => self.work(task),
                 Effect::Machine { .. } => {}
             }
         }
@@ -193,10 +218,20 @@ impl World {
         for (index, input) in task.items {
             let number = input.as_int().expect("the script sends numbers");
             let (ticket, outcome) = (self.ticket(), Ok(Value::Int(number * number)));
-            self.inputs.push_back(Input::Item { ticket, token, index, outcome, device: None });
+            self.inputs.push_back(Input::Item {
+                ticket,
+                token,
+                index,
+                outcome,
+                device: None,
+            });
         }
         let ticket = self.ticket();
-        self.inputs.push_back(Input::Finish { ticket, token, failure: None });
+        self.inputs.push_back(Input::Finish {
+            ticket,
+            token,
+            failure: None,
+        });
     }
 
     fn bodies(&self) -> Vec<Body> {
@@ -230,7 +265,10 @@ fn a_crash_after_any_commit_changes_nothing_in_the_end() {
     whole.submit(3, "");
     assert!(whole.run());
     let commits = usize::MAX - whole.commits_left;
-    assert!(commits > 15, "there is something to crash between: {commits}");
+    assert!(
+        commits > 15,
+        "there is something to crash between: {commits}"
+    );
     for crash_after in 1..commits {
         let mut first = World::start(MemoryStore::new(), SQUARES, 0, crash_after);
         first.submit(3, "");
@@ -270,7 +308,11 @@ fn work_that_was_done_is_not_done_again() {
     let mut world = World::start(MemoryStore::new(), SQUARES, 0, usize::MAX);
     world.submit(1, "");
     // Up to the first item.
-    while !world.bodies().iter().any(|body| matches!(body, Body::Item(_))) {
+    while !world
+        .bodies()
+        .iter()
+        .any(|body| matches!(body, Body::Item(_)))
+    {
         let input = world.inputs.pop_front().expect("there is something to do");
         let step = world.engine.handle(world.now, input);
         world.carry_out(step);
@@ -281,14 +323,24 @@ fn work_that_was_done_is_not_done_again() {
         let input = again.inputs.pop_front().expect("there is something to do");
         let step = again.engine.handle(again.now, input);
         offered = step.effects.iter().find_map(|effect| match effect {
-            Effect::Machine { session: _, command: MachineCommand::Assign(task) } => {
-                Some(task.items.iter().map(|(index, _)| *index).collect::<Vec<_>>())
-            }
+            Effect::Machine {
+                session: _,
+                command: MachineCommand::Assign(task),
+            } => Some(
+                task.items
+                    .iter()
+                    .map(|(index, _)| *index)
+                    .collect::<Vec<_>>(),
+            ),
             _ => None,
         });
         again.carry_out(step);
     }
-    assert_eq!(offered, Some(vec![1]), "only the item that is missing is offered");
+    assert_eq!(
+        offered,
+        Some(vec![1]),
+        "only the item that is missing is offered"
+    );
     assert!(again.run());
     assert_eq!(again.ended().0, WorkflowState::Succeeded);
 }
@@ -304,7 +356,14 @@ fn one_key_starts_one_workflow_even_across_a_restart() {
     let again = later.submit(1, "k");
     assert!(later.run());
     assert!(matches!(later.answers[&again], Answer::Submitted(Ok(ID))));
-    assert_eq!(later.bodies().iter().filter(|b| matches!(b, Body::Submitted(_))).count(), 1);
+    assert_eq!(
+        later
+            .bodies()
+            .iter()
+            .filter(|b| matches!(b, Body::Submitted(_)))
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -316,7 +375,10 @@ fn a_token_of_before_the_restart_is_stale() {
         let input = world.inputs.pop_front().expect("there is something to do");
         let step = world.engine.handle(world.now, input);
         old = step.effects.iter().find_map(|effect| match effect {
-            Effect::Machine { session: _, command: MachineCommand::Assign(task) } => Some(task.token),
+            Effect::Machine {
+                session: _,
+                command: MachineCommand::Assign(task),
+            } => Some(task.token),
             _ => None,
         });
         world.carry_out(step);
@@ -325,10 +387,25 @@ fn a_token_of_before_the_restart_is_stale() {
     let mut again = World::start(world.store.crash(), SQUARES, 10, usize::MAX);
     let ticket = again.ticket();
     let outcome = Ok(Value::Int(666));
-    again.inputs.push_back(Input::Item { ticket, token, index: 0, outcome, device: None });
+    again.inputs.push_back(Input::Item {
+        ticket,
+        token,
+        index: 0,
+        outcome,
+        device: None,
+    });
     assert!(again.run());
-    assert!(matches!(again.answers[&ticket], Answer::Receipt(Receipt::Stale)));
-    assert_eq!(again.ended(), (WorkflowState::Succeeded, Value::map([("total", Value::Int(101))])));
+    assert!(matches!(
+        again.answers[&ticket],
+        Answer::Receipt(Receipt::Stale)
+    ));
+    assert_eq!(
+        again.ended(),
+        (
+            WorkflowState::Succeeded,
+            Value::map([("total", Value::Int(101))])
+        )
+    );
 }
 
 #[test]
@@ -339,20 +416,42 @@ fn a_machine_that_leaves_ends_its_delegations_and_the_script_hears_of_it() {
     while !assigned {
         let input = world.inputs.pop_front().expect("there is something to do");
         let step = world.engine.handle(world.now, input);
-        assigned = step.effects.iter().any(|effect| matches!(effect, Effect::Machine { .. }));
-        world.carry_out(Step { effects: without_machines(step.effects), batch: step.batch });
+        assigned = step
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Machine { .. }));
+        world.carry_out(Step {
+            effects: without_machines(step.effects),
+            batch: step.batch,
+        });
     }
     let reason = "it is gone".to_string();
-    world.inputs.push_back(Input::MachineLeft { session: SessionId(1), reason });
+    world.inputs.push_back(Input::MachineLeft {
+        session: SessionId(1),
+        reason,
+    });
     assert!(world.run());
     // Both items failed: the script counts them as minus one each.
-    assert_eq!(world.ended(), (WorkflowState::Succeeded, Value::map([("total", Value::Int(-2))])));
-    let failures: Vec<_> = world.bodies().into_iter().filter_map(failure_class).collect();
+    assert_eq!(
+        world.ended(),
+        (
+            WorkflowState::Succeeded,
+            Value::map([("total", Value::Int(-2))])
+        )
+    );
+    let failures: Vec<_> = world
+        .bodies()
+        .into_iter()
+        .filter_map(failure_class)
+        .collect();
     assert_eq!(failures, [ErrorClass::Disconnected]);
 }
 
 fn without_machines(effects: Vec<Effect>) -> Vec<Effect> {
-    effects.into_iter().filter(|effect| !matches!(effect, Effect::Machine { .. })).collect()
+    effects
+        .into_iter()
+        .filter(|effect| !matches!(effect, Effect::Machine { .. }))
+        .collect()
 }
 
 fn failure_class(body: Body) -> Option<ErrorClass> {
@@ -373,14 +472,31 @@ fn a_cancel_ends_everything_and_only_its_owner_can() {
     }
     let (stranger, owner) = (world.ticket(), world.ticket());
     let other = SeekerId::new("eve").expect("a name");
-    world.inputs.push_front(Input::Cancel { ticket: owner, seeker: seeker(), workflow: ID });
-    world.inputs.push_front(Input::Cancel { ticket: stranger, seeker: other, workflow: ID });
+    world.inputs.push_front(Input::Cancel {
+        ticket: owner,
+        seeker: seeker(),
+        workflow: ID,
+    });
+    world.inputs.push_front(Input::Cancel {
+        ticket: stranger,
+        seeker: other,
+        workflow: ID,
+    });
     assert!(world.run());
     assert!(matches!(world.answers[&stranger], Answer::State(None)));
-    assert!(matches!(world.answers[&owner], Answer::State(Some(WorkflowState::Cancelled))));
+    assert!(matches!(
+        world.answers[&owner],
+        Answer::State(Some(WorkflowState::Cancelled))
+    ));
     let records = world.store.read(ID, 0, usize::MAX).expect("it can be read");
     let workflow = crate::workflow::Workflow::replay(ID, &records).expect("records fit");
-    assert!(workflow.detail().delegations.iter().all(|d| d.state == DelegationState::Cancelled));
+    assert!(
+        workflow
+            .detail()
+            .delegations
+            .iter()
+            .all(|d| d.state == DelegationState::Cancelled)
+    );
     assert_eq!(workflow.state(), WorkflowState::Cancelled);
 }
 
@@ -394,7 +510,9 @@ fn a_script_that_changed_under_a_workflow_is_caught() {
     let changed = SQUARES.replace("square/", "cube/");
     let other = Revision::check(&scripts(&changed).files, &Limits::default()).expect("it checks");
     let mut engine = Engine::new(9, 7, Policy::default(), serving(&store, SQUARES));
-    let step = engine.recover(5, ID, &records, Ok(Arc::new(other))).expect("records fit");
+    let step = engine
+        .recover(5, ID, &records, Ok(Arc::new(other)))
+        .expect("records fit");
     let mut host = ScriptHost::default();
     let mut inputs = step.effects.into_iter().filter_map(|effect| match effect {
         Effect::Script(command @ ScriptCommand::Replay { .. }) => host.obey(command),
@@ -406,7 +524,10 @@ fn a_script_that_changed_under_a_workflow_is_caught() {
     let (_, summary) = &engine.ended[&ID];
     let failure = summary.failure.as_ref().expect("it failed");
     assert_eq!(failure.code, "FRB-LUA-008");
-    assert!(failure.message.contains("square/1") && failure.message.contains("cube/1"), "{failure}");
+    assert!(
+        failure.message.contains("square/1") && failure.message.contains("cube/1"),
+        "{failure}"
+    );
 }
 
 #[test]

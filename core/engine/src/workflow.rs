@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use froben_journal::{Body, Called, CallOp, End, Finish, Record, RevisionHash, Seq, Status};
+use froben_journal::{Body, CallOp, Called, End, Finish, Record, RevisionHash, Seq, Status};
 use froben_model::view::{
     DelegationState, DelegationView, Stage, WorkflowDetail, WorkflowState, WorkflowSummary,
 };
@@ -70,10 +70,20 @@ impl Workflow {
     pub(crate) fn begin(id: WorkflowId, record: &Record) -> Result<Self, Misfit> {
         let Body::Submitted(submitted) = &record.body else {
             let why = "a workflow begins with `submitted`".to_string();
-            return Err(Misfit { workflow: id, seq: 0, why });
+            return Err(Misfit {
+                workflow: id,
+                seq: 0,
+                why,
+            });
         };
-        let froben_journal::Submitted { pipeline, revision, seeker, idempotency_key, input, seed } =
-            submitted.clone();
+        let froben_journal::Submitted {
+            pipeline,
+            revision,
+            seeker,
+            idempotency_key,
+            input,
+            seed,
+        } = submitted.clone();
         Ok(Workflow {
             id,
             seeker,
@@ -99,7 +109,11 @@ impl Workflow {
     pub(crate) fn replay(id: WorkflowId, records: &[(Seq, Record)]) -> Result<Self, Misfit> {
         let Some(((_, first), rest)) = records.split_first() else {
             let why = "it has no records".to_string();
-            return Err(Misfit { workflow: id, seq: 0, why });
+            return Err(Misfit {
+                workflow: id,
+                seq: 0,
+                why,
+            });
         };
         let mut workflow = Workflow::begin(id, first)?;
         for (_, record) in rest {
@@ -135,13 +149,18 @@ impl Workflow {
                 d.machine = Some(assigned.machine.clone());
                 d.assigned_ms = Some(now);
             }),
-            Body::Started { call, attempt: _ } => {
-                self.delegation(*call).map(|d| d.state = DelegationState::Running)
-            }
+            Body::Started { call, attempt: _ } => self
+                .delegation(*call)
+                .map(|d| d.state = DelegationState::Running),
             Body::Item(item) => self.item(item),
-            Body::Requeued { call, attempt: _, reason: _, fault: _ } => {
-                self.delegation(*call).map(|d| d.state = DelegationState::Queued)
-            }
+            Body::Requeued {
+                call,
+                attempt: _,
+                reason: _,
+                fault: _,
+            } => self
+                .delegation(*call)
+                .map(|d| d.state = DelegationState::Queued),
             Body::Ended(ended) => self.ended(now, ended),
             Body::Slept { call } => {
                 self.sleeps.remove(call);
@@ -164,7 +183,11 @@ impl Workflow {
         };
         let seq = self.next_seq;
         self.next_seq += 1;
-        fits.map_err(|why| Misfit { workflow: self.id, seq, why })
+        fits.map_err(|why| Misfit {
+            workflow: self.id,
+            seq,
+            why,
+        })
     }
 
     fn delegation(&mut self, call: CallId) -> Result<&mut Delegation, String> {
@@ -219,12 +242,24 @@ impl Workflow {
             (stage.done, stage.total, stage.ended_ms) = (done, total, ended_ms);
         } else if self.stages.len() < STAGES {
             let started_ms = now;
-            self.stages.push(Stage { phase, done, total, started_ms, ended_ms });
+            self.stages.push(Stage {
+                phase,
+                done,
+                total,
+                started_ms,
+                ended_ms,
+            });
         }
     }
 
     fn item(&mut self, item: &froben_journal::Item) -> Result<(), String> {
-        let froben_journal::Item { call, attempt: _, index, outcome, device } = item;
+        let froben_journal::Item {
+            call,
+            attempt: _,
+            index,
+            outcome,
+            device,
+        } = item;
         let delegation = self.delegation(*call)?;
         match delegation.items.get_mut(*index as usize) {
             Some(slot @ None) => *slot = Some(outcome.is_ok()),
@@ -237,13 +272,21 @@ impl Workflow {
         if device.is_some() {
             delegation.device.clone_from(device);
         }
-        let event = Event::Item { index: *index, outcome: outcome.clone() };
+        let event = Event::Item {
+            index: *index,
+            outcome: outcome.clone(),
+        };
         self.inbox.push_back(Completion { call: *call, event });
         Ok(())
     }
 
     fn ended(&mut self, now: TimeMs, ended: &froben_journal::Ended) -> Result<(), String> {
-        let froben_journal::Ended { call, attempt: _, end, failure } = ended;
+        let froben_journal::Ended {
+            call,
+            attempt: _,
+            end,
+            failure,
+        } = ended;
         let delegation = self.delegation(*call)?;
         delegation.state = match end {
             End::Succeeded => DelegationState::Succeeded,
@@ -260,7 +303,11 @@ impl Workflow {
         (spec.input, spec.items) = (Value::Nil, Vec::new());
         let items = (0u32..).zip(&mut delegation.items);
         let missing: Vec<u32> = items
-            .filter_map(|(index, item)| item.replace(item.unwrap_or(false)).is_none().then_some(index))
+            .filter_map(|(index, item)| {
+                item.replace(item.unwrap_or(false))
+                    .is_none()
+                    .then_some(index)
+            })
             .collect();
         let failure = failure.clone().unwrap_or_else(|| ItemError {
             class: ErrorClass::WorkerFailed,
@@ -268,10 +315,16 @@ impl Workflow {
             operator: None,
         });
         for index in missing {
-            let event = Event::Item { index, outcome: Err(failure.clone()) };
+            let event = Event::Item {
+                index,
+                outcome: Err(failure.clone()),
+            };
             self.inbox.push_back(Completion { call: *call, event });
         }
-        self.inbox.push_back(Completion { call: *call, event: Event::Ended });
+        self.inbox.push_back(Completion {
+            call: *call,
+            event: Event::Ended,
+        });
         Ok(())
     }
 
@@ -308,7 +361,11 @@ impl Workflow {
         WorkflowDetail {
             summary: self.summary(),
             stages: self.stages.clone(),
-            delegations: self.delegations.iter().map(|(call, d)| d.view(*call)).collect(),
+            delegations: self
+                .delegations
+                .iter()
+                .map(|(call, d)| d.view(*call))
+                .collect(),
             waiting: Vec::new(),
         }
     }
@@ -316,7 +373,12 @@ impl Workflow {
 
 impl Delegation {
     fn view(&self, call: CallId) -> DelegationView {
-        let count = |wanted| self.items.iter().filter(|item| **item == Some(wanted)).count() as u32;
+        let count = |wanted| {
+            self.items
+                .iter()
+                .filter(|item| **item == Some(wanted))
+                .count() as u32
+        };
         DelegationView {
             call,
             key: self.spec.key.clone(),

@@ -17,13 +17,14 @@ use p3_uni_stark::{Proof, QuotientAir, StarkConfig, VerifierConstraintFolder};
 use crate::config::{Challenge, Challenger, Commitment, Domain, StockConfig, Val, stock};
 use crate::digest;
 use crate::error::Error;
-use crate::params::Params;
+use crate::params::{LOG_MERKLE_CAP, Params};
 use crate::public::public_values;
 use crate::statement::{Statement, checked_len, fingerprint};
 use crate::witness::Witness;
 
-/// Most bytes a proof may have.
-pub const MAX_PROOF_BYTES: usize = 64 << 20;
+/// Most bytes a proof may have: twice the largest honest one. It also bounds what decoding can be made
+/// to allocate before anything else of a proof is checked.
+pub const MAX_PROOF_BYTES: usize = 4 << 20;
 
 /// A circuit, named after the hash that it computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -268,6 +269,23 @@ where
             "the trace has height 2^{}, not 2^{}",
             proof.degree_bits,
             A::LOG_HEIGHT
+        ));
+    }
+    // The library's verifier reads the roots that it needs and never looks at more, so a larger cap
+    // would carry along anything at all.
+    let commitments = &proof.commitments;
+    let caps = [&commitments.trace, &commitments.quotient_chunks];
+    let caps = caps
+        .into_iter()
+        .chain(&proof.opening_proof.commit_phase_commits);
+    if let Some(cap) = caps
+        .into_iter()
+        .find(|cap| cap.num_roots() != 1 << LOG_MERKLE_CAP)
+    {
+        return Err(format!(
+            "a Merkle cap has {} roots, not {}",
+            cap.num_roots(),
+            1 << LOG_MERKLE_CAP
         ));
     }
     // The verifier is not ours and the proof is a stranger's: should it ever panic, the proof is

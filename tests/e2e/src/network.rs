@@ -15,7 +15,10 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { operators: 2, operator_args: Vec::new() }
+        Options {
+            operators: 2,
+            operator_args: Vec::new(),
+        }
     }
 }
 
@@ -29,7 +32,10 @@ pub struct Network {
 
 impl Network {
     pub fn start(options: Options) -> Network {
-        let Options { operators, operator_args } = options;
+        let Options {
+            operators,
+            operator_args,
+        } = options;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut network = Network {
             address: format!("127.0.0.1:{}", free_port()),
@@ -68,7 +74,9 @@ impl Network {
         let mut state = size as u64 + 1;
         let bytes: Vec<u8> = (0..size)
             .map(|_| {
-                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                state = state
+                    .wrapping_mul(6364136223846793005)
+                    .wrapping_add(1442695040888963407);
                 (state >> 56) as u8
             })
             .collect();
@@ -83,7 +91,9 @@ impl Network {
     /// Issues a certificate into the folder that has its owner's name.
     pub fn issue(&self, role: &str, name: &str, more: &[&str]) {
         let (ca, out) = (self.path("ca"), self.path(name));
-        let args = ["issue", "--ca", &ca, "--role", role, "--name", name, "--out", &out];
+        let args = [
+            "issue", "--ca", &ca, "--role", role, "--name", name, "--out", &out,
+        ];
         self.ca(&[&args, more].concat()).ok();
     }
 
@@ -153,10 +163,21 @@ impl Network {
     /// Submits `file` with `dev` parameters and gives the id.
     pub fn submit(&self, file: &Path) -> String {
         let data = format!("data={}", file.display());
-        let args =
-            ["submit", "data_commitments", "--input", &data, "--set", "params=dev", "-o", "json"];
+        let args = [
+            "submit",
+            "data_commitments",
+            "--input",
+            &data,
+            "--set",
+            "params=dev",
+            "-o",
+            "json",
+        ];
         let submitted = self.froben(&args).ok().json();
-        submitted["workflow"]["id"].as_str().expect("an id").to_string()
+        submitted["workflow"]["id"]
+            .as_str()
+            .expect("an id")
+            .to_string()
     }
 
     pub fn status(&self, id: &str) -> serde_json::Value {
@@ -185,7 +206,7 @@ impl Network {
 
     pub fn verify(&self, bundle: &Path, file: &Path) -> Finished {
         let (bundle, file) = (bundle.display().to_string(), file.display().to_string());
-        self.froben(&["verify", &bundle, "--input", &file])
+        self.froben(&["verify", &bundle, "--input", &file, "--accept-dev"])
     }
 }
 

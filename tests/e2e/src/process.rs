@@ -19,7 +19,11 @@ pub fn program(name: &str) -> PathBuf {
     let here = std::env::current_exe().expect("a test knows where it is");
     let folder = here.ancestors().nth(2).expect("tests lie two folders deep");
     let path = folder.join(name);
-    assert!(path.is_file(), "{} is missing: build it with `cargo build --workspace`", path.display());
+    assert!(
+        path.is_file(),
+        "{} is missing: build it with `cargo build --workspace`",
+        path.display()
+    );
     path
 }
 
@@ -45,7 +49,10 @@ pub struct Finished {
 
 impl Finished {
     pub fn run(command: &mut Command) -> Finished {
-        let output = command.stdin(Stdio::null()).output().expect("the program can be run");
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program can be run");
         Finished {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -64,17 +71,26 @@ impl Finished {
     #[track_caller]
     pub fn refused(self, code: i32, words: &[&str]) -> Finished {
         assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
-        let errors: Vec<_> = self.stderr.lines().filter(|l| l.starts_with("error: ")).collect();
+        let errors: Vec<_> = self
+            .stderr
+            .lines()
+            .filter(|l| l.starts_with("error: "))
+            .collect();
         assert_eq!(errors.len(), 1, "one line says what: {}", self.stderr);
         for word in words {
-            assert!(self.stderr.contains(word), "`{word}` is not in: {}", self.stderr);
+            assert!(
+                self.stderr.contains(word),
+                "`{word}` is not in: {}",
+                self.stderr
+            );
         }
         self
     }
 
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 }
 
@@ -101,7 +117,11 @@ impl Process {
         let output = Arc::new(Mutex::new(String::new()));
         collect(child.stdout.take().expect("piped"), output.clone());
         collect(child.stderr.take().expect("piped"), output.clone());
-        Process { child, name: name.to_string(), output }
+        Process {
+            child,
+            name: name.to_string(),
+            output,
+        }
     }
 
     pub fn id(&self) -> i32 {
@@ -120,7 +140,12 @@ impl Process {
                 panic!("{} ended ({status}): {}", self.name, self.output());
             }
             let said = start.elapsed() < PATIENCE;
-            assert!(said, "{} has not said `{words}`: {}", self.name, self.output());
+            assert!(
+                said,
+                "{} has not said `{words}`: {}",
+                self.name,
+                self.output()
+            );
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -143,7 +168,12 @@ impl Process {
             if let Some(status) = self.child.try_wait().expect("it can be asked") {
                 return status.code();
             }
-            assert!(start.elapsed() < PATIENCE, "{} does not end: {}", self.name, self.output());
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{} does not end: {}",
+                self.name,
+                self.output()
+            );
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -175,7 +205,9 @@ fn collect(stream: impl Read + Send + 'static, output: Arc<Mutex<String>>) {
 }
 
 fn children_of(parent: i32) -> Vec<i32> {
-    let processes = std::fs::read_dir("/proc").expect("/proc is there").flatten();
+    let processes = std::fs::read_dir("/proc")
+        .expect("/proc is there")
+        .flatten();
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     ids.filter(|id| {
         let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();

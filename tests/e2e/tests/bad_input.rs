@@ -6,9 +6,19 @@ use froben_e2e::{Finished, Network, Options, Process, program};
 
 #[test]
 fn input_that_is_refused_with_a_reason() {
-    let network = Network::start(Options { operators: 0, ..Options::default() });
+    let network = Network::start(Options {
+        operators: 0,
+        ..Options::default()
+    });
     let submit = |pipeline: &str, more: &[&str]| {
-        network.froben(&[&["submit", pipeline], more, &["--set", "params=dev", "--wait"]].concat())
+        network.froben(
+            &[
+                &["submit", pipeline],
+                more,
+                &["--set", "params=dev", "--wait"],
+            ]
+            .concat(),
+        )
     };
     let empty = network.file("empty.bin", 0);
     let empty = format!("data={}", empty.display());
@@ -23,22 +33,36 @@ fn input_that_is_refused_with_a_reason() {
     submit("data_commitments", &["--input", "data=/no/such/file"]).refused(3, &["/no/such/file"]);
     submit("data_commitments", &["--input", "data"]).refused(2, &["NAME=FILE"]);
     submit("data_commitments", &["--input", &small, "--input", &small]).refused(2, &["twice"]);
-    submit("data_commitments", &["--input", &small, "--set", "colour=red"])
-        .refused(4, &["colour"]);
+    submit(
+        "data_commitments",
+        &["--input", &small, "--set", "colour=red"],
+    )
+    .refused(4, &["colour"]);
 
-    network.froben(&["status", "wf-00000000000000000000000000000000"]).refused(3, &["no such"]);
-    network.froben(&["status", "nonsense"]).refused(2, &["workflow id"]);
-    network.froben(&["verify", "/no/such/bundle"]).refused(3, &["/no/such/bundle"]);
+    network
+        .froben(&["status", "wf-00000000000000000000000000000000"])
+        .refused(3, &["no such"]);
+    network
+        .froben(&["status", "nonsense"])
+        .refused(2, &["workflow id"]);
+    network
+        .froben(&["verify", "/no/such/bundle"])
+        .refused(3, &["/no/such/bundle"]);
 }
 
 #[test]
 fn certificates_that_do_not_open_the_door() {
-    let network = Network::start(Options { operators: 0, ..Options::default() });
+    let network = Network::start(Options {
+        operators: 0,
+        ..Options::default()
+    });
     let list = |identity: &str| Finished::run(&mut network.command_as(identity, &["list"]));
 
     let (ca, out) = (network.path("other-ca"), network.path("foreigner"));
     network.ca(&["init", &ca]).ok();
-    let args = ["issue", "--ca", &ca, "--role", "seeker", "--name", "seeker", "--out", &out];
+    let args = [
+        "issue", "--ca", &ca, "--role", "seeker", "--name", "seeker", "--out", &out,
+    ];
     network.ca(&args).ok();
     list("foreigner").refused(5, &["another CA"]);
 
@@ -49,34 +73,50 @@ fn certificates_that_do_not_open_the_door() {
     list("worker").refused(5, &["operator", "seeker"]);
 
     list("no-such-folder").refused(1, &["no-such-folder"]);
-    network.ca(&["init", &network.path("ca")]).refused(1, &["exists"]);
+    network
+        .ca(&["init", &network.path("ca")])
+        .refused(1, &["exists"]);
 }
 
 #[test]
 fn a_coordinator_that_is_not_there_or_can_not_start() {
-    let mut network = Network::start(Options { operators: 0, ..Options::default() });
+    let mut network = Network::start(Options {
+        operators: 0,
+        ..Options::default()
+    });
     let mut second = network.coordinator_args();
     let run = |args: &[String]| Finished::run(Command::new(program("froben")).args(args));
     run(&second).refused(1, &["in use", "--listen"]);
 
-    let at = second.iter().position(|arg| arg == "--listen").expect("it is there");
+    let at = second
+        .iter()
+        .position(|arg| arg == "--listen")
+        .expect("it is there");
     second[at + 1] = "127.0.0.1:0".to_string();
     run(&second).refused(1, &["in use by another process", "--data"]);
 
     network.coordinator.take().expect("it runs").kill();
-    network.froben(&["list"]).refused(6, &["cannot reach", "check the address"]);
+    network
+        .froben(&["list"])
+        .refused(6, &["cannot reach", "check the address"]);
 
     let scripts = network.path("scripts");
     std::fs::create_dir_all(format!("{scripts}/pipelines")).expect("a folder");
     std::fs::write(format!("{scripts}/pipelines/x.lua"), "return (").expect("a file");
-    let at = second.iter().position(|arg| arg == "--scripts").expect("it is there");
+    let at = second
+        .iter()
+        .position(|arg| arg == "--scripts")
+        .expect("it is there");
     second[at + 1] = scripts;
     run(&second).refused(4, &["pipelines/x.lua:1"]);
 }
 
 #[test]
 fn without_an_opencl_device_the_operator_says_so() {
-    let network = Network::start(Options { operators: 0, ..Options::default() });
+    let network = Network::start(Options {
+        operators: 0,
+        ..Options::default()
+    });
     network.issue("operator", "operator-1", &[]);
     let run = |more: &[&str]| {
         let identity = network.path("operator-1");
@@ -95,7 +135,10 @@ fn without_an_opencl_device_the_operator_says_so() {
         ];
         let mut command = Command::new(program("froben-operator"));
         // An empty folder of drivers: what a machine without any looks like to the loader.
-        command.args(args).args(more).env("OCL_ICD_VENDORS", network.folder());
+        command
+            .args(args)
+            .args(more)
+            .env("OCL_ICD_VENDORS", network.folder());
         command
     };
     Finished::run(&mut run(&[])).refused(10, &["OpenCL", "--cpu-only"]);
@@ -110,7 +153,9 @@ fn without_an_opencl_device_the_operator_says_so() {
         let status = network.status(&id);
         let waiting = status["waiting"].as_array()?;
         let told = waiting.iter().filter_map(|line| line.as_str());
-        told.into_iter().any(|line| line.contains("commitments.prove/1")).then_some(())
+        told.into_iter()
+            .any(|line| line.contains("commitments.prove/1"))
+            .then_some(())
     });
     network.froben(&["cancel", &id]).ok();
 }
@@ -119,8 +164,14 @@ fn without_an_opencl_device_the_operator_says_so() {
 fn exit_codes_are_documented() {
     let help = Finished::run(Command::new(program("froben")).args(["help", "exit-codes"])).ok();
     for code in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "75"] {
-        let listed = help.stdout.lines().any(|line| line.split_whitespace().next() == Some(code));
+        let listed = help
+            .stdout
+            .lines()
+            .any(|line| line.split_whitespace().next() == Some(code));
         assert!(listed, "{code} is not in: {}", help.stdout);
     }
-    assert_eq!(Finished::run(Command::new(program("froben")).arg("nonsense")).code, Some(2));
+    assert_eq!(
+        Finished::run(Command::new(program("froben")).arg("nonsense")).code,
+        Some(2)
+    );
 }

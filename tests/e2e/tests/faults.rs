@@ -31,7 +31,10 @@ fn a_worker_is_killed() {
     network.fetch_and_verify(&id, &file);
     eventually("a new worker", || {
         let children = daemon.children();
-        children.iter().any(|child| !workers.contains(child)).then_some(())
+        children
+            .iter()
+            .any(|child| !workers.contains(child))
+            .then_some(())
     });
 }
 
@@ -44,12 +47,19 @@ fn the_coordinator_is_killed_twice() {
         network.wait_for_stage(&id, "prove", done);
         network.coordinator.take().expect("it runs").kill();
         network.start_coordinator();
-        assert_eq!(network.status(&id)["workflow"]["id"], id.as_str(), "the id survives");
+        assert_eq!(
+            network.status(&id)["workflow"]["id"],
+            id.as_str(),
+            "the id survives"
+        );
     }
     network.fetch_and_verify(&id, &file);
     // What had been proved before was not proved again: an item counts once.
     let status = network.status(&id);
-    let proofs = status["delegations"].as_array().expect("delegations").iter();
+    let proofs = status["delegations"]
+        .as_array()
+        .expect("delegations")
+        .iter();
     let proved = proofs
         .filter(|d| d["kind"] == "commitments.prove/1")
         .map(|d| d["items_ok"].as_u64().unwrap_or(0));
@@ -63,7 +73,15 @@ fn a_waiting_submit_outlives_the_coordinator() {
     let bundle = network.path("bundle.bin");
     let data = format!("data={}", file.display());
     let mut command = network.command(&[
-        "submit", "data_commitments", "--input", &data, "--set", "params=dev", "--wait", "-o", &bundle,
+        "submit",
+        "data_commitments",
+        "--input",
+        &data,
+        "--set",
+        "params=dev",
+        "--wait",
+        "-o",
+        &bundle,
     ]);
     let mut submit = froben_e2e::Process::start_with("submit", &mut command);
     submit.wait_for("wf-");
@@ -79,7 +97,10 @@ fn a_waiting_submit_outlives_the_coordinator() {
 
 #[test]
 fn nothing_is_left_running_after_the_end() {
-    let mut network = Network::start(Options { operators: 1, ..Options::default() });
+    let mut network = Network::start(Options {
+        operators: 1,
+        ..Options::default()
+    });
     let mut operator = network.operators[0].take().expect("it runs");
     let workers = operator.children();
     assert!(!workers.is_empty(), "the daemon has workers");
@@ -96,7 +117,10 @@ fn nothing_is_left_running_after_the_end() {
 
 #[test]
 fn workers_end_with_a_daemon_that_is_killed() {
-    let mut network = Network::start(Options { operators: 1, ..Options::default() });
+    let mut network = Network::start(Options {
+        operators: 1,
+        ..Options::default()
+    });
     let operator = network.operators[0].take().expect("it runs");
     let workers = operator.children();
     assert!(!workers.is_empty(), "the daemon has workers");

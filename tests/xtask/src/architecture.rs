@@ -22,11 +22,22 @@ const EDGES: [(&str, &[&str]); 17] = [
     ("froben-blobs", &["froben-model"]),
     (
         "froben-engine",
-        &["froben-model", "froben-scheduler", "froben-journal", "froben-script"],
+        &[
+            "froben-model",
+            "froben-scheduler",
+            "froben-journal",
+            "froben-script",
+        ],
     ),
     (
         "froben-server",
-        &["froben-model", "froben-schema", "froben-wire", "froben-engine", "froben-blobs"],
+        &[
+            "froben-model",
+            "froben-schema",
+            "froben-wire",
+            "froben-engine",
+            "froben-blobs",
+        ],
     ),
     (
         "froben-cli",
@@ -45,13 +56,23 @@ const EDGES: [(&str, &[&str]); 17] = [
     ("froben-protocol", &["froben-model"]),
     (
         "froben-operator",
-        &["froben-model", "froben-schema", "froben-wire", "froben-protocol"],
+        &[
+            "froben-model",
+            "froben-schema",
+            "froben-wire",
+            "froben-protocol",
+        ],
     ),
     ("froben-circuits", &[]),
     ("froben-opencl", &[]),
     (
         "froben-prover",
-        &["froben-model", "froben-protocol", "froben-circuits", "froben-opencl"],
+        &[
+            "froben-model",
+            "froben-protocol",
+            "froben-circuits",
+            "froben-opencl",
+        ],
     ),
     ("froben-e2e", &[]),
 ];
@@ -64,7 +85,12 @@ const DOORS: [(&str, &[&str]); 5] = [
     ("object_store", &["froben-blobs"]),
     (
         "capnp-rpc",
-        &["froben-wire", "froben-server", "froben-cli", "froben-operator"],
+        &[
+            "froben-wire",
+            "froben-server",
+            "froben-cli",
+            "froben-operator",
+        ],
     ),
 ];
 
@@ -102,7 +128,9 @@ fn violations(manifests: &Manifests) -> Vec<String> {
             }
             let door = DOORS.iter().find(|(library, _)| library == dependency);
             if door.is_some_and(|(_, doors)| !doors.contains(&name.as_str())) {
-                wrong.push(format!("{name} names {dependency}, whose door is elsewhere"));
+                wrong.push(format!(
+                    "{name} names {dependency}, whose door is elsewhere"
+                ));
             }
         }
     }
@@ -119,8 +147,13 @@ fn manifests(root: &Path) -> Result<Manifests, String> {
         .and_then(|(_, rest)| rest.split_once(']'))
         .map(|(members, _)| members)
         .ok_or("the root manifest has no members")?;
-    let folders = members.split(',').map(|m| m.trim().trim_matches('"')).filter(|m| !m.is_empty());
-    folders.map(|folder| Ok(parse(&read(&root.join(folder).join("Cargo.toml"))?))).collect()
+    let folders = members
+        .split(',')
+        .map(|m| m.trim().trim_matches('"'))
+        .filter(|m| !m.is_empty());
+    folders
+        .map(|folder| Ok(parse(&read(&root.join(folder).join("Cargo.toml"))?)))
+        .collect()
 }
 
 fn parse(manifest: &str) -> (String, BTreeSet<String>) {

@@ -17,11 +17,15 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
     let programs = build::programs()?;
     let start = Instant::now();
     let work = env::temp_dir().join(format!("froben-demo-{}", std::process::id()));
-    fs::create_dir_all(&work).map_err(|error| format!("cannot make {}: {error}", work.display()))?;
+    fs::create_dir_all(&work)
+        .map_err(|error| format!("cannot make {}: {error}", work.display()))?;
     let shown = show(&programs, &work, &file, &params);
     let _ = fs::remove_dir_all(&work);
     shown?;
-    eprintln!("demo: done after {:.1} s; nothing is left running", start.elapsed().as_secs_f64());
+    eprintln!(
+        "demo: done after {:.1} s; nothing is left running",
+        start.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 
@@ -31,8 +35,15 @@ fn parse(args: &[&str]) -> Result<(PathBuf, String), String> {
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match *arg {
-            "--params" => params = args.next().ok_or("--params takes `dev` or `standard`")?.to_string(),
-            flag if flag.starts_with('-') => return Err(format!("`{flag}` is not an option of demo")),
+            "--params" => {
+                params = args
+                    .next()
+                    .ok_or("--params takes `dev` or `standard`")?
+                    .to_string()
+            }
+            flag if flag.starts_with('-') => {
+                return Err(format!("`{flag}` is not an option of demo"));
+            }
             path => file = PathBuf::from(path),
         }
     }
@@ -61,7 +72,11 @@ fn show(programs: &Path, work: &Path, file: &Path, params: &str) -> Result<(), S
     let verified = submitted.and_then(|()| {
         let bundle = bundle.display().to_string();
         let file = file.display().to_string();
-        step(&froben, &[], &["verify", &bundle, "--input", &file])
+        step(
+            &froben,
+            &[],
+            &["verify", &bundle, "--input", &file, "--accept-dev"],
+        )
     });
     network.stop();
     verified
@@ -90,7 +105,9 @@ impl Network {
             if line == "ready" {
                 return Ok(Network { child, environment });
             }
-            let setting = line.strip_prefix("export ").and_then(|line| line.split_once('='));
+            let setting = line
+                .strip_prefix("export ")
+                .and_then(|line| line.split_once('='));
             environment.extend(setting.map(|(name, value)| (name.to_string(), value.to_string())));
         }
         let _ = child.kill();
@@ -120,6 +137,9 @@ fn step(froben: &Path, environment: &[(String, String)], args: &[&str]) -> Resul
         .map_err(|error| format!("cannot run {}: {error}", froben.display()))?;
     match status.success() {
         true => Ok(()),
-        false => Err(format!("`froben {}` failed: {status}", args.first().unwrap_or(&""))),
+        false => Err(format!(
+            "`froben {}` failed: {status}",
+            args.first().unwrap_or(&"")
+        )),
     }
 }

@@ -9,11 +9,22 @@ pub(crate) fn run() -> Result<(), String> {
     setup::run()?;
     build::cargo(&["fmt", "--all", "--check"])?;
     architecture::check()?;
-    let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    let clippy = [
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
     build::cargo(&clippy)?;
     // The end-to-end tests run the programs, which `cargo test` alone would not build.
     build::programs()?;
     build::cargo(&["test", "--workspace"])?;
-    eprintln!("xtask: the gate is green after {} s", start.elapsed().as_secs());
+    eprintln!(
+        "xtask: the gate is green after {} s",
+        start.elapsed().as_secs()
+    );
     Ok(())
 }

@@ -7,9 +7,15 @@ use std::process::{Command, Stdio};
 const PACKAGES: [(&str, &str); 6] = [
     ("g++", "compiles RocksDB and Luau"),
     ("make", "builds what they come with"),
-    ("libclang-dev", "reads RocksDB's header for its Rust binding"),
+    (
+        "libclang-dev",
+        "reads RocksDB's header for its Rust binding",
+    ),
     ("capnproto", "compiles the schemas"),
-    ("ocl-icd-opencl-dev", "the OpenCL loader that the prover links"),
+    (
+        "ocl-icd-opencl-dev",
+        "the OpenCL loader that the prover links",
+    ),
     ("pocl-opencl-icd", "an OpenCL device on any CPU"),
 ];
 
@@ -22,7 +28,10 @@ pub(crate) fn run() -> Result<(), String> {
         }
         return Ok(());
     }
-    let missing: Vec<_> = PACKAGES.into_iter().filter(|(package, _)| !installed(package)).collect();
+    let missing: Vec<_> = PACKAGES
+        .into_iter()
+        .filter(|(package, _)| !installed(package))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }

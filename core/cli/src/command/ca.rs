@@ -13,7 +13,10 @@ pub(crate) fn run(command: args::Ca) -> Result<(), Error> {
         args::Ca::Init { dir } => {
             Ca::init(&dir)?;
             println!("made a CA in {}", dir.display());
-            eprintln!("hint: issue certificates with `froben ca issue --ca {} ...`", dir.display());
+            eprintln!(
+                "hint: issue certificates with `froben ca issue --ca {} ...`",
+                dir.display()
+            );
             Ok(())
         }
         args::Ca::Issue(issue) => run_issue(issue),
@@ -21,7 +24,13 @@ pub(crate) fn run(command: args::Ca) -> Result<(), Error> {
 }
 
 fn run_issue(issue: args::Issue) -> Result<(), Error> {
-    let args::Issue { ca, role, name, out, valid } = issue;
+    let args::Issue {
+        ca,
+        role,
+        name,
+        out,
+        valid,
+    } = issue;
     let lifetime = parse_duration_ms(&valid).map_err(|error| Error::usage(error.to_string()))?;
     let request = Request {
         role: match role {
@@ -35,6 +44,11 @@ fn run_issue(issue: args::Issue) -> Result<(), Error> {
         validity: Validity::lasting(Duration::from_millis(lifetime)),
     };
     Ca::load(&ca)?.issue(&request, &out)?;
-    println!("issued {} {} in {}", request.role.name(), request.name, out.display());
+    println!(
+        "issued {} {} in {}",
+        request.role.name(),
+        request.name,
+        out.display()
+    );
     Ok(())
 }

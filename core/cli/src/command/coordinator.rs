@@ -19,14 +19,18 @@ pub(crate) fn run(args: CoordinatorRun) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|error| Error::new(Exit::Unexpected, format!("cannot start threads: {error}")))?;
-    let done = runtime.block_on(serve(args));
-    // A read of standard input, if there is one, can't be interrupted.
-    runtime.shutdown_background();
-    done
+    runtime.block_on(serve(args))
 }
 
 async fn serve(args: CoordinatorRun) -> Result<(), Error> {
-    let CoordinatorRun { listen, data, identity, scripts, shards, until_stdin_closes } = args;
+    let CoordinatorRun {
+        listen,
+        data,
+        identity,
+        scripts,
+        shards,
+        until_stdin_closes,
+    } = args;
     let identity = froben_wire::Identity::load(&identity)?;
     let scripts = scripts::read(&scripts)?;
     // The port first: what is wrong most often should be known before the journal is opened.
@@ -36,7 +40,11 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
     let blobs = Blobs::open(&data.join("blobs"))
         .await
         .map_err(|error| Error::new(Exit::Unexpected, error.to_string()))?;
-    let config = Config { policy: Policy::default(), seed: rand::random(), scripts };
+    let config = Config {
+        policy: Policy::default(),
+        seed: rand::random(),
+        scripts,
+    };
     let running = Running::start(store, config).map_err(start_error)?;
     let address = listener
         .local_addr()
@@ -63,15 +71,19 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
 
 fn bind(listen: std::net::SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(listen).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            Error::new(Exit::Unexpected, format!("{listen} is in use by another program"))
-                .hint("choose another with --listen; `ss -ltnp` tells who has it")
-        }
+        std::io::ErrorKind::AddrInUse => Error::new(
+            Exit::Unexpected,
+            format!("{listen} is in use by another program"),
+        )
+        .hint("choose another with --listen; `ss -ltnp` tells who has it"),
         std::io::ErrorKind::PermissionDenied => {
             Error::new(Exit::Denied, format!("not allowed to listen on {listen}"))
                 .hint("ports below 1024 need privileges; choose another with --listen")
         }
-        _ => Error::new(Exit::Unexpected, format!("cannot listen on {listen}: {error}")),
+        _ => Error::new(
+            Exit::Unexpected,
+            format!("cannot listen on {listen}: {error}"),
+        ),
     })
 }
 
@@ -79,9 +91,8 @@ fn open_store(path: &Path) -> Result<Arc<RocksStore>, Error> {
     RocksStore::open(path).map(Arc::new).map_err(|error| {
         let shown = Error::new(Exit::Unexpected, error.to_string());
         match error {
-            froben_journal::Error::Locked { .. } => {
-                shown.hint("another coordinator runs on this folder; stop it, or choose another --data")
-            }
+            froben_journal::Error::Locked { .. } => shown
+                .hint("another coordinator runs on this folder; stop it, or choose another --data"),
             froben_journal::Error::Version { .. } => {
                 shown.hint("run the version that wrote it, or a newer one")
             }
@@ -100,8 +111,9 @@ fn start_error(error: froben_engine::Error) -> Error {
 }
 
 fn journal_failed(reason: &str) -> Error {
-    Error::new(Exit::Unexpected, format!("stopped: {reason}"))
-        .hint("make room or repair the disk and start again: everything acknowledged is in the journal")
+    Error::new(Exit::Unexpected, format!("stopped: {reason}")).hint(
+        "make room or repair the disk and start again: everything acknowledged is in the journal",
+    )
 }
 
 /// Waits for SIGINT, SIGTERM or, if asked, the end of standard input.
@@ -113,10 +125,7 @@ pub(crate) async fn stop_asked(until_stdin_closes: bool) -> Result<(), Error> {
     let mut terminate = listen(SignalKind::terminate())?;
     let stdin = async {
         if until_stdin_closes {
-            let mut stdin = tokio::io::stdin();
-            let mut sink = tokio::io::sink();
-            // An error on standard input is its end, too.
-            let _ = tokio::io::copy(&mut stdin, &mut sink).await;
+            stdin_closed().await;
         } else {
             std::future::pending::<()>().await;
         }
@@ -127,4 +136,15 @@ pub(crate) async fn stop_asked(until_stdin_closes: bool) -> Result<(), Error> {
         () = stdin => {}
     }
     Ok(())
+}
+
+/// Reads on a thread of its own, since a read of standard input can't be interrupted.
+async fn stdin_closed() {
+    let (closed, wait) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // An error on standard input is its end, too.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = closed.send(());
+    });
+    let _ = wait.await;
 }

@@ -35,13 +35,17 @@ pub(crate) fn run(args: Dev) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|error| Error::new(Exit::Unexpected, format!("cannot start threads: {error}")))?;
-    let done = runtime.block_on(up(args));
-    runtime.shutdown_background();
-    done
+    runtime.block_on(up(args))
 }
 
 async fn up(args: Dev) -> Result<(), Error> {
-    let Dev { data, port, operators, scripts, until_stdin_closes } = args;
+    let Dev {
+        data,
+        port,
+        operators,
+        scripts,
+        until_stdin_closes,
+    } = args;
     let (data, _temporary) = data_folder(data)?;
     let identities = data.join("identities");
     make_identities(&identities, operators)?;
@@ -59,7 +63,9 @@ async fn up(args: Dev) -> Result<(), Error> {
     let coordinator = Part::coordinator(&address, &data, &identities, &scripts)?;
     network.start(coordinator).await?;
     for number in 1..=operators {
-        network.start(Part::operator(&address, &identities, number)?).await?;
+        network
+            .start(Part::operator(&address, &identities, number)?)
+            .await?;
     }
     announce(&address, &identities.join("seeker"), operators);
 
@@ -219,9 +225,12 @@ fn program(name: &str) -> Result<PathBuf, Error> {
     let path = here.with_file_name(name);
     match path.is_file() {
         true => Ok(path),
-        false => Err(Error::new(Exit::NotFound, format!("{} is missing", path.display()))
-            .hint("`froben dev` runs froben-operator and froben-prover from its own folder; build \
-                   them with `cargo build --workspace`")),
+        false => Err(
+            Error::new(Exit::NotFound, format!("{} is missing", path.display())).hint(
+                "`froben dev` runs froben-operator and froben-prover from its own folder; build \
+                   them with `cargo build --workspace`",
+            ),
+        ),
     }
 }
 
@@ -303,7 +312,10 @@ async fn keep_up(part: Part, ready: oneshot::Sender<()>, mut stop: oneshot::Rece
             let why = format!("{} did not come up: {status}", part.name);
             return Error::new(Exit::Unexpected, why).hint("its messages are above");
         }
-        eprintln!("froben dev: {} is gone ({status}), starting it again", part.name);
+        eprintln!(
+            "froben dev: {} is gone ({status}), starting it again",
+            part.name
+        );
         if born.elapsed() < SHORT_LIFE {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }

@@ -13,7 +13,9 @@ pub(crate) fn run(topic: Option<&str>) -> Result<(), Error> {
         }
         Some(other) => Err(Error::usage(format!("there is no topic `{other}`"))
             .hint("topics: exit-codes; for commands, `froben COMMAND --help`")),
-        None => Err(Error::usage("which topic?")
-            .hint("topics: exit-codes; for commands, `froben --help`")),
+        None => {
+            Err(Error::usage("which topic?")
+                .hint("topics: exit-codes; for commands, `froben --help`"))
+        }
     }
 }

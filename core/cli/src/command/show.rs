@@ -85,13 +85,22 @@ pub(crate) fn logs(args: &Logs) -> Result<(), Error> {
         loop {
             // Asked before the lines are read, so that the last ones are not missed.
             if *follow {
-                over = session.client().await?.status(id).await?.summary.state.ended();
+                over = session
+                    .client()
+                    .await?
+                    .status(id)
+                    .await?
+                    .summary
+                    .state
+                    .ended();
             }
             loop {
                 let lines = session.client().await?.logs(id, from, PAGE).await?;
                 let Some(last) = lines.last() else { break };
                 from = last.seq + 1;
-                lines.iter().for_each(|line| print_line(line, query.output, &mut begin));
+                lines
+                    .iter()
+                    .for_each(|line| print_line(line, query.output, &mut begin));
             }
             if over {
                 return Ok(());

@@ -17,14 +17,26 @@ use crate::session::{Session, block_on};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(args: Submit) -> Result<(), Error> {
-    let Submit { pipeline, inputs, settings, wait, key, result, remote } = args;
+    let Submit {
+        pipeline,
+        inputs,
+        settings,
+        wait,
+        key,
+        result,
+        remote,
+    } = args;
     // Everything that can be wrong here is said before anything is sent.
     let files = named(&inputs, "--input", "FILE")?;
     let settings = named(&settings, "--set", "VALUE")?;
     if let Some(name) = files.keys().find(|name| settings.contains_key(*name)) {
-        return Err(Error::usage(format!("input `{name}` is given twice, as a file and as a value")));
+        return Err(Error::usage(format!(
+            "input `{name}` is given twice, as a file and as a value"
+        )));
     }
-    let files = files.into_iter().map(|(name, file)| (name, PathBuf::from(file)));
+    let files = files
+        .into_iter()
+        .map(|(name, file)| (name, PathBuf::from(file)));
     let files: BTreeMap<String, PathBuf> = files.collect();
     for path in files.values() {
         check_file(path)?;
@@ -48,7 +60,9 @@ pub(crate) fn run(args: Submit) -> Result<(), Error> {
         let input = Value::Map(input);
         let quiet = |_: &froben_wire::Error| {};
         let submitted = session
-            .insist(PATIENCE, quiet, async |client| client.submit(&pipeline, &input, &key).await)
+            .insist(PATIENCE, quiet, async |client| {
+                client.submit(&pipeline, &input, &key).await
+            })
             .await?;
         let id = submitted.map_err(refused)?;
         if wait {
@@ -65,24 +79,25 @@ async fn print_id(session: &mut Session, id: WorkflowId, format: Format) -> Resu
         return Ok(());
     }
     let quiet = |_: &froben_wire::Error| {};
-    let detail = session.insist(PATIENCE, quiet, async |client| client.status(id).await).await?;
+    let detail = session
+        .insist(PATIENCE, quiet, async |client| client.status(id).await)
+        .await?;
     print_json(&json::detail(&detail));
     Ok(())
 }
 
 /// `NAME=THING` options, by name.
-fn named(
-    options: &[String],
-    option: &str,
-    thing: &str,
-) -> Result<BTreeMap<String, String>, Error> {
+fn named(options: &[String], option: &str, thing: &str) -> Result<BTreeMap<String, String>, Error> {
     let mut by_name = BTreeMap::new();
     for text in options {
         let (name, value) = text
             .split_once('=')
             .filter(|(name, _)| !name.is_empty())
             .ok_or_else(|| Error::usage(format!("{option} {text}: expected NAME={thing}")))?;
-        if by_name.insert(name.to_string(), value.to_string()).is_some() {
+        if by_name
+            .insert(name.to_string(), value.to_string())
+            .is_some()
+        {
             return Err(Error::usage(format!("input `{name}` is given twice")));
         }
     }
@@ -90,8 +105,7 @@ fn named(
 }
 
 fn check_file(path: &Path) -> Result<(), Error> {
-    let metadata =
-        std::fs::metadata(path).map_err(|error| Error::file("read", path, &error))?;
+    let metadata = std::fs::metadata(path).map_err(|error| Error::file("read", path, &error))?;
     match metadata.is_file() {
         true => Ok(()),
         false => Err(Error::usage(format!("{} is not a file", path.display()))),
@@ -99,12 +113,15 @@ fn check_file(path: &Path) -> Result<(), Error> {
 }
 
 fn find<'a>(known: &'a [PipelineInfo], pipeline: &str) -> Result<&'a PipelineInfo, Error> {
-    known.iter().find(|info| info.name == pipeline).ok_or_else(|| {
-        let names: Vec<_> = known.iter().map(|info| info.name.as_str()).collect();
-        Error::new(Exit::NotFound, format!("there is no pipeline `{pipeline}`"))
-            .code("FRB-SUB-001")
-            .hint(format!("this coordinator serves: {}", names.join(", ")))
-    })
+    known
+        .iter()
+        .find(|info| info.name == pipeline)
+        .ok_or_else(|| {
+            let names: Vec<_> = known.iter().map(|info| info.name.as_str()).collect();
+            Error::new(Exit::NotFound, format!("there is no pipeline `{pipeline}`"))
+                .code("FRB-SUB-001")
+                .hint(format!("this coordinator serves: {}", names.join(", ")))
+        })
 }
 
 /// The `--set` values, as the types that the pipeline declares.
@@ -120,9 +137,7 @@ fn plain_values(
         };
         let value = match declared.map(|input| input.kind.as_str()) {
             Some("number" | "integer") => number(text).ok_or_else(|| wrong("a number"))?,
-            Some("boolean") => {
-                Value::Bool(text.parse().map_err(|_| wrong("`true` or `false`"))?)
-            }
+            Some("boolean") => Value::Bool(text.parse().map_err(|_| wrong("`true` or `false`"))?),
             Some("blob") => return Err(wrong("a file: give it with --input")),
             Some("table" | "list") => {
                 return Err(wrong("a table, which the command line can't give"));
@@ -139,7 +154,10 @@ fn number(text: &str) -> Option<Value> {
     if let Ok(int) = text.parse() {
         return Some(Value::Int(int));
     }
-    text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Number)
+    text.parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())
+        .map(Value::Number)
 }
 
 fn refused(failure: Failure) -> Error {
@@ -176,7 +194,11 @@ mod tests {
         };
         let info = PipelineInfo {
             name: "p".to_string(),
-            inputs: vec![input("n", "number"), input("b", "boolean"), input("f", "blob")],
+            inputs: vec![
+                input("n", "number"),
+                input("b", "boolean"),
+                input("f", "blob"),
+            ],
             revision: String::new(),
         };
         let read = |name: &str, text: &str| {

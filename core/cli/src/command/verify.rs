@@ -3,9 +3,8 @@
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
-use std::str::FromStr;
 
-use froben_circuits::{Params, Report, verify_bundle};
+use froben_circuits::{BundleReader, Params, Report, verify_bundle};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::{Format, Verify};
@@ -16,9 +15,13 @@ use crate::output::print_json;
 const UNEXPECTED_END: std::io::ErrorKind = std::io::ErrorKind::UnexpectedEof;
 
 pub(crate) fn run(args: Verify) -> Result<(), Error> {
-    let Verify { bundle, input, require, output } = args;
-    let required = require.map(|name| Params::from_str(&name)).transpose();
-    let required = required.map_err(|error| Error::usage(format!("--require: {error}")))?;
+    let Verify {
+        bundle,
+        input,
+        accept_dev,
+        output,
+    } = args;
+    check_params(&bundle, accept_dev)?;
     let opened = open(&bundle)?;
     let mut input = input.as_deref().map(open).transpose()?;
     let input = input.as_mut().map(|file| file as &mut dyn Read);
@@ -31,18 +34,20 @@ pub(crate) fn run(args: Verify) -> Result<(), Error> {
     let verified = verify_bundle(opened, input, &mut progress);
     bar.finish_and_clear();
     let report = verified.map_err(refused)?;
-    check_required(&report, required)?;
     print(&report, output)
 }
 
 fn open(path: &Path) -> Result<BufReader<File>, Error> {
-    File::open(path).map(BufReader::new).map_err(|error| Error::file("read", path, &error))
+    File::open(path)
+        .map(BufReader::new)
+        .map_err(|error| Error::file("read", path, &error))
 }
 
 /// Drawn on a terminal only: indicatif sees to that.
 fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("{elapsed:>4}  verifying segment {pos}/{len}  {bar:30}");
+    let style =
+        ProgressStyle::with_template("{elapsed:>4}  verifying segment {pos}/{len}  {bar:30}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }
@@ -63,15 +68,18 @@ fn refused(error: froben_circuits::Error) -> Error {
     }
 }
 
-fn check_required(report: &Report, required: Option<Params>) -> Result<(), Error> {
-    match required.map(Params::name) {
-        Some(wanted) if wanted != report.params => {
-            let why = format!("the bundle has `{}` parameters, not `{wanted}`", report.params);
-            Err(Error::new(Exit::ProofInvalid, why)
-                .code("FRB-PRF-002")
-                .hint(format!("submit with --set params={wanted}")))
+/// Whoever made the bundle chose its parameters, and `dev` ones are forged in no time: they must not
+/// pass for a verified bundle unless the caller knows.
+fn check_params(bundle: &Path, accept_dev: bool) -> Result<(), Error> {
+    match BundleReader::new(open(bundle)?).map_err(refused)?.params() {
+        Params::Standard => Ok(()),
+        Params::Dev if accept_dev => Ok(()),
+        Params::Dev => {
+            let why = "the bundle has `dev` parameters, which promise nothing";
+            Err(Error::new(Exit::ProofInvalid, why).code("FRB-PRF-002").hint(
+                "submit with --set params=standard, or verify with --accept-dev to try things out",
+            ))
         }
-        _ => Ok(()),
     }
 }
 

@@ -27,11 +27,14 @@ pub(crate) fn run(args: Wait) -> Result<(), Error> {
 }
 
 pub(crate) fn parse_id(id: &str) -> Result<WorkflowId, Error> {
-    id.parse().map_err(|error: froben_model::Error| Error::usage(error.to_string()))
+    id.parse()
+        .map_err(|error: froben_model::Error| Error::usage(error.to_string()))
 }
 
 pub(crate) fn now_ms() -> TimeMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     since.as_millis() as TimeMs
 }
 
@@ -44,7 +47,11 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn new(args: ResultArgs) -> Result<Target, Error> {
-        let ResultArgs { output, force, patience } = args;
+        let ResultArgs {
+            output,
+            force,
+            patience,
+        } = args;
         let patience = parse_duration_ms(&patience)
             .map_err(|error| Error::usage(format!("--patience: {error}")))?;
         let (mut file, mut format) = (None, Format::Text);
@@ -63,7 +70,11 @@ impl Target {
             let why = format!("{} exists", path.display());
             return Err(Error::usage(why).hint("--force overwrites it"));
         }
-        Ok(Target { file, format, patience: Duration::from_millis(patience) })
+        Ok(Target {
+            file,
+            format,
+            patience: Duration::from_millis(patience),
+        })
     }
 }
 
@@ -106,7 +117,9 @@ async fn watch(
         let away = |error: &froben_wire::Error| {
             progress.say(&format!("{error}; the workflow goes on, trying again"));
         };
-        let detail = session.insist(patience, away, async |client| client.status(id).await).await?;
+        let detail = session
+            .insist(patience, away, async |client| client.status(id).await)
+            .await?;
         if detail.summary.state.ended() {
             return Ok(detail);
         }
@@ -135,6 +148,9 @@ fn outcome(detail: &WorkflowDetail) -> Result<(), Error> {
         (_, Some(failure)) => {
             Err(Error::new(Exit::WorkflowFailed, failure.message.clone()).code(&failure.code))
         }
-        (state, None) => Err(Error::new(Exit::WorkflowFailed, format!("the workflow is {state}"))),
+        (state, None) => Err(Error::new(
+            Exit::WorkflowFailed,
+            format!("the workflow is {state}"),
+        )),
     }
 }

@@ -16,9 +16,11 @@ pub(crate) fn value(value: &Value) -> serde_json::Value {
         Value::Number(number) => json!(number),
         Value::Text(text) => json!(text),
         Value::List(list) => list.iter().map(self::value).collect(),
-        Value::Map(map) => {
-            serde_json::Value::Object(map.iter().map(|(k, v)| (k.clone(), self::value(v))).collect())
-        }
+        Value::Map(map) => serde_json::Value::Object(
+            map.iter()
+                .map(|(k, v)| (k.clone(), self::value(v)))
+                .collect(),
+        ),
         Value::Blob(BlobRef { hash, size_bytes }) => {
             json!({ "blob": hash.to_string(), "size_bytes": size_bytes })
         }
@@ -31,7 +33,11 @@ fn failure(failure: &Failure) -> serde_json::Value {
 }
 
 fn item_error(error: &ItemError) -> serde_json::Value {
-    let ItemError { class, message, operator } = error;
+    let ItemError {
+        class,
+        message,
+        operator,
+    } = error;
     json!({
         "class": class.name(),
         "message": message,
@@ -64,7 +70,12 @@ pub(crate) fn summary(summary: &WorkflowSummary) -> serde_json::Value {
 }
 
 pub(crate) fn detail(detail: &WorkflowDetail) -> serde_json::Value {
-    let WorkflowDetail { summary: workflow, stages, delegations, waiting } = detail;
+    let WorkflowDetail {
+        summary: workflow,
+        stages,
+        delegations,
+        waiting,
+    } = detail;
     json!({
         "workflow": summary(workflow),
         "stages": stages.iter().map(stage).collect::<Vec<_>>(),
@@ -74,7 +85,13 @@ pub(crate) fn detail(detail: &WorkflowDetail) -> serde_json::Value {
 }
 
 fn stage(stage: &Stage) -> serde_json::Value {
-    let Stage { phase, done, total, started_ms, ended_ms } = stage;
+    let Stage {
+        phase,
+        done,
+        total,
+        started_ms,
+        ended_ms,
+    } = stage;
     json!({
         "phase": phase,
         "done": done,
@@ -120,13 +137,26 @@ fn delegation(delegation: &DelegationView) -> serde_json::Value {
 }
 
 pub(crate) fn log_line(line: &LogLine) -> serde_json::Value {
-    let LogLine { seq, time_ms, source, text } = line;
+    let LogLine {
+        seq,
+        time_ms,
+        source,
+        text,
+    } = line;
     json!({ "seq": seq, "time_ms": time_ms, "source": source, "text": text })
 }
 
 pub(crate) fn machine(machine: &MachineView) -> serde_json::Value {
-    let MachineView { name, cpu_cores, ram_bytes, devices, kinds, attempts, succeeded, failed } =
-        machine;
+    let MachineView {
+        name,
+        cpu_cores,
+        ram_bytes,
+        devices,
+        kinds,
+        attempts,
+        succeeded,
+        failed,
+    } = machine;
     json!({
         "name": name.as_str(),
         "cpu_cores": cpu_cores,
@@ -140,7 +170,13 @@ pub(crate) fn machine(machine: &MachineView) -> serde_json::Value {
 }
 
 fn device(device: &DeviceSpec) -> serde_json::Value {
-    let DeviceSpec { id, name, vendor, driver, vram_bytes } = device;
+    let DeviceSpec {
+        id,
+        name,
+        vendor,
+        driver,
+        vram_bytes,
+    } = device;
     json!({
         "id": id,
         "name": name,
@@ -151,9 +187,17 @@ fn device(device: &DeviceSpec) -> serde_json::Value {
 }
 
 pub(crate) fn pipeline(pipeline: &PipelineInfo) -> serde_json::Value {
-    let PipelineInfo { name, inputs, revision } = pipeline;
+    let PipelineInfo {
+        name,
+        inputs,
+        revision,
+    } = pipeline;
     let input = |input: &PipelineInput| {
-        let PipelineInput { name, kind, optional } = input;
+        let PipelineInput {
+            name,
+            kind,
+            optional,
+        } = input;
         json!({ "name": name, "type": kind, "optional": optional })
     };
     json!({

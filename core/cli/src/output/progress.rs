@@ -25,7 +25,11 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        Progress { bar, last: String::new(), printed: None }
+        Progress {
+            bar,
+            last: String::new(),
+            printed: None,
+        }
     }
 
     pub(crate) fn show(&mut self, detail: &WorkflowDetail) {
@@ -45,7 +49,9 @@ impl Progress {
             bar.set_message(line);
             return;
         }
-        let due = self.printed.is_none_or(|printed| printed.elapsed() >= EVERY);
+        let due = self
+            .printed
+            .is_none_or(|printed| printed.elapsed() >= EVERY);
         if due && line != self.last {
             eprintln!("{line}");
             self.last = line;
@@ -71,8 +77,17 @@ fn line(detail: &WorkflowDetail) -> String {
     if line.is_empty() {
         line.push_str("started");
     }
-    let count = |wanted| detail.delegations.iter().filter(|d| d.state == wanted).count();
-    let (running, queued) = (count(DelegationState::Running), count(DelegationState::Queued));
+    let count = |wanted| {
+        detail
+            .delegations
+            .iter()
+            .filter(|d| d.state == wanted)
+            .count()
+    };
+    let (running, queued) = (
+        count(DelegationState::Running),
+        count(DelegationState::Queued),
+    );
     if running + queued > 0 {
         line.push_str(&format!(" ({running} delegations run, {queued} wait"));
         // Only when nothing moves is it of interest why.

@@ -10,7 +10,9 @@ use froben_model::view::{
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header.iter().copied());
+    table
+        .load_style(presets::NOTHING)
+        .set_header(header.iter().copied());
     table
 }
 
@@ -39,7 +41,12 @@ fn bytes(bytes: u64) -> String {
 
 /// The whole of a workflow: headline, stages, delegations by kind, machines.
 pub(crate) fn detail(detail: &WorkflowDetail, now: TimeMs) -> String {
-    let WorkflowDetail { summary, stages, delegations, waiting } = detail;
+    let WorkflowDetail {
+        summary,
+        stages,
+        delegations,
+        waiting,
+    } = detail;
     let mut parts = vec![headline(summary, now)];
     if !stages.is_empty() {
         let mut rows = table(&["stage", "done", "time"]);
@@ -69,7 +76,10 @@ pub(crate) fn detail(detail: &WorkflowDetail, now: TimeMs) -> String {
 }
 
 fn headline(summary: &WorkflowSummary, now: TimeMs) -> String {
-    let took = summary.ended_ms.unwrap_or(now).saturating_sub(summary.submitted_ms);
+    let took = summary
+        .ended_ms
+        .unwrap_or(now)
+        .saturating_sub(summary.submitted_ms);
     let mut line = format!(
         "{}  {}  {} after {}",
         summary.id,
@@ -86,9 +96,20 @@ fn headline(summary: &WorkflowSummary, now: TimeMs) -> String {
 fn by_kind(delegations: &[DelegationView], now: TimeMs) -> String {
     let mut kinds: BTreeMap<String, Vec<&DelegationView>> = BTreeMap::new();
     for delegation in delegations {
-        kinds.entry(delegation.kind.to_string()).or_default().push(delegation);
+        kinds
+            .entry(delegation.kind.to_string())
+            .or_default()
+            .push(delegation);
     }
-    let header = ["kind", "delegations", "ended", "items ok", "items failed", "busy", "device"];
+    let header = [
+        "kind",
+        "delegations",
+        "ended",
+        "items ok",
+        "items failed",
+        "busy",
+        "device",
+    ];
     let mut rows = table(&header);
     for (kind, group) in kinds {
         let devices: BTreeSet<&str> = group.iter().filter_map(|d| d.device.as_deref()).collect();
@@ -112,7 +133,9 @@ fn by_kind(delegations: &[DelegationView], now: TimeMs) -> String {
 fn by_machine(delegations: &[DelegationView], now: TimeMs) -> String {
     let mut machines: BTreeMap<String, (usize, u32, u64)> = BTreeMap::new();
     for delegation in delegations {
-        let Some(machine) = &delegation.machine else { continue };
+        let Some(machine) = &delegation.machine else {
+            continue;
+        };
         let (count, items, busy) = machines.entry(machine.to_string()).or_default();
         *count += 1;
         *items += delegation.items_ok;
@@ -130,13 +153,21 @@ fn by_machine(delegations: &[DelegationView], now: TimeMs) -> String {
 
 fn busy_ms(delegation: &DelegationView, now: TimeMs) -> u64 {
     let since = delegation.assigned_ms;
-    since.map_or(0, |since| delegation.ended_ms.unwrap_or(now).saturating_sub(since))
+    since.map_or(0, |since| {
+        delegation.ended_ms.unwrap_or(now).saturating_sub(since)
+    })
 }
 
 fn failure_line(delegation: &DelegationView) -> Option<String> {
     let error = delegation.error.as_ref()?;
-    let machine = delegation.machine.as_ref().map_or("nobody", |machine| machine.as_str());
-    Some(format!("  {} on {machine}: {}: {}", delegation.key, error.class, error.message))
+    let machine = delegation
+        .machine
+        .as_ref()
+        .map_or("nobody", |machine| machine.as_str());
+    Some(format!(
+        "  {} on {machine}: {}: {}",
+        delegation.key, error.class, error.message
+    ))
 }
 
 pub(crate) fn list(workflows: &[WorkflowSummary], now: TimeMs) -> String {
@@ -161,10 +192,16 @@ pub(crate) fn machines(machines: &[MachineView]) -> String {
     if machines.is_empty() {
         return "no machines are connected".to_string();
     }
-    let header = ["machine", "cores", "ram", "device", "running", "ok", "failed", "kinds"];
+    let header = [
+        "machine", "cores", "ram", "device", "running", "ok", "failed", "kinds",
+    ];
     let mut rows = table(&header);
     for machine in machines {
-        let devices: Vec<_> = machine.devices.iter().map(|device| device.name.as_str()).collect();
+        let devices: Vec<_> = machine
+            .devices
+            .iter()
+            .map(|device| device.name.as_str())
+            .collect();
         let kinds: Vec<_> = machine.kinds.iter().map(|kind| kind.as_str()).collect();
         rows.add_row([
             machine.name.to_string(),
@@ -209,8 +246,12 @@ mod tests {
 
     #[test]
     fn sizes_are_readable() {
-        for (size, shown) in [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (24 << 30, "24.0 GiB")]
-        {
+        for (size, shown) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (24 << 30, "24.0 GiB"),
+        ] {
             assert_eq!(bytes(size), shown);
         }
     }

@@ -301,6 +301,6 @@ fn announced_lengths_are_limited() {
     bundle[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
     assert_eq!(
         chain(&verified(&bundle).unwrap_err()),
-        "malformed bundle: its keccak256 has 4294967295 bytes, more than 67108864"
+        "malformed bundle: its keccak256 has 4294967295 bytes, more than 4194304"
     );
 }

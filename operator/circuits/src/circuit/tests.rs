@@ -300,6 +300,29 @@ fn misshapen_proofs_are_refused() {
     }
 }
 
+/// The library would read the roots that it needs and never look at the rest. A tampered transcript is
+/// refused in any case, so what counts is the reason.
+#[test]
+fn a_cap_carries_nothing_along() {
+    type Cap = fn(&mut Proof<StockConfig>) -> &mut Commitment;
+    let caps: [Cap; 3] = [
+        |it| &mut it.commitments.trace,
+        |it| &mut it.commitments.quotient_chunks,
+        |it| &mut it.opening_proof.commit_phase_commits[0],
+    ];
+    let circuit = Circuit::Poseidon2;
+    for cap in caps {
+        let mut proof: Proof<StockConfig> = postcard::from_bytes(honest(circuit)).unwrap();
+        let cap = cap(&mut proof);
+        let roots = [cap.roots(), cap.roots()].concat();
+        *cap = roots.into();
+        let bytes = postcard::to_allocvec(&proof).unwrap();
+        let verdict = verify(Params::Dev, circuit, &witness(LEN_BYTES).statement, &bytes);
+        let cause = verdict.unwrap_err().to_string();
+        assert!(cause.contains("a Merkle cap has 32 roots"), "{cause}");
+    }
+}
+
 #[test]
 fn a_proof_of_one_circuit_is_none_of_another() {
     let statement = witness(LEN_BYTES).statement;

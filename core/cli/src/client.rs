@@ -1,0 +1,218 @@
+//! The seeker's end of the coordinator's RPC, as plain calls.
+//!
+//! A client is one connection. What to do when it is lost is the caller's: see `session.rs`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use froben_model::view::{
+    Failure, LogLine, MachineView, PipelineInfo, WorkflowDetail, WorkflowState, WorkflowSummary,
+};
+use froben_model::{BlobHash, BlobRef, Value, WorkflowId};
+use froben_schema::common_capnp::{self, blob_store};
+use froben_schema::convert;
+use froben_schema::seeker_capnp::seeker_session::{self, submit_answer};
+use froben_wire::{Error, Identity, Link, Policy, blobs, call, dial, failed};
+use tokio::io::AsyncWriteExt;
+
+pub(crate) struct Client {
+    /// Holds the connection open.
+    link: Link,
+    session: seeker_session::Client,
+    store: blob_store::Client,
+}
+
+/// Sends a request and reads its answer: `$what` for a person, the request, and what to read.
+macro_rules! ask {
+    ($self:ident, $what:literal, $request:expr, |$answer:ident| $read:expr) => {{
+        let sent = $request.send();
+        let response = call($what, $self.patience(), sent.promise).await?;
+        let read = || -> Result<_, capnp::Error> {
+            let $answer = response.get()?;
+            $read
+        };
+        read().map_err(|error| failed($what, &error))
+    }};
+}
+
+impl Client {
+    /// *Errors*: unreachable, a certificate that does not open the door, no answer in time.
+    pub(crate) async fn connect(address: &str, identity: &Identity) -> Result<Client, Error> {
+        let link = dial(address, identity, Policy::SEEKER).await?;
+        let mut request = link.coordinator.seeker_request();
+        request
+            .get()
+            .set_protocol_version(common_capnp::PROTOCOL_VERSION);
+        let opened = call(
+            "opening the seekers' door",
+            link.patience(),
+            request.send().promise,
+        );
+        let session = opened.await?;
+        let malformed = |error: capnp::Error| failed("opening the seekers' door", &error);
+        let session = session
+            .get()
+            .and_then(|answer| answer.get_session())
+            .map_err(malformed)?;
+        let store = session.blobs_request().send().pipeline.get_blobs();
+        Ok(Client {
+            link,
+            session,
+            store,
+        })
+    }
+
+    fn patience(&self) -> Duration {
+        self.link.patience()
+    }
+
+    /// Starts a workflow. Idempotent by `key`.
+    pub(crate) async fn submit(
+        &self,
+        pipeline: &str,
+        input: &Value,
+        key: &str,
+    ) -> Result<Result<WorkflowId, Failure>, Error> {
+        let mut request = self.session.submit_request();
+        let mut params = request.get();
+        params.set_pipeline(pipeline);
+        params.set_idempotency_key(key);
+        convert::write_value(input, params.init_input());
+        ask!(self, "submitting the workflow", request, |answer| {
+            match answer.get_answer()?.which()? {
+                submit_answer::Id(id) => Ok(Ok(read_id(id?)?)),
+                submit_answer::Refused(refused) => Ok(Err(convert::read_failure(refused?)?)),
+            }
+        })
+    }
+
+    pub(crate) async fn status(&self, id: WorkflowId) -> Result<WorkflowDetail, Error> {
+        let mut request = self.session.status_request();
+        request.get().set_id(id.to_string());
+        ask!(self, "asking for the workflow", request, |answer| {
+            Ok(convert::read_detail(answer.get_detail()?)?)
+        })
+    }
+
+    pub(crate) async fn list(&self, limit: u32) -> Result<Vec<WorkflowSummary>, Error> {
+        let mut request = self.session.list_request();
+        request.get().set_limit(limit);
+        ask!(self, "asking for the workflows", request, |answer| {
+            let list = answer.get_workflows()?;
+            list.iter()
+                .map(|summary| Ok(convert::read_summary(summary)?))
+                .collect()
+        })
+    }
+
+    /// The state that holds after it.
+    pub(crate) async fn cancel(&self, id: WorkflowId) -> Result<WorkflowState, Error> {
+        let mut request = self.session.cancel_request();
+        request.get().set_id(id.to_string());
+        ask!(self, "cancelling the workflow", request, |answer| {
+            Ok(convert::read_workflow_state(answer.get_state()?))
+        })
+    }
+
+    /// Log lines from `from` on, the oldest first.
+    pub(crate) async fn logs(
+        &self,
+        id: WorkflowId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<LogLine>, Error> {
+        let mut request = self.session.logs_request();
+        let mut params = request.get();
+        params.set_id(id.to_string());
+        params.set_from_seq(from);
+        params.set_limit(limit);
+        ask!(self, "asking for the log", request, |answer| {
+            let lines = answer.get_lines()?;
+            lines
+                .iter()
+                .map(|line| Ok(convert::read_log_line(line)?))
+                .collect()
+        })
+    }
+
+    pub(crate) async fn pipelines(&self) -> Result<Vec<PipelineInfo>, Error> {
+        let request = self.session.pipelines_request();
+        ask!(self, "asking for the pipelines", request, |answer| {
+            let list = answer.get_pipelines()?;
+            list.iter()
+                .map(|pipeline| Ok(convert::read_pipeline(pipeline)?))
+                .collect()
+        })
+    }
+
+    pub(crate) async fn machines(&self) -> Result<Vec<MachineView>, Error> {
+        let request = self.session.machines_request();
+        ask!(self, "asking for the machines", request, |answer| {
+            let list = answer.get_machines()?;
+            list.iter()
+                .map(|machine| Ok(convert::read_machine_view(machine)?))
+                .collect()
+        })
+    }
+
+    /// Makes a file a blob of the coordinator's, unless it is one already.
+    pub(crate) async fn upload(&self, path: &Path) -> Result<BlobRef, Error> {
+        let blob = hash_file(path).map_err(|error| io("read", path, &error))?;
+        let mut file = tokio::fs::File::open(path)
+            .await
+            .map_err(|e| io("read", path, &e))?;
+        blobs::upload(&self.store, &blob, &mut file, self.patience()).await?;
+        Ok(blob)
+    }
+
+    /// Writes a blob to a file that appears only when all of it is there.
+    pub(crate) async fn download(&self, blob: BlobRef, path: &Path) -> Result<(), Error> {
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(format!(".{}.part", std::process::id()));
+        let partial = Path::new(&partial);
+        let fetched = self.fetch_into(blob, partial).await;
+        let placed = match fetched {
+            Ok(()) => std::fs::rename(partial, path).map_err(|error| io("write", path, &error)),
+            Err(error) => Err(error),
+        };
+        if placed.is_err() {
+            let _ = std::fs::remove_file(partial);
+        }
+        placed
+    }
+
+    async fn fetch_into(&self, blob: BlobRef, path: &Path) -> Result<(), Error> {
+        let mut file = tokio::fs::File::create(path)
+            .await
+            .map_err(|e| io("write", path, &e))?;
+        blobs::fetch(&self.store, &blob, &mut file, self.patience()).await?;
+        file.flush()
+            .await
+            .map_err(|error| io("write", path, &error))?;
+        file.sync_all()
+            .await
+            .map_err(|error| io("write", path, &error))
+    }
+}
+
+fn read_id(id: capnp::text::Reader<'_>) -> Result<WorkflowId, capnp::Error> {
+    let id = id.to_str()?;
+    id.parse()
+        .map_err(|error: froben_model::Error| capnp::Error::failed(error.to_string()))
+}
+
+fn hash_file(path: &Path) -> std::io::Result<BlobRef> {
+    let mut hasher = blake3::Hasher::new();
+    let size_bytes = std::io::copy(&mut std::fs::File::open(path)?, &mut hasher)?;
+    Ok(BlobRef {
+        hash: BlobHash(*hasher.finalize().as_bytes()),
+        size_bytes,
+    })
+}
+
+fn io(action: &str, path: &Path, error: &std::io::Error) -> Error {
+    Error::Io {
+        action: format!("{action} {}", path.display()),
+        reason: error.to_string(),
+    }
+}

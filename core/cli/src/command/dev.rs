@@ -291,6 +291,8 @@ async fn keep_up(part: Part, ready: oneshot::Sender<()>, mut stop: oneshot::Rece
             Ok(child) => child,
             Err(error) => return error,
         };
+        // Waiting for a child closes its standard input, unless that is held elsewhere.
+        let stdin = child.stdin.take();
         let said = watch_output(&mut child, part.ready);
         tokio::pin!(said);
         let status = loop {
@@ -302,6 +304,7 @@ async fn keep_up(part: Part, ready: oneshot::Sender<()>, mut stop: oneshot::Rece
                 }
                 status = child.wait() => break status,
                 _ = &mut stop => {
+                    drop(stdin);
                     end(child).await;
                     return Error::new(Exit::Unexpected, format!("{} was stopped", part.name));
                 }
@@ -352,9 +355,8 @@ fn watch_output(child: &mut Child, line: &'static str) -> impl Future<Output = b
     async move { said.await.is_ok() }
 }
 
-/// Closes the child's standard input and waits; kills it if it does not end.
+/// Waits for a child whose standard input was closed; kills it if it does not end.
 async fn end(mut child: Child) {
-    drop(child.stdin.take());
     if tokio::time::timeout(STOP, child.wait()).await.is_err() {
         let _ = child.kill().await;
     }

@@ -1,6 +1,8 @@
 //! Killing each part in the middle of the main job: it still ends in a verified bundle.
 
-use froben_e2e::{Network, Options, eventually};
+use std::process::Command;
+
+use froben_e2e::{Finished, Network, Options, Process, eventually, program};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -83,7 +85,7 @@ fn a_waiting_submit_outlives_the_coordinator() {
         "-o",
         &bundle,
     ]);
-    let mut submit = froben_e2e::Process::start_with("submit", &mut command);
+    let mut submit = Process::start_with("submit", &mut command);
     submit.wait_for("wf-");
     let said = submit.output();
     let at = said.find("wf-").expect("it has said its id");
@@ -128,5 +130,68 @@ fn workers_end_with_a_daemon_that_is_killed() {
     for worker in workers {
         let gone = || kill(Pid::from_raw(worker), None).is_err().then_some(());
         eventually("the workers' end", gone);
+    }
+}
+
+#[test]
+fn the_network_of_froben_dev_keeps_its_parts_up() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().display().to_string();
+    let dev = ["dev", "--until-stdin-closes", "--data", &data];
+    let mut network = Process::start("dev", "froben", &dev);
+    network.wait_for("ready");
+    let said = network.output();
+    let settings = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("export ")?.split_once('='));
+    let settings: Vec<(String, String)> = settings
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect();
+    assert_eq!(settings.len(), 2, "{said}");
+
+    let (file, bundle) = (
+        folder.path().join("data.bin"),
+        folder.path().join("bundle.bin"),
+    );
+    std::fs::write(&file, vec![7; BYTES]).expect("a file");
+    let data = format!("data={}", file.display());
+    let bundle_text = bundle.display().to_string();
+    let mut submit = Command::new(program("froben"));
+    submit
+        .args([
+            "submit",
+            "data_commitments",
+            "--input",
+            &data,
+            "--set",
+            "params=dev",
+            "--wait",
+        ])
+        .args(["-o", &bundle_text])
+        .envs(settings);
+    let mut submit = Process::start_with("submit", &mut submit);
+    submit.wait_for("prove ");
+    // The coordinator was started first, so it has the smallest process id; then an operator.
+    let mut parts = network.children();
+    parts.sort_unstable();
+    assert_eq!(parts.len(), 3, "a coordinator and two operators");
+    for part in &parts[..2] {
+        kill(Pid::from_raw(*part), Signal::SIGKILL).expect("it runs");
+    }
+    assert_eq!(submit.wait(), Some(0), "{}", submit.output());
+    let file = file.display().to_string();
+    let verify = ["verify", &bundle_text, "--accept-dev", "--input", &file];
+    Finished::run(Command::new(program("froben")).args(verify)).ok();
+
+    assert_eq!(
+        network.wait(),
+        Some(0),
+        "it ends when its standard input closes"
+    );
+    for part in parts {
+        assert!(
+            kill(Pid::from_raw(part), None).is_err(),
+            "process {part} is left"
+        );
     }
 }

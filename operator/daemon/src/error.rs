@@ -1,5 +1,6 @@
 //! What the daemon says when something goes wrong: one line, a code, an exit code.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use froben_wire::Disposition;
@@ -63,10 +64,10 @@ impl Error {
 
     /// Shows it on standard error.
     pub fn print(&self) {
-        match self.code {
-            Some(code) => eprintln!("error: {} [{code}]", self.message),
-            None => eprintln!("error: {}", self.message),
-        }
+        let code = self.code.map(|code| format!(" [{code}]"));
+        let line = format!("error: {}{}", self.message, code.unwrap_or_default());
+        // Whoever reads it may have gone.
+        let _ = writeln!(std::io::stderr(), "{line}");
     }
 }
 

@@ -5,6 +5,7 @@
 //! ends, the process does, in the middle of a step if need be.
 
 use std::any::Any;
+use std::io::Write;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -66,7 +67,7 @@ pub fn announce(introduction: Introduction, socket: &Path) -> Result<(), Error> 
 pub fn serve(worker: &mut dyn Worker, socket: &Path) -> Result<(), Error> {
     let (stream, token) = connect(socket)?;
     serve_on(stream, token, worker, || {
-        eprintln!("the operator's daemon is gone, so this worker exits");
+        complain("the operator's daemon is gone, so this worker exits");
         std::process::exit(EXIT_ORPHANED)
     })
 }
@@ -181,7 +182,7 @@ impl Reading {
                 }
                 Ok(None) => break false,
                 Err(error) => {
-                    eprintln!("connection to the daemon: {error}");
+                    complain(&format!("connection to the daemon: {error}"));
                     break false;
                 }
             }
@@ -266,6 +267,12 @@ fn work(
         }
     }
     Ok(())
+}
+
+/// A line on standard error, which is a pipe to the daemon: with the daemon gone the write fails, and
+/// what follows it must happen all the same.
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use froben_wire::Role;
 use nix::sys::signal::{Signal, kill};
@@ -80,7 +80,7 @@ impl Daemon {
                 return status.code();
             }
             assert!(start.elapsed() < PATIENCE, "it does not end");
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 }
@@ -145,6 +145,10 @@ fn killed_it_takes_its_workers_along() {
         let waiting = network.submit("wait", froben_model::Value::Nil).await;
         network.wait_running(waiting).await;
         let children = daemon.children();
+        // Frozen for a heartbeat first: a socket that closes with bytes unread is reset, and then
+        // the workers read an error instead of an end.
+        kill(daemon.pid(), Signal::SIGSTOP).unwrap();
+        tokio::time::sleep(Duration::from_millis(froben_protocol::ALIVE_MS + 500)).await;
         kill(daemon.pid(), Signal::SIGKILL).unwrap();
         // The coordinator knows at once; the workers find out by themselves.
         let class = network.outcome(waiting, "class").await;

@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use crate::{architecture, build, setup};
+use crate::{architecture, build, errors, setup};
 
 pub(crate) fn run() -> Result<(), String> {
     let start = Instant::now();
     setup::run()?;
     build::cargo(&["fmt", "--all", "--check"])?;
     architecture::check()?;
+    errors::check()?;
     let clippy = [
         "clippy",
         "--quiet",

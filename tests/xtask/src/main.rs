@@ -5,6 +5,7 @@
 mod architecture;
 mod build;
 mod demo;
+mod errors;
 mod gate;
 mod setup;
 

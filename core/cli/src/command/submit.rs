@@ -164,7 +164,7 @@ fn refused(failure: Failure) -> Error {
     let Failure { code, message } = failure;
     let exit = match code.as_str() {
         "FRB-SUB-001" => Exit::NotFound,
-        "FRB-SUB-004" | "FRB-SUB-006" => Exit::RetryLater,
+        "FRB-SUB-004" => Exit::RetryLater,
         _ => Exit::Script,
     };
     Error::new(exit, message).code(code)

@@ -15,6 +15,8 @@ const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of ", "std::bad_alloc"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Death {
     status: Option<ExitStatus>,
+    /// Whether the daemon killed it.
+    by_us: bool,
     last_lines: Vec<String>,
     /// Whether the kernel killed some process for want of memory in its lifetime.
     oom_kills: bool,
@@ -23,11 +25,13 @@ pub struct Death {
 impl Death {
     pub(super) fn new(
         status: Option<ExitStatus>,
+        by_us: bool,
         last_lines: Vec<String>,
         oom_kills: bool,
     ) -> Self {
         Death {
             status,
+            by_us,
             last_lines,
             oom_kills,
         }
@@ -36,7 +40,7 @@ impl Death {
     fn class(&self) -> ErrorClass {
         let signal = self.status.and_then(|status| status.signal());
         let says_so = |line: &String| OUT_OF_MEMORY.iter().any(|words| line.contains(words));
-        let killed = signal == Some(Signal::SIGKILL as i32) && self.oom_kills;
+        let killed = signal == Some(Signal::SIGKILL as i32) && !self.by_us && self.oom_kills;
         let aborted = signal == Some(Signal::SIGABRT as i32) && self.last_lines.iter().any(says_so);
         match killed || aborted {
             true => ErrorClass::OutOfMemory,
@@ -60,6 +64,9 @@ impl fmt::Display for Death {
             (Some(Err(_)), _) => write!(f, "was killed by a signal")?,
             (None, Some(code)) => write!(f, "exited with code {code}")?,
             (None, None) => write!(f, "went away")?,
+        }
+        if self.by_us {
+            write!(f, " from the daemon")?;
         }
         if self.class() == ErrorClass::OutOfMemory {
             write!(f, " for want of memory")?;
@@ -93,31 +100,36 @@ mod tests {
         let lines = |line: &str| vec![line.to_owned()];
         let cases = [
             (
-                Death::new(signal(9), vec![], false),
+                Death::new(signal(9), false, vec![], false),
                 "worker_failed: the worker was killed by SIGKILL and printed nothing",
             ),
             (
-                Death::new(signal(9), vec![], true),
+                Death::new(signal(9), true, vec![], true),
+                "worker_failed: the worker was killed by SIGKILL from the daemon and printed nothing",
+            ),
+            (
+                Death::new(signal(9), false, vec![], true),
                 "out_of_memory: the worker was killed by SIGKILL for want of memory and printed nothing",
             ),
             (
-                Death::new(signal(11), lines("boom"), true),
+                Death::new(signal(11), false, lines("boom"), true),
                 "worker_failed: the worker was killed by SIGSEGV; its last lines: boom",
             ),
             (
                 Death::new(
                     signal(6),
+                    false,
                     lines("memory allocation of 9 bytes failed"),
                     false,
                 ),
                 "out_of_memory: the worker was killed by SIGABRT for want of memory; its last lines: memory allocation of 9 bytes failed",
             ),
             (
-                Death::new(signal(3 << 8), lines("a"), false),
+                Death::new(signal(3 << 8), false, lines("a"), false),
                 "worker_failed: the worker exited with code 3; its last lines: a",
             ),
             (
-                Death::new(None, vec![], false),
+                Death::new(None, false, vec![], false),
                 "worker_failed: the worker went away and printed nothing",
             ),
         ];

@@ -212,7 +212,7 @@ impl Job {
         }
         self.emit(WorkerEvent::Item {
             index,
-            outcome: outcome.map_err(item_error),
+            outcome: outcome.map_err(|failure| item_error(workers_own(failure))),
             device,
         });
         true
@@ -267,11 +267,51 @@ impl Job {
     }
 }
 
+/// A failure in a worker's words, with a class that is a worker's to give: why a task ended for
+/// others, such as its time being up, only they can say.
+pub(super) fn workers_own(failure: Failure) -> Failure {
+    let Failure { class, message } = failure;
+    let class = match class {
+        ErrorClass::WorkerFailed
+        | ErrorClass::OutOfMemory
+        | ErrorClass::InvalidResult
+        | ErrorClass::BadRequest => class,
+        ErrorClass::Timeout
+        | ErrorClass::Disconnected
+        | ErrorClass::NoCapacity
+        | ErrorClass::Cancelled => ErrorClass::WorkerFailed,
+    };
+    Failure { class, message }
+}
+
 fn item_error(failure: Failure) -> ItemError {
     let Failure { class, message } = failure;
     ItemError {
         class,
         message,
         operator: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_says_only_what_is_its_own_to_say() {
+        use ErrorClass::*;
+        for (said, heard) in [
+            (WorkerFailed, WorkerFailed),
+            (OutOfMemory, OutOfMemory),
+            (InvalidResult, InvalidResult),
+            (BadRequest, BadRequest),
+            (Timeout, WorkerFailed),
+            (Disconnected, WorkerFailed),
+            (NoCapacity, WorkerFailed),
+            (Cancelled, WorkerFailed),
+        ] {
+            let failure = workers_own(Failure::new(said, "why"));
+            assert_eq!(failure, Failure::new(heard, "why"));
+        }
     }
 }

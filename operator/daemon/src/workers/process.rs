@@ -178,18 +178,18 @@ impl Process {
     /// says more than ours.
     pub(super) async fn kill(&mut self) -> Death {
         let moment = std::time::Duration::from_millis(100);
-        let status = match timeout(moment, self.child.wait()).await {
-            Ok(status) => status,
+        let (status, by_us) = match timeout(moment, self.child.wait()).await {
+            Ok(status) => (status, false),
             Err(_) => {
                 self.signal(Signal::SIGKILL);
-                self.child.wait().await
+                (self.child.wait().await, true)
             }
         };
         // What it may have left behind.
         self.signal(Signal::SIGKILL);
         let status: Option<ExitStatus> = status.ok();
         let oom_kills = oom_kill_count() > self.oom_kills_before;
-        Death::new(status, self.output.last_lines().await, oom_kills)
+        Death::new(status, by_us, self.output.last_lines().await, oom_kills)
     }
 }
 

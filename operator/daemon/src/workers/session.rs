@@ -5,7 +5,7 @@ use froben_protocol::{Error as ProtocolError, Failure, FromWorker, ToWorker};
 use nix::sys::signal::Signal;
 use tokio::time::{Instant, sleep_until};
 
-use super::job::Job;
+use super::job::{Job, workers_own};
 use super::process::Live;
 use super::spec::Timing;
 use super::traffic::{Request, Traffic, Violation};
@@ -56,9 +56,9 @@ pub(super) async fn drive(live: &mut Live, job: Job, number: u64, timing: &Timin
             return After::Ready;
         }
         Err(error) => {
-            let death = live.process.kill().await;
-            tracing::warn!(worker = live.label(), %error, "a worker {death}");
-            job.finish(Some(death.failure()));
+            let failure = lost(live, Some(error)).await;
+            tracing::warn!(worker = live.label(), %failure, "a task found no worker");
+            job.finish(Some(failure));
             return After::Failed;
         }
     }
@@ -168,6 +168,7 @@ impl Conversation<'_> {
                 leaving,
             } => {
                 self.check_task(task)?;
+                let failure = failure.map(workers_own);
                 return Ok(Some(End::Finished { failure, leaving }));
             }
             FromWorker::Discard { upload } => {
@@ -229,12 +230,7 @@ impl Conversation<'_> {
                 );
                 (failure, After::Left)
             }
-            End::Lost(error) => {
-                if let Some(error) = error {
-                    tracing::warn!(worker = live.label(), %error, "lost a worker");
-                }
-                (Some(live.process.kill().await.failure()), After::Failed)
-            }
+            End::Lost(error) => (Some(lost(live, error).await), After::Failed),
             End::Violation(what) => {
                 live.process.kill().await;
                 let message = format!("the worker broke the protocol: it {what}");
@@ -264,5 +260,24 @@ impl Conversation<'_> {
             After::Failed | After::Left if !wanted => After::Stopped,
             after => after,
         }
+    }
+}
+
+/// Ends a process whose connection is over, and says why it is: what the worker did to the
+/// connection, or else how the process ended.
+async fn lost(live: &mut Live, error: Option<ProtocolError>) -> Failure {
+    let death = live.process.kill().await;
+    match error {
+        None | Some(ProtocolError::Closed | ProtocolError::Truncated | ProtocolError::Io(_)) => {
+            death.failure()
+        }
+        Some(error @ ProtocolError::NotReading { .. }) => Failure::new(
+            ErrorClass::WorkerFailed,
+            format!("the worker was killed: {error}"),
+        ),
+        Some(error) => Failure::new(
+            ErrorClass::WorkerFailed,
+            format!("the worker broke the protocol and was killed: {error}"),
+        ),
     }
 }

@@ -17,6 +17,7 @@ use froben_wire::{Disposition, call, failed};
 use futures::stream::{FuturesOrdered, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::{Instant, sleep};
 
 use crate::workers::{BlobAccess, BoxFuture, Failure, Upload};
 
@@ -26,8 +27,14 @@ const REQUESTS: usize = 64;
 const CALLS: usize = 16;
 /// Chunks of one upload that may wait, and that may be under way.
 const WINDOW: usize = 8;
+/// Uploads under way at once, of all workers; the coordinator refuses a connection more than 64.
+const UPLOADS: usize = 48;
 /// Blobs that stay open for reading.
 const READERS: usize = 32;
+/// Between two tries at a coordinator that is busy.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How long a coordinator may be busy.
+const BUSY: Duration = Duration::from_secs(60);
 
 enum Request {
     Read {
@@ -68,6 +75,7 @@ pub(crate) fn carry(store: blob_store::Client, patience: Duration) -> Arc<Carrie
         store,
         patience,
         calls: Arc::new(Semaphore::new(CALLS)),
+        uploads: Semaphore::new(UPLOADS),
         readers: RefCell::default(),
     });
     spawn_local(async move {
@@ -83,7 +91,7 @@ pub(crate) fn carry(store: blob_store::Client, patience: Duration) -> Arc<Carrie
                     } => {
                         // A task that has ended does not want it any more.
                         let read = tokio::select! {
-                            read = porter.read(blob, offset, len) => read,
+                            read = unless_busy(async || porter.read(blob, offset, len).await) => read,
                             () = reply.closed() => return,
                         };
                         let _ = reply.send(read);
@@ -110,6 +118,7 @@ struct Porter {
     store: blob_store::Client,
     patience: Duration,
     calls: Arc<Semaphore>,
+    uploads: Semaphore,
     /// The blobs that were opened last, the newest at the back.
     readers: RefCell<VecDeque<(BlobRef, blob_reader::Client)>>,
 }
@@ -137,7 +146,7 @@ impl Porter {
         reader
     }
 
-    async fn read(&self, blob: BlobRef, offset: u64, len: u32) -> Result<Vec<u8>, Failure> {
+    async fn read(&self, blob: BlobRef, offset: u64, len: u32) -> Result<Vec<u8>, Refusal> {
         let _permit = self.permit().await?;
         let reader = self.reader(blob);
         let mut request = reader.read_request();
@@ -153,15 +162,25 @@ impl Porter {
         let read = read.await.map_err(|error: froben_wire::Error| {
             // Whatever is wrong with this reader, the next task gets a fresh one.
             self.readers.borrow_mut().retain(|(open, _)| *open != blob);
-            class_of(&error)
+            Refusal::from(error)
         })?;
         match read.len() == len as usize {
             true => Ok(read),
             false => Err(Failure::new(
                 ErrorClass::BadRequest,
                 format!("{len} bytes at {offset} are not inside blob {}", blob.hash),
-            )),
+            )
+            .into()),
         }
+    }
+
+    async fn open(&self, max_bytes: u64) -> Result<blob_writer::Client, Refusal> {
+        let _permit = self.permit().await?;
+        let mut request = self.store.write_request();
+        request.get().set_size_bytes(max_bytes);
+        let opened = call("starting an upload", self.patience, request.send().promise).await?;
+        let writer = opened.get().and_then(|results| results.get_writer());
+        Ok(writer.map_err(|error| failed("starting an upload", &error))?)
     }
 
     async fn upload(
@@ -169,16 +188,15 @@ impl Porter {
         max_bytes: u64,
         steps: &mut mpsc::Receiver<Step>,
     ) -> Result<(), Failure> {
-        let mut request = self.store.write_request();
-        request.get().set_size_bytes(max_bytes);
         let opened = async {
-            let _permit = self.permit().await?;
-            let opening = call("starting an upload", self.patience, request.send().promise);
-            let opened = opening.await.map_err(|error| class_of(&error))?;
-            let writer = opened.get().and_then(|results| results.get_writer());
-            writer.map_err(|error| class_of(&failed("starting an upload", &error)))
+            let slot = self.uploads.acquire().await.map_err(|_| gone())?;
+            let writer = unless_busy(async || self.open(max_bytes).await).await?;
+            Ok::<_, Failure>((slot, writer))
         };
-        let writer = opened.await?;
+        let (_slot, writer) = tokio::select! {
+            opened = opened => opened?,
+            () = abandoned(steps) => return Ok(()),
+        };
 
         let mut under_way = FuturesOrdered::<JoinHandle<_>>::new();
         loop {
@@ -232,6 +250,48 @@ impl Porter {
         convert::write_blob(&blob, request.get().init_blob());
         let finished = call("finishing an upload", self.patience, request.send().promise).await;
         finished.map(drop).map_err(|error| class_of(&error))
+    }
+}
+
+/// A failure of a call that could be made again.
+struct Refusal {
+    failure: Failure,
+    /// Whether it may do better later.
+    busy: bool,
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        let busy = false;
+        Refusal { failure, busy }
+    }
+}
+
+impl From<froben_wire::Error> for Refusal {
+    fn from(error: froben_wire::Error) -> Self {
+        Refusal {
+            failure: class_of(&error),
+            busy: error.disposition() == Disposition::Busy,
+        }
+    }
+}
+
+/// Makes a call that may be made twice until the coordinator is not too busy for it.
+async fn unless_busy<T>(call: impl AsyncFn() -> Result<T, Refusal>) -> Result<T, Failure> {
+    let until = Instant::now() + BUSY;
+    loop {
+        match call().await {
+            Ok(answer) => return Ok(answer),
+            Err(refusal) if refusal.busy && Instant::now() < until => sleep(PAUSE).await,
+            Err(refusal) => return Err(refusal.failure),
+        }
+    }
+}
+
+/// Waits until nobody wants an upload any more, to within a pause.
+async fn abandoned(steps: &mpsc::Receiver<Step>) {
+    while !steps.is_closed() {
+        sleep(PAUSE).await;
     }
 }
 
@@ -334,5 +394,35 @@ impl Upload for Sending {
                 }
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use froben_wire::{Fault, FaultCode};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_a_busy_coordinator_is_asked_again() {
+        for (code, class) in [
+            (FaultCode::TooMany, None),
+            (FaultCode::Busy, None),
+            (FaultCode::NotFound, Some(ErrorClass::BadRequest)),
+            (FaultCode::Internal, Some(ErrorClass::Disconnected)),
+        ] {
+            let calls = Cell::new(0);
+            let answer = unless_busy(async || {
+                calls.set(calls.get() + 1);
+                match calls.get() {
+                    1 => Err(froben_wire::Error::from(Fault::new(code, "no")).into()),
+                    _ => Ok(()),
+                }
+            });
+            assert_eq!(answer.await.err().map(|failure| failure.class), class);
+            assert_eq!(calls.get(), if class.is_none() { 2 } else { 1 }, "{code:?}");
+        }
     }
 }

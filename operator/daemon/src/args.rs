@@ -25,7 +25,8 @@ pub struct Cli {
 const AFTER: &str = "\
 `froben-operator devices` shows what this machine would offer.
 Data goes to standard output, everything else to standard error.
-Exit codes: 0 stopped as told, 1 unexpected, 2 usage, 5 denied by the coordinator, 10 no device.";
+Exit codes: 0 stopped as told, 1 unexpected, 2 usage, 3 not found, 5 denied by the coordinator, \
+6 coordinator unreachable, 7 timeout, 10 no device, 75 coordinator busy, try again.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use froben_model::{MachineSpec, OperatorId};
+use froben_protocol::Role;
 
 use crate::workers::{Program, RuntimeDir, Timing, WorkerSpec, probe};
 use crate::{Error, Exit, host};
@@ -14,14 +15,15 @@ pub(crate) async fn programs(
     runtime: &RuntimeDir,
     timing: &Timing,
 ) -> Result<Vec<Program>, Error> {
+    // What is not asked about is not started: a driver may hang or abort when it is looked at.
+    let roles: &[Role] = match cpu_only {
+        true => &[Role::Cpu],
+        false => &[Role::Cpu, Role::Device],
+    };
     let mut programs = Vec::new();
     for path in provers {
         let spec = WorkerSpec::new(path);
-        let mut report = probe(&spec, runtime, timing).await?;
-        if cpu_only {
-            report.devices.clear();
-            report.device_kinds.clear();
-        }
+        let report = probe(&spec, roles, runtime, timing).await?;
         programs.push(Program { spec, report });
     }
     Ok(programs)

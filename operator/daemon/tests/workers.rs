@@ -12,6 +12,7 @@ use froben_operator::workers::{
     BlobAccess, BoxFuture, Error, Failure, Pool, ProbeReport, Program, Refusal, RunTask, Running,
     RuntimeDir, Timing, Upload, WorkerEvent, WorkerSpec, probe,
 };
+use froben_protocol::Role;
 
 /// Blobs in memory.
 #[derive(Default)]
@@ -113,8 +114,10 @@ fn runtime() -> RuntimeDir {
     RuntimeDir::create_in(&std::env::temp_dir()).unwrap()
 }
 
+const ROLES: [Role; 2] = [Role::Cpu, Role::Device];
+
 async fn probed(spec: &WorkerSpec) -> ProbeReport {
-    probe(spec, &runtime(), &timing()).await.unwrap()
+    probe(spec, &ROLES, &runtime(), &timing()).await.unwrap()
 }
 
 async fn pool_of(spec: WorkerSpec, timing: Timing, cpu_workers: usize) -> Pool {
@@ -215,7 +218,7 @@ async fn a_broken_driver_costs_the_devices_and_nothing_else() {
 #[tokio::test]
 async fn a_program_that_is_no_worker_is_refused_with_a_reason() {
     let ask = async |spec: WorkerSpec| {
-        probe(&spec, &runtime(), &timing())
+        probe(&spec, &ROLES, &runtime(), &timing())
             .await
             .unwrap_err()
             .to_string()
@@ -243,7 +246,7 @@ async fn a_program_that_is_no_worker_is_refused_with_a_reason() {
         hello: Duration::from_millis(50),
         ..timing()
     };
-    let error = probe(&mute, &runtime(), &timing).await.unwrap_err();
+    let error = probe(&mute, &ROLES, &runtime(), &timing).await.unwrap_err();
     assert!(matches!(error, Error::NoHello { .. }), "{error}");
 }
 

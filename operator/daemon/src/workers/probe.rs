@@ -24,30 +24,33 @@ pub struct ProbeReport {
     pub notes: Vec<String>,
 }
 
-/// Starts `spec` once per role to ask what it can do.
+/// Starts `spec` once for each of `roles` to ask what it can do.
 ///
-/// *Errors*: that of the CPU role if neither role can be asked about; if one can, the other's is a
-/// note. [`Error::NoKinds`] if there is nothing that it can do here.
+/// *Errors*: that of the first role if none can be asked about; if one can, another's is a note. [`Error::NoKinds`] if there is nothing that it can do here.
 pub async fn probe(
     spec: &WorkerSpec,
+    roles: &[Role],
     runtime: &RuntimeDir,
     timing: &Timing,
 ) -> Result<ProbeReport, Error> {
-    let cpu = ask(spec, Role::Cpu, runtime, timing).await;
-    let device = ask(spec, Role::Device, runtime, timing).await;
-    if let (Err(_), Err(device)) = (&cpu, &device) {
-        tracing::warn!(error = %device, "probing the role device failed too");
-    }
     let mut report = ProbeReport::default();
-    match (cpu, device) {
-        (Err(error), Err(_)) => return Err(error),
-        (cpu, device) => {
-            for (role, answer) in [(Role::Cpu, cpu), (Role::Device, device)] {
-                match answer {
-                    Ok(hello) => report.add(hello),
-                    Err(error) => report.notes.push(format!("no role {role}: {error}")),
-                }
-            }
+    let mut refusals = Vec::new();
+    for &role in roles {
+        match ask(spec, role, runtime, timing).await {
+            Ok(hello) => report.add(hello),
+            Err(error) => refusals.push((role, error)),
+        }
+    }
+    if refusals.len() == roles.len() {
+        for (role, error) in refusals.iter().skip(1) {
+            tracing::warn!(%error, "probing the role {role} failed too");
+        }
+        if let Some((_, error)) = refusals.into_iter().next() {
+            return Err(error);
+        }
+    } else {
+        for (role, error) in refusals {
+            report.notes.push(format!("no role {role}: {error}"));
         }
     }
     if report.cpu_kinds.is_empty() && report.device_kinds.is_empty() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use froben_model::{BlobRef, Value, limits};
 use froben_operator::session::{Ended, Terms, hopeless, serve};
 use froben_operator::workers::{Pool, Program, RuntimeDir, Timing, WorkerSpec, probe};
+use froben_protocol::Role as WorkerRole;
 use froben_wire::{Disposition, Policy, Role};
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::{JoinHandle, spawn_local};
@@ -35,7 +36,14 @@ impl Workers {
         let pool = runtime.block_on(async {
             let sockets = RuntimeDir::create().unwrap();
             let spec = WorkerSpec::new(worker());
-            let report = probe(&spec, &sockets, &timing).await.unwrap();
+            let report = probe(
+                &spec,
+                &[WorkerRole::Cpu, WorkerRole::Device],
+                &sockets,
+                &timing,
+            )
+            .await
+            .unwrap();
             Pool::open(vec![Program { spec, report }], sockets, timing, 2)
         });
         Workers {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use froben_model::{BlobHash, BlobRef, limits};
+use froben_model::{BlobHash, BlobRef, ErrorClass, limits};
 
 use crate::REQUESTS_IN_FLIGHT;
 use crate::connection::Pending;
@@ -25,6 +25,7 @@ pub struct Upload<'a> {
 
 impl<'a> Upload<'a> {
     pub(crate) fn open(ctx: &'a TaskCtx, max_bytes: u64) -> Result<Self, Failure> {
+        check_size(max_bytes)?;
         let upload = ctx.connection.fresh_id();
         let open = ctx.connection.request(ctx.task, |req| FromWorker::Open {
             req,
@@ -44,8 +45,9 @@ impl<'a> Upload<'a> {
 
     /// Appends bytes.
     pub fn append(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
+        self.size_bytes = self.size_bytes.saturating_add(bytes.len() as u64);
+        check_size(self.size_bytes)?;
         self.hasher.update(bytes);
-        self.size_bytes += bytes.len() as u64;
         while !bytes.is_empty() {
             let room = limits::CHUNK_BYTES - self.buffer.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));
@@ -105,6 +107,18 @@ impl<'a> Upload<'a> {
     }
 }
 
+/// No machine can store more than a blob may have.
+fn check_size(size_bytes: u64) -> Result<(), Failure> {
+    let limit = limits::BLOB_BYTES;
+    match size_bytes <= limit {
+        true => Ok(()),
+        false => Err(Failure::new(
+            ErrorClass::BadRequest,
+            format!("an upload of {size_bytes} bytes, the limit is {limit}"),
+        )),
+    }
+}
+
 impl io::Write for Upload<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.append(bytes).map_err(io::Error::other)?;
@@ -126,5 +140,18 @@ impl Drop for Upload<'_> {
                 .connection
                 .send(&FromWorker::Discard { upload: self.id });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_upload_is_larger_than_a_blob() {
+        assert_eq!(check_size(limits::BLOB_BYTES), Ok(()));
+        let failure = check_size(limits::BLOB_BYTES + 1).unwrap_err();
+        assert_eq!(failure.class, ErrorClass::BadRequest);
+        assert!(failure.message.contains("the limit is"), "{failure}");
     }
 }

@@ -69,10 +69,20 @@ impl Input {
             columns.push(column);
         }
         let proof = |circuit: usize, index: usize| {
-            columns[circuit][index].as_blob().ok_or_else(|| {
-                let circuit = Circuit::ALL[circuit];
-                bad_request(format!("the {circuit} proof of segment {index} is no blob"))
-            })
+            let blob = columns[circuit][index].as_blob();
+            let circuit = Circuit::ALL[circuit];
+            let what = format!("the {circuit} proof of segment {index}");
+            match blob {
+                Some(blob) if blob.size_bytes <= MAX_PROOF_BYTES as u64 => Ok(blob),
+                Some(blob) => Err(Failure::new(
+                    ErrorClass::InvalidResult,
+                    format!(
+                        "{what} has {} bytes, the limit is {MAX_PROOF_BYTES}",
+                        blob.size_bytes
+                    ),
+                )),
+                None => Err(bad_request(format!("{what} is no blob"))),
+            }
         };
         let proofs = (0..segments as usize)
             .map(|i| Ok([proof(0, i)?, proof(1, i)?, proof(2, i)?, proof(3, i)?]))
@@ -134,4 +144,36 @@ fn check(params: Params, statement: &Statement, proofs: &[Vec<u8>; 4]) -> Result
             let message = format!("segment {}: {}", statement.index, chain(&error));
             Err(Failure::new(ErrorClass::InvalidResult, message))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proof_that_is_too_large_is_refused_by_name() {
+        let blob = |size_bytes| {
+            let hash = BlobHash::of(b"");
+            Value::Blob(BlobRef { hash, size_bytes })
+        };
+        let input = |bytes: u64| {
+            let proofs = Circuit::ALL.map(|circuit| {
+                let size = if circuit == Circuit::ALL[2] { bytes } else { 1 };
+                (circuit.name(), Value::List(vec![blob(size)]))
+            });
+            Value::map([
+                ("data", blob(1)),
+                ("params", Value::Text(Params::Dev.name().to_owned())),
+                ("segments", Value::Int(1)),
+                ("proofs", Value::map(proofs)),
+            ])
+        };
+        assert!(Input::read(&input(MAX_PROOF_BYTES as u64)).is_ok());
+        let Err(failure) = Input::read(&input(MAX_PROOF_BYTES as u64 + 1)) else {
+            panic!("a proof beyond the limit is taken");
+        };
+        assert_eq!(failure.class, ErrorClass::InvalidResult);
+        let name = format!("the {} proof of segment 0 has", Circuit::ALL[2]);
+        assert!(failure.message.contains(&name), "{failure}");
+    }
 }

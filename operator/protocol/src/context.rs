@@ -6,6 +6,7 @@ use std::sync::Arc;
 use froben_model::{BlobHash, BlobRef, ErrorClass, Value, limits};
 
 use crate::connection::{Connection, cancelled};
+use crate::convert::NAME_BYTES;
 use crate::message::{Failure, FromWorker, Level};
 use crate::upload::Upload;
 use crate::{REQUESTS_IN_FLIGHT, codec};
@@ -84,13 +85,16 @@ impl TaskCtx {
     }
 
     /// Starts an upload of at most `max_bytes`, for what is made piece by piece.
+    ///
+    /// *Errors*: class `bad_request` if that is more than a blob may have.
     pub fn upload(&self, max_bytes: u64) -> Result<Upload<'_>, Failure> {
         Upload::open(self, max_bytes)
     }
 
     /// Reports an item. Its blobs are published by now; `device` names what it was computed on.
     ///
-    /// A value beyond the model's limits is reported as a failed item of class `invalid_result`.
+    /// A value beyond the model's limits is reported as a failed item of class `invalid_result`; a
+    /// device's name is cut to 256 bytes.
     pub fn item(
         &self,
         index: u32,
@@ -108,7 +112,8 @@ impl TaskCtx {
             task: self.task,
             index,
             outcome,
-            device: (!device.is_empty()).then(|| device.to_owned()),
+            device: (!device.is_empty())
+                .then(|| device[..device.floor_char_boundary(NAME_BYTES)].to_owned()),
         })
     }
 

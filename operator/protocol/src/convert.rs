@@ -21,7 +21,7 @@ use crate::message::Failure;
 pub const BLOB_TAG: u64 = 0xf0b0;
 
 /// Longest name, id or note.
-const NAME_BYTES: usize = 256;
+pub(crate) const NAME_BYTES: usize = 256;
 
 /// Whole numbers up to here are exact as floats.
 const EXACT: f64 = (1u64 << 53) as f64;

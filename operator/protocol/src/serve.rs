@@ -12,7 +12,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel,
+};
 use std::thread;
 use std::time::Duration;
 
@@ -82,7 +84,8 @@ pub fn serve_on(
 ) -> Result<(), Error> {
     let protocol = greet(&mut stream, token, worker.introduction())?;
     let connection = Arc::new(Connection::new(stream.try_clone()?));
-    let (runs, tasks) = channel();
+    // The daemon sends a task after the end of the one before.
+    let (runs, tasks) = sync_channel(1);
     let (stop, stopped) = channel();
     let reading = Reading {
         stream: stream.try_clone()?,
@@ -166,7 +169,7 @@ struct Reading {
     stream: UnixStream,
     protocol: u32,
     connection: Arc<Connection>,
-    runs: Sender<Run>,
+    runs: SyncSender<Run>,
 }
 
 impl Reading {
@@ -203,7 +206,15 @@ impl Reading {
         match message {
             ToWorker::Run(run) => {
                 self.connection.begin(run.task);
-                return self.runs.send(run).is_ok();
+                // Must not block: this thread notices that the daemon is gone.
+                return match self.runs.try_send(run) {
+                    Ok(()) => true,
+                    Err(TrySendError::Disconnected(_)) => false,
+                    Err(TrySendError::Full(_)) => {
+                        complain("the daemon sends tasks before this worker is done with one");
+                        false
+                    }
+                };
             }
             ToWorker::Cancel { task } => self.connection.cancel(Some(task)),
             ToWorker::Chunk { req, bytes } => self.connection.answer(req, Ok(bytes)),
@@ -219,7 +230,8 @@ fn beat(connection: &Connection, stopped: &Receiver<()>) {
     let interval = Duration::from_millis(ALIVE_MS);
     while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
         if connection.send(&FromWorker::Alive).is_err() {
-            // The reading thread meets the same and acts on it.
+            // A closed connection is the reading thread's to act on. A daemon that reads nothing
+            // for so long hears no heartbeat either, and kills this process once it lives again.
             return;
         }
     }

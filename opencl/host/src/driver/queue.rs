@@ -25,9 +25,7 @@ pub(crate) enum Failure {
 fn failure(operation: &'static str) -> impl FnOnce(core::Error) -> Failure {
     move |error| match error.api_status() {
         Some(
-            core::Status::CL_MEM_OBJECT_ALLOCATION_FAILURE
-            | core::Status::CL_OUT_OF_RESOURCES
-            | core::Status::CL_OUT_OF_HOST_MEMORY,
+            core::Status::CL_MEM_OBJECT_ALLOCATION_FAILURE | core::Status::CL_OUT_OF_HOST_MEMORY,
         ) => Failure::OutOfMemory,
         Some(status) => Failure::Status {
             operation,
@@ -37,6 +35,15 @@ fn failure(operation: &'static str) -> impl FnOnce(core::Error) -> Failure {
             operation,
             status: error.to_string(),
         },
+    }
+}
+
+/// [`failure`] of an allocation. Only here does `CL_OUT_OF_RESOURCES` mean memory: from a launch or
+/// a copy it is how drivers report a fault of the device, which is of no more use then.
+fn allocation_failure(operation: &'static str) -> impl FnOnce(core::Error) -> Failure {
+    move |error| match error.api_status() {
+        Some(core::Status::CL_OUT_OF_RESOURCES) => Failure::OutOfMemory,
+        _ => failure(operation)(error),
     }
 }
 
@@ -141,7 +148,7 @@ impl Queue {
         let memory = unsafe {
             core::create_buffer::<_, u8>(&self.context, MemFlags::READ_WRITE, bytes, None)
         }
-        .map_err(failure("allocating device memory"))?;
+        .map_err(allocation_failure("allocating device memory"))?;
         Ok(Buffer { memory, bytes })
     }
 

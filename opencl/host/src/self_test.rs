@@ -18,8 +18,9 @@ pub(crate) fn run(engine: &mut Engine) -> Result<()> {
 }
 
 fn run_field<F: Field>(engine: &mut Engine) -> Result<()> {
-    // 2^9 rows are the first that take two passes; 3 columns leave a tail in every vector.
-    for (log_n, columns, added_bits) in [(0, 1, 1), (5, 19, 1), (9, 3, 0)] {
+    // 2^1 rows make a pass of a single level; 2^9 are the first that take two
+    // passes; 3 columns leave a tail in every vector.
+    for (log_n, columns, added_bits) in [(0, 1, 1), (1, 1, 1), (5, 19, 1), (9, 3, 0)] {
         let values = sample::<F>(columns << log_n);
         let shift = F::from_u64(31);
         let expected = reference::coset_lde::<F>(&values, columns, added_bits, shift);

@@ -253,7 +253,7 @@ mod tests {
         Some(Session::open_patched(&device, options, patch))
     }
 
-    /// Each bug stands for a class: arithmetic, order of rows, tails, barriers of the fold.
+    /// Each bug stands for a class: steps of a transform, arithmetic, order of rows, roots, folding.
     #[test]
     fn a_device_that_computes_wrongly_does_not_open() {
         let bugs: [(&str, Patch); 5] = [

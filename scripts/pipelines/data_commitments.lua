@@ -39,7 +39,7 @@ return workflow("data_commitments", {
   description = "proves that Keccak-256, SHA-256, Blake3 and Poseidon2 digests commit to the same file",
   -- Checked before the workflow starts. `params` may be left out.
   input = { data = "blob", params = { "dev", "standard", default = "standard" } },
-  output = { bundle = "blob" },
+  output = { bundle = "blob", params = "string" },
 }, function(ctx, input)
   -- What cannot be done is refused at once, in words for the person who asked.
   local bytes = input.data.size
@@ -122,5 +122,5 @@ return workflow("data_commitments", {
   }, { accept = has_blob("bundle") })
   ctx:status({ phase = "bundle", done = 1, total = 1 })
 
-  return { bundle = result.bundle }
+  return { bundle = result.bundle, params = input.params }
 end)

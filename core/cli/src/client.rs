@@ -157,7 +157,11 @@ impl Client {
 
     /// Makes a file a blob of the coordinator's, unless it is one already.
     pub(crate) async fn upload(&self, path: &Path) -> Result<BlobRef, Error> {
-        let blob = hash_file(path).map_err(|error| io("read", path, &error))?;
+        // Not on the connection's thread, which has heartbeats to answer.
+        let owned = path.to_path_buf();
+        let hashed = tokio::task::spawn_blocking(move || hash_file(&owned)).await;
+        let hashed = hashed.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let blob = hashed.map_err(|error| io("read", path, &error))?;
         let mut file = tokio::fs::File::open(path)
             .await
             .map_err(|e| io("read", path, &e))?;

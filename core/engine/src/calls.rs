@@ -2,7 +2,7 @@
 
 use froben_journal::{Body, CallOp, Called, Finish, Status};
 use froben_model::view::Failure;
-use froben_model::{CallId, WorkflowId};
+use froben_model::{CallId, WorkflowId, limits};
 use froben_scheduler::{DelegationKey, Task};
 use froben_script::{Call, Progress, State};
 
@@ -24,7 +24,7 @@ impl Engine {
             State::Returned(output) => self.end_workflow(id, Finish::Output(output)),
             State::Failed(failure) => {
                 let froben_script::Failure { code, message } = failure;
-                let code = code.to_string();
+                let (code, message) = (code.to_string(), limits::one_line(&message));
                 self.end_workflow(id, Finish::Failed(Failure { code, message }));
             }
         }
@@ -67,11 +67,8 @@ impl Engine {
             key: DelegationKey { workflow: id, call },
             seeker: workflow.seeker.clone(),
             task: Task::from(delegation.spec.as_ref()),
-            // One that had left the queue before a restart begins to wait anew.
-            queued_ms: match delegation.attempt {
-                0 => delegation.queued_ms,
-                _ => self.now,
-            },
+            // After a restart it begins to wait anew: machines need a moment to come back.
+            queued_ms: self.now,
             attempts: delegation.attempt,
             done,
         };

@@ -3,7 +3,7 @@
 use froben_journal::{Assigned, Body, End, Ended, Item};
 use froben_model::view::MachineView;
 use froben_model::{
-    Assignment, ItemError, ItemOutcome, LeaseToken, MachineId, MachineSpec, limits,
+    Assignment, ErrorClass, ItemError, ItemOutcome, LeaseToken, MachineId, MachineSpec, limits,
 };
 use froben_scheduler::{Decision, DelegationKey, Input, SessionId};
 
@@ -181,6 +181,7 @@ impl Engine {
         outcome: ItemOutcome,
         device: Option<String>,
     ) {
+        let outcome = self.attributed(&token, outcome);
         let error = outcome.as_ref().err().map(|error| error.class);
         let input = Input::Item {
             token,
@@ -193,6 +194,27 @@ impl Engine {
         };
         let receipt = self.schedule_report(input, report);
         self.reply(ticket, Answer::Receipt(receipt));
+    }
+
+    /// An outcome as the script may see it: an error is that of the operator who had the item,
+    /// whatever the message says, and a value that no script can hold is none.
+    fn attributed(&self, token: &LeaseToken, outcome: ItemOutcome) -> ItemOutcome {
+        let held = self.live.get(&token.workflow);
+        let delegation = held.and_then(|workflow| workflow.delegations.get(&token.call));
+        let machine = delegation.and_then(|delegation| delegation.machine.as_ref());
+        let operator = machine.map(MachineId::operator);
+        let error = match outcome {
+            Ok(value) => match froben_script::holdable(&value) {
+                Ok(()) => return Ok(value),
+                Err(message) => ItemError {
+                    class: ErrorClass::InvalidResult,
+                    message,
+                    operator,
+                },
+            },
+            Err(error) => ItemError { operator, ..error },
+        };
+        Err(error)
     }
 
     pub(crate) fn finish_attempt(

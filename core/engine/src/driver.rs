@@ -7,9 +7,10 @@
 //! ```
 //!
 //! The engine decides without waiting; the committer writes all steps that are queued as one batch, so
-//! that many share one fsync; effects follow in the order of the decisions. Queues between our own
-//! threads need no bound of their own: each entry stems from a request that holds a permit, from a
-//! machine's message that waits for its answer, or from a workflow, of which there are only so many.
+//! that many share one fsync; effects follow in the order of the decisions. Channels
+//! between our own threads have no capacity of their own, since a full one could block a circle; what is
+//! in them is bounded at the entrance: a request holds one of so many places until it is answered, a
+//! machine has at most so many commands and answers under way, and workflows are only so many.
 //!
 //! If the journal can't be written, the process must not go on: what is in memory is ahead of the disk.
 //! The driver stops, nothing that was not durable is answered, and a restart continues from the disk.
@@ -21,10 +22,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use froben_journal::{Body, RevisionHash, Store, revision_hash};
-use froben_model::TimeMs;
+use froben_model::{TimeMs, WorkflowId};
 use froben_scheduler::{Policy, SessionId};
 use froben_script::{Limits, Revision};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use crate::effect::{Answer, Effect, MachineCommand, ScriptCommand};
 use crate::engine::{Engine, Serving, Step};
@@ -64,13 +65,16 @@ fn problems(problems: &[froben_script::Problem]) -> String {
 /// What threads send to the engine.
 pub(crate) enum Message {
     Input(Input),
+    /// One that holds a place in the queue as long as it is there.
+    Placed(Input, OwnedSemaphorePermit),
     Stop,
 }
 
 /// Where answers and commands go.
 #[derive(Default)]
 pub(crate) struct Routes {
-    pub(crate) tickets: BTreeMap<Ticket, oneshot::Sender<Answer>>,
+    /// Who waits, and the place in the engine's queue that the request holds until it is answered.
+    pub(crate) tickets: BTreeMap<Ticket, (oneshot::Sender<Answer>, OwnedSemaphorePermit)>,
     pub(crate) machines: BTreeMap<SessionId, mpsc::Sender<MachineCommand>>,
     next: u64,
 }
@@ -206,15 +210,21 @@ fn recover(engine: &mut Engine, store: &dyn Store, now: TimeMs) -> Result<Vec<St
     };
     let mut live = 0;
     for (id, over) in store.workflows()? {
-        let records = store.read(id, 0, usize::MAX)?;
+        let records = match store.read(id, 0, usize::MAX) {
+            Ok(records) => records,
+            Err(damage @ froben_journal::Error::Damaged { .. }) => {
+                set_aside(engine, store, id, &damage.to_string());
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let revision = match records.first().map(|(_, record)| &record.body) {
             Some(Body::Submitted(submitted)) if !over => revisions.get(submitted.revision)?,
             _ => Err("it is over".to_string()),
         };
         match engine.recover(now, id, &records, revision) {
             Ok(step) => steps.push(step),
-            // One damaged workflow must not keep the others from going on.
-            Err(misfit) => tracing::error!(%misfit, "a workflow is left where it is"),
+            Err(misfit) => set_aside(engine, store, id, &misfit.to_string()),
         }
         live += usize::from(!over);
     }
@@ -222,6 +232,19 @@ fn recover(engine: &mut Engine, store: &dyn Store, now: TimeMs) -> Result<Vec<St
         tracing::info!(workflows = live, "continuing from the journal");
     }
     Ok(steps)
+}
+
+/// One damaged workflow must not keep the others from going on: it is shown as failed, its journal stays
+/// as it is.
+fn set_aside(engine: &mut Engine, store: &dyn Store, id: WorkflowId, why: &str) {
+    tracing::error!(workflow = %id, why, "a workflow is set aside");
+    let first = store
+        .read(id, 0, 1)
+        .ok()
+        .and_then(|records| records.into_iter().next());
+    if let Some((_, record)) = first {
+        engine.set_aside(id, &record, why);
+    }
 }
 
 /// The revisions that live workflows keep, each checked once.
@@ -259,6 +282,10 @@ fn run_engine(mut engine: Engine, clock: Clock, inputs: &Receiver<Message>, step
         });
         let input = match inputs.recv_timeout(wait) {
             Ok(Message::Input(input)) => input,
+            Ok(Message::Placed(input, place)) => {
+                drop(place);
+                input
+            }
             Err(RecvTimeoutError::Timeout) => Input::Tick,
             Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
         };
@@ -306,14 +333,18 @@ impl Committer {
     fn carry_out(&self, effect: Effect) {
         match effect {
             Effect::Reply { ticket, answer } => {
-                if let Some(waiting) = lock(&self.routes).tickets.remove(&ticket) {
+                if let Some((waiting, _place)) = lock(&self.routes).tickets.remove(&ticket) {
                     // Whoever asked may have gone.
                     let _ = waiting.send(answer);
                 }
             }
             Effect::Machine { session, command } => self.tell_machine(session, command),
             Effect::Script(command) => {
-                let _ = self.scripts.send(command);
+                if self.scripts.send(command).is_err() {
+                    let _ = self
+                        .failed
+                        .send(Some("the script host is gone".to_string()));
+                }
             }
         }
     }

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use froben_journal::{Batch, Body, Finish, Record, RevisionHash, Started};
-use froben_model::view::{Failure, PipelineInfo, PipelineInput, WorkflowState, WorkflowSummary};
+use froben_model::view::{
+    DelegationState, Failure, PipelineInfo, PipelineInput, WorkflowState, WorkflowSummary,
+};
 use froben_model::{CallId, MachineId, SeekerId, TimeMs, WorkflowId};
 use froben_scheduler::{DelegationKey, Policy, Scheduler, SessionId};
 use froben_script::Revision;
@@ -228,7 +230,10 @@ impl Engine {
         let Some(workflow) = self.live.get(&id) else {
             return;
         };
-        for call in workflow.open_delegations() {
+        // Those that wait go first, or what the others free would be handed to them in between.
+        let mut open = workflow.open_delegations();
+        open.sort_by_key(|call| workflow.delegations[call].state != DelegationState::Queued);
+        for call in open {
             let key = DelegationKey { workflow: id, call };
             self.schedule(froben_scheduler::Input::Cancel { key });
         }
@@ -281,7 +286,7 @@ impl Engine {
         let queued = workflow
             .delegations
             .iter()
-            .filter(|(_, d)| d.state == froben_model::view::DelegationState::Queued);
+            .filter(|(_, d)| d.state == DelegationState::Queued);
         for (call, delegation) in queued.take(WAITING_ASKED) {
             let key = DelegationKey {
                 workflow: workflow.id,

@@ -9,7 +9,7 @@ use froben_model::view::{
     Failure, LogLine, MachineView, PipelineInfo, WorkflowDetail, WorkflowState, WorkflowSummary,
 };
 use froben_model::{
-    ItemError, ItemOutcome, LeaseToken, MachineId, MachineSpec, SeekerId, Value, WorkflowId,
+    ItemError, ItemOutcome, LeaseToken, MachineId, MachineSpec, SeekerId, Value, WorkflowId, limits,
 };
 use froben_scheduler::SessionId;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -19,8 +19,11 @@ use crate::effect::{Answer, Found, MachineCommand, Receipt};
 use crate::input::{Input, Submit, Ticket};
 use crate::workflow::Workflow;
 
-/// Requests inside the engine at once; the others wait outside.
+/// Requests inside the engine at once; the others wait outside. A request keeps its place until the
+/// engine has answered it, also when nobody waits for the answer any more.
 const REQUESTS: usize = 1024;
+/// Workers' lines inside the engine at once; more are dropped.
+const LINES: usize = 256;
 /// How long a request waits to get in, and then for its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Records that a look into the journal reads at once.
@@ -44,6 +47,7 @@ pub struct EngineHandle {
     routes: SharedRoutes,
     store: Arc<dyn Store>,
     permits: Arc<Semaphore>,
+    lines: Arc<Semaphore>,
 }
 
 impl EngineHandle {
@@ -53,11 +57,13 @@ impl EngineHandle {
         store: Arc<dyn Store>,
     ) -> Self {
         let permits = Arc::new(Semaphore::new(REQUESTS));
+        let lines = Arc::new(Semaphore::new(LINES));
         EngineHandle {
             engine,
             routes,
             store,
             permits,
+            lines,
         }
     }
 
@@ -262,8 +268,9 @@ impl EngineHandle {
 
     /// A worker's line. Dropped when the engine is busy.
     pub fn log(&self, token: LeaseToken, line: String) {
-        if self.permits.available_permits() > REQUESTS / 2 {
-            self.tell(Input::Log { token, line });
+        if let Ok(place) = self.lines.clone().try_acquire_owned() {
+            let input = Input::Log { token, line };
+            let _ = self.engine.send(Message::Placed(input, place));
         }
     }
 
@@ -273,9 +280,9 @@ impl EngineHandle {
     }
 
     async fn ask(&self, input: impl FnOnce(Ticket) -> Input) -> Result<Answer, Busy> {
-        let entered = tokio::time::timeout(PATIENCE, self.permits.acquire()).await;
-        let _permit = match entered {
-            Ok(Ok(permit)) => permit,
+        let entering = self.permits.clone().acquire_owned();
+        let place = match tokio::time::timeout(PATIENCE, entering).await {
+            Ok(Ok(place)) => place,
             Ok(Err(_)) => return Err(Busy::Stopping),
             Err(_) => return Err(Busy::Overloaded),
         };
@@ -283,7 +290,7 @@ impl EngineHandle {
         let ticket = {
             let mut routes = lock(&self.routes);
             let ticket = Ticket(routes.fresh());
-            routes.tickets.insert(ticket, sender);
+            routes.tickets.insert(ticket, (sender, place));
             ticket
         };
         if self.engine.send(Message::Input(input(ticket))).is_err() {
@@ -293,10 +300,7 @@ impl EngineHandle {
         match tokio::time::timeout(PATIENCE, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(Busy::Stopping),
-            Err(_) => {
-                lock(&self.routes).tickets.remove(&ticket);
-                Err(Busy::Overloaded)
-            }
+            Err(_) => Err(Busy::Overloaded),
         }
     }
 
@@ -380,6 +384,7 @@ fn log_line(seq: Seq, record: Record) -> Option<LogLine> {
         Body::Finished(Finish::Failed(failure)) => (coordinator, format!("failed: {failure}")),
         Body::Started { .. } | Body::Item(_) | Body::Slept { .. } => return None,
     };
+    let text = limits::one_line(&text);
     Some(LogLine {
         seq,
         time_ms,

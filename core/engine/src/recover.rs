@@ -87,6 +87,26 @@ impl Engine {
         Ok(std::mem::take(&mut self.step))
     }
 
+    /// Shows a workflow whose journal can't be followed as failed, and keeps its key taken.
+    pub fn set_aside(&mut self, id: WorkflowId, first: &Record, why: &str) {
+        let Ok(mut workflow) = Workflow::begin(id, first) else {
+            return;
+        };
+        if !workflow.idempotency_key.is_empty() {
+            let key = (workflow.seeker.clone(), workflow.idempotency_key.clone());
+            self.by_key.insert(key, id);
+        }
+        let failed = Finish::Failed(refusal("FRB-WFL-003", why));
+        let record = Record {
+            time_ms: first.time_ms,
+            body: Body::Finished(failed),
+        };
+        // A workflow takes its end at any time.
+        let _ = workflow.apply(&record);
+        let summary = workflow.summary();
+        self.ended.insert(id, (workflow.seeker, summary));
+    }
+
     /// Rebuilds the reputation that these records tell of.
     fn remember_outcomes(&mut self, records: &[(Seq, Record)]) {
         let mut known: BTreeMap<CallId, Held> = BTreeMap::new();

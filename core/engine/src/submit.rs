@@ -10,6 +10,8 @@ use crate::input::Submit;
 
 /// Live workflows at once; each holds a VM.
 const LIVE_WORKFLOWS: usize = 1000;
+/// Of one seeker.
+const LIVE_WORKFLOWS_OF_ONE: usize = 200;
 /// An idempotency key.
 const KEY_BYTES: usize = 128;
 
@@ -54,6 +56,18 @@ impl Engine {
             .check_limits("the input")
             .map_err(|error| refusal("FRB-SUB-002", error.to_string()))?;
         froben_script::check_input(info, &input).map_err(|why| refusal("FRB-SUB-002", why))?;
+        let own = self
+            .live
+            .values()
+            .filter(|workflow| workflow.seeker == seeker)
+            .count();
+        if own >= LIVE_WORKFLOWS_OF_ONE {
+            let why = format!(
+                "{LIVE_WORKFLOWS_OF_ONE} workflows of yours are live, which is as many as one seeker \
+                 may have; submit again when some are over"
+            );
+            return Err(refusal("FRB-SUB-004", why));
+        }
         if self.live.len() >= LIVE_WORKFLOWS {
             let why = format!(
                 "{LIVE_WORKFLOWS} workflows are live, which is as many as this coordinator takes; \

@@ -557,3 +557,77 @@ fn what_is_wrong_with_a_submit_is_said() {
     assert_eq!(refused("squares", wrong, String::new()), "FRB-SUB-002");
     assert_eq!(refused("squares", good, "k".repeat(1000)), "FRB-SUB-005");
 }
+
+#[test]
+fn a_damaged_journal_is_set_aside_and_keeps_its_key() {
+    let mut world = World::start(MemoryStore::new(), SQUARES, 0, usize::MAX);
+    world.submit(1, "k");
+    assert!(world.run());
+    let records = world.store.read(ID, 0, usize::MAX).expect("it can be read");
+    let mut engine = Engine::new(9, 7, Policy::default(), serving(&world.store, SQUARES));
+    engine.set_aside(ID, &records[0].1, "record 3 is damaged");
+    let (_, summary) = &engine.ended[&ID];
+    let failure = summary.failure.as_ref().expect("it failed");
+    assert_eq!(failure.code, "FRB-WFL-003");
+    assert_eq!(engine.by_key.get(&(seeker(), "k".to_string())), Some(&ID));
+}
+
+#[test]
+fn an_items_error_is_its_holders_and_a_value_that_lua_cannot_hold_is_an_error() {
+    let mut world = World::start(MemoryStore::new(), SQUARES, 0, usize::MAX);
+    world.submit(1, "");
+    let mut task = None;
+    while task.is_none() {
+        let input = world.inputs.pop_front().expect("there is something to do");
+        let step = world.engine.handle(world.now, input);
+        task = step.effects.iter().find_map(|effect| match effect {
+            Effect::Machine {
+                session: _,
+                command: MachineCommand::Assign(task),
+            } => Some(task.token),
+            _ => None,
+        });
+        world.carry_out(Step {
+            effects: without_machines(step.effects),
+            batch: step.batch,
+        });
+    }
+    let token = task.expect("it was assigned");
+    let rival = OperatorId::new("rival").expect("a name");
+    let error = ItemError {
+        class: ErrorClass::OutOfMemory,
+        message: "full".to_string(),
+        operator: Some(rival),
+    };
+    for (index, outcome) in [(0, Err(error)), (1, Ok(Value::Int(1 << 60)))] {
+        let ticket = world.ticket();
+        world.inputs.push_back(Input::Item {
+            ticket,
+            token,
+            index,
+            outcome,
+            device: None,
+        });
+    }
+    assert!(world.run());
+    let errors: Vec<_> = world.bodies().into_iter().filter_map(item_error).collect();
+    let classes: Vec<_> = errors.iter().map(|error| error.class).collect();
+    assert_eq!(
+        classes,
+        [ErrorClass::OutOfMemory, ErrorClass::InvalidResult]
+    );
+    let operator = OperatorId::new("op").expect("a name");
+    assert!(
+        errors
+            .iter()
+            .all(|error| error.operator.as_ref() == Some(&operator)),
+        "{errors:?}"
+    );
+}
+
+fn item_error(body: Body) -> Option<ItemError> {
+    match body {
+        Body::Item(item) => item.outcome.err(),
+        _ => None,
+    }
+}

@@ -112,6 +112,15 @@ impl MachineId {
     pub fn of(operator: &OperatorId, label: &str) -> Result<Self, Error> {
         Self::new(format!("{operator}/{label}"))
     }
+
+    /// Whose machine it is.
+    pub fn operator(&self) -> OperatorId {
+        let (operator, _) = self
+            .0
+            .split_once('/')
+            .expect("invariant: a machine's name has a slash");
+        OperatorId(operator.to_string())
+    }
 }
 
 fn check_name(text: &str) -> Result<(), &'static str> {
@@ -179,7 +188,8 @@ mod tests {
         ] {
             assert_eq!(Kind::new(text).is_ok(), fits, "{text}");
         }
-        assert!(MachineId::new("op/gpu-1").is_ok());
+        let machine = MachineId::new("op/gpu-1").unwrap();
+        assert_eq!(machine.operator(), OperatorId::new("op").unwrap());
         assert!(MachineId::new("op").is_err());
     }
 

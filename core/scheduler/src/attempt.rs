@@ -198,7 +198,6 @@ impl Scheduler {
         let attempt = delegation.attempts;
         let lease = delegation.lease.take();
         let lease = lease.expect("invariant: an assigned delegation has a lease");
-        delegation.refused.insert(lease.machine.clone());
         let kind = delegation.task.kind.clone();
         self.release(&lease);
         self.out.push(Decision::Requeue {

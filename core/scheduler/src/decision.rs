@@ -45,8 +45,8 @@ pub enum Decision {
     Stale { token: LeaseToken },
     /// The message changed nothing, since the item is in already. The token is good.
     Duplicate { token: LeaseToken, index: u32 },
-    /// The attempt ended before it began and the delegation waits again. The machine will not be
-    /// offered it a second time.
+    /// The attempt ended before it began and the delegation waits again. The machine is
+    /// passed over for a moment.
     Requeue {
         key: DelegationKey,
         attempt: u32,

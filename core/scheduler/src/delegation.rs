@@ -1,7 +1,5 @@
 //! A delegation: its states, its items, the attempt that holds it.
 
-use std::collections::BTreeSet;
-
 use froben_model::{LeaseToken, MachineId, SeekerId, TimeMs};
 
 use crate::capacity::{Claim, Demand, Offer};
@@ -114,8 +112,6 @@ pub(crate) struct Delegation {
     pub(crate) items: Items,
     /// In the states Assigned and Running.
     pub(crate) lease: Option<Lease>,
-    /// Machines that were offered it and did not take it.
-    pub(crate) refused: BTreeSet<MachineId>,
     /// The machine that is held for it while it waits.
     pub(crate) hold: Option<SessionId>,
 }
@@ -137,14 +133,14 @@ impl Delegation {
             .saturating_add(self.task.queue_timeout_ms)
     }
 
-    /// Whether the task and its history allow the machine.
+    /// Whether the task allows the machine.
     pub(crate) fn may_have(&self, machine: &Machine) -> bool {
-        !self.task.avoid.contains(&machine.spec.operator) && !self.refused.contains(&machine.id)
+        !self.task.avoid.contains(&machine.spec.operator)
     }
 
     /// Whether not every machine that offers the kind may have it.
     pub(crate) fn picky(&self) -> bool {
-        !self.refused.is_empty() || !self.task.avoid.is_empty()
+        !self.task.avoid.is_empty()
     }
 }
 

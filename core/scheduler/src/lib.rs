@@ -22,7 +22,7 @@
 //! moves to a machine that will be free sooner.
 //!
 //! **Which machine.** Those that offer the kind, have the resources free, are not avoided by the task,
-//! have not refused it, and are not benched; of these the best reputation tier, ties at random. A
+//! and are not benched; of these the best reputation tier, ties at random. A
 //! newcomer starts in the best tier, so it gets its share of the ties and builds a record.
 //!
 //! **Reputation** counts items, decayed by half-life, per machine and kind; only faults that are the

@@ -170,7 +170,6 @@ impl Scheduler {
             attempts,
             items,
             lease: None,
-            refused: Default::default(),
             hold: None,
         };
         // Whoever waits in the same line and is not picky would have had whatever could be had.

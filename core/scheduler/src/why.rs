@@ -32,8 +32,6 @@ pub enum Reason {
     Avoided {
         operator: OperatorId,
     },
-    /// It was offered the delegation before and did not take it.
-    Refused,
     TooFewCores {
         need: u32,
         have: u32,
@@ -81,7 +79,6 @@ impl Reason {
             | Reason::OnlyOnDevices { .. }
             | Reason::OnlyOnCpu { .. }
             | Reason::Avoided { .. }
-            | Reason::Refused
             | Reason::TooFewCores { .. }
             | Reason::TooLittleRam { .. }
             | Reason::NoDeviceLargeEnough { .. } => true,
@@ -104,7 +101,6 @@ impl Reason {
             | Reason::OnlyOnCpu { .. } => "not offering it",
             Reason::HasIt => "at work on it",
             Reason::Avoided { .. } => "avoided by the task",
-            Reason::Refused => "unwilling",
             Reason::TooFewCores { .. } => "short of cores",
             Reason::TooLittleRam { .. } => "short of memory",
             Reason::NoDeviceLargeEnough { .. } => "short of device memory",
@@ -134,7 +130,6 @@ impl fmt::Display for Reason {
                 write!(f, "offers {kind} on the CPU only, and the task needs vram")
             }
             Reason::Avoided { operator } => write!(f, "the task avoids operator {operator}"),
-            Reason::Refused => write!(f, "was offered it and did not take it"),
             Reason::TooFewCores { need, have } => write!(f, "has {have} cores, {need} needed"),
             Reason::TooLittleRam {
                 need_bytes,
@@ -283,9 +278,6 @@ impl Scheduler {
         if delegation.task.avoid.contains(&machine.spec.operator) {
             let operator = machine.spec.operator.clone();
             return Reason::Avoided { operator };
-        }
-        if delegation.refused.contains(&machine.id) {
-            return Reason::Refused;
         }
         let demand = &delegation.demand;
         match machine.whole.shortage(demand) {

@@ -292,6 +292,31 @@ fn number_value(number: f64) -> Result<Value, String> {
     })
 }
 
+/// Whether a script can hold the value: what [`to_lua`] would refuse is refused here, in one line.
+///
+/// A result that fails this is the fault of whoever made it, and must not become the script's.
+pub fn holdable(value: &Value) -> Result<(), String> {
+    match value {
+        Value::Nil | Value::Bool(_) | Value::Text(_) => Ok(()),
+        Value::Int(int) => exact(*int)
+            .map(drop)
+            .map_err(|why| format!("the value {why}")),
+        Value::Number(number) => match number.is_finite() {
+            true => Ok(()),
+            false => Err(format!("the value is {number}, which is not data")),
+        },
+        Value::List(list) if list.contains(&Value::Nil) => {
+            Err("the value is a list with nil in it, which Lua cannot hold".to_owned())
+        }
+        Value::List(list) => list.iter().try_for_each(holdable),
+        Value::Map(map) => map.values().try_for_each(holdable),
+        Value::Blob(blob) => match blob.size_bytes <= EXACT as u64 {
+            true => Ok(()),
+            false => Err("the value is a blob with a size beyond 2^53".to_owned()),
+        },
+    }
+}
+
 /// Makes a Lua value of plain data. `what` names it in the refusal of what Lua cannot hold.
 pub(crate) fn to_lua(
     lua: &Lua,

@@ -24,6 +24,7 @@ mod task;
 mod verbs;
 mod vm;
 
+pub use convert::holdable;
 pub use failure::{Code, Failure};
 pub use host::{Call, CallOp, Completion, Event};
 pub use limits::Limits;

@@ -42,8 +42,9 @@ impl Default for Limits {
 pub(crate) const FILES: usize = 256;
 /// All sources of one script set.
 pub(crate) const SET_BYTES: usize = 4 << 20;
-/// The common input and the items of one delegation, by weight: it travels as one message.
-pub(crate) const TASK_BYTES: usize = 4 << 20;
+/// The common input and the items of one delegation, by weight: it travels as one message. Encoded it
+/// may take twice as much, which still has to fit a record.
+pub(crate) const TASK_BYTES: usize = 3 << 20;
 /// An author's name for a delegation.
 pub(crate) const KEY_BYTES: usize = 200;
 /// The longest sleep: 30 days.

@@ -134,7 +134,10 @@ pub(crate) fn attend(
                     });
                 }
                 Some(MachineCommand::Cut { reason }) => cutter.cut(&reason),
-                None => cutter.cut("the coordinator has given the machine up"),
+                None => {
+                    cutter.cut("the coordinator has given the machine up");
+                    return;
+                }
             }
         }
     });

@@ -69,7 +69,8 @@ impl Policy {
 impl Limits {
     pub const DEFAULT: Limits = Limits {
         message_bytes: limits::MESSAGE_BYTES,
-        nesting: 32,
+        // Each level of a value takes up to three: see `limits::VALUE_DEPTH`.
+        nesting: 64,
         calls: 64,
         held_bytes: 32 << 20,
         queued_bytes: 32 << 20,

@@ -143,7 +143,14 @@ fn one_byte_is_enough_and_the_commands_around_it_work() {
         .expect("an id")
         .to_string();
     assert_eq!(id, same, "one key starts one workflow");
-    network.fetch_and_verify(&id, &file);
+    let bundle = network.fetch_and_verify(&id, &file).display().to_string();
+    let file_text = file.display().to_string();
+    let verified = network.froben(&["verify", &bundle, "--input", &file_text, "-o", "json"]);
+    assert_eq!(verified.ok().json()["params"], "standard");
+    assert_eq!(
+        network.status(&id)["workflow"]["output"]["params"],
+        "standard"
+    );
 
     let list = network.froben(&["list", "-o", "json"]).ok().json();
     assert_eq!(list[0]["id"], id.as_str());

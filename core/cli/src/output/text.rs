@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use comfy_table::{Table, presets};
-use froben_model::TimeMs;
 use froben_model::view::{
     DelegationView, LogLine, MachineView, PipelineInfo, WorkflowDetail, WorkflowSummary,
 };
+use froben_model::{TimeMs, Value, limits};
+
+use crate::output::json;
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
@@ -47,7 +49,7 @@ pub(crate) fn detail(detail: &WorkflowDetail, now: TimeMs) -> String {
         delegations,
         waiting,
     } = detail;
-    let mut parts = vec![headline(summary, now)];
+    let mut parts = vec![headline(summary, now), output(&summary.output)];
     if !stages.is_empty() {
         let mut rows = table(&["stage", "done", "time"]);
         for stage in stages {
@@ -91,6 +93,21 @@ fn headline(summary: &WorkflowSummary, now: TimeMs) -> String {
         line.push_str(&format!("\n{failure}"));
     }
     line
+}
+
+/// What the workflow gave, a line each.
+fn output(output: &Value) -> String {
+    let Value::Map(map) = output else {
+        return String::new();
+    };
+    let lines = map.iter().map(|(name, value)| match value {
+        Value::Blob(blob) => {
+            format!("{name} = blob {} ({})", blob.hash, bytes(blob.size_bytes))
+        }
+        Value::Text(text) => format!("{name} = {}", limits::one_line(text)),
+        other => format!("{name} = {}", json::value(other)),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn by_kind(delegations: &[DelegationView], now: TimeMs) -> String {

@@ -154,16 +154,26 @@ fn a_refusal_seeks_another_machine_and_is_no_fault() {
 }
 
 #[test]
-fn who_refuses_is_not_asked_twice_and_the_wait_is_not_longer_for_it() {
+fn who_refuses_is_asked_again_after_a_while_and_the_wait_is_not_longer_for_it() {
     let mut net = Net::of(&["a/1"]);
-    let token = token(&net.queue(1, cpu()));
-    net.refuse(token);
-    check(&net.pass(QUEUE_TIMEOUT_MS - 1), expect![""]);
-    check(
-        &net.pass(1),
-        expect![[r#"
-            end #1.1 Failed: no_capacity: no machine took it within 30 s (1 machine offers work/1: unwilling)
-        "#]],
+    let end = net.now + QUEUE_TIMEOUT_MS;
+    let mut offered = 0;
+    let mut decisions = net.queue(1, cpu());
+    while net.now < end - 100 {
+        for decision in std::mem::take(&mut decisions) {
+            if let Decision::Assign { token, .. } = decision {
+                offered += 1;
+                decisions.extend(net.refuse(token));
+            }
+        }
+        decisions.extend(net.pass(100));
+    }
+    // Pauses of 0.5, 1, 2, 4 and 8 s lie between the offers.
+    assert_eq!(offered, 6);
+    let (end, failure) = ended(&net.pass(100));
+    assert_eq!(
+        (end, failure.unwrap().class),
+        (End::Failed, ErrorClass::NoCapacity)
     );
 }
 
@@ -177,7 +187,7 @@ fn a_refusal_after_the_wait_ends_it() {
         &net.refuse(token),
         expect![[r#"
             requeue #1.1: not now
-            end #1.1 Failed: no_capacity: no machine took it within 0 s (2 machines offer work/1: 1 free, 1 unwilling)
+            end #1.1 Failed: no_capacity: no machine took it within 0 s (2 machines offer work/1: 1 free, 1 paused after a refusal)
         "#]],
     );
 }

@@ -29,7 +29,6 @@ impl Dice {
 }
 
 struct Attempt {
-    machine: MachineId,
     session: SessionId,
     started: bool,
     cores: u32,
@@ -46,7 +45,6 @@ struct Delegation {
     /// By when it must be over: the wait, then the longest attempt that can follow it.
     by_ms: u64,
     ended: bool,
-    refused: BTreeSet<MachineId>,
 }
 
 /// Holds decisions against the promises.
@@ -89,10 +87,6 @@ impl Watcher {
                 assert_eq!(token.attempt, delegation.attempts);
                 assert!(self.used.insert(*token), "{token} is used twice");
                 assert!(
-                    !delegation.refused.contains(machine),
-                    "{machine} is asked twice"
-                );
-                assert!(
                     self.live.keys().all(|live| DelegationKey::of(live) != *key),
                     "{key} is handed out twice"
                 );
@@ -117,7 +111,6 @@ impl Watcher {
                     (task.needs.ram_bytes, task.needs.vram_bytes)
                 );
                 let attempt = Attempt {
-                    machine: machine.clone(),
                     session: *session,
                     started: false,
                     cores: *cpu_cores,
@@ -164,8 +157,6 @@ impl Watcher {
                 let over = self.attempt_over(*key, *attempt);
                 let over = over.expect("only what is assigned comes back");
                 assert!(!over.started);
-                let delegation = self.delegations.get_mut(key).expect("it was queued");
-                delegation.refused.insert(over.machine);
             }
             Decision::End {
                 key,
@@ -370,7 +361,6 @@ impl Walk {
             attempts,
             by_ms: self.now + task.queue_timeout_ms + longest_ms,
             ended: false,
-            refused: BTreeSet::new(),
         };
         self.watcher.delegations.insert(key, delegation);
         let seeker = SEEKERS[self.dice.below(3) as usize];

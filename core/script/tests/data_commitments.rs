@@ -86,7 +86,10 @@ fn every_size_becomes_a_bundle_of_all_its_segments() {
         let end = run.finish(honest);
         assert_eq!(
             end,
-            State::Returned(Value::map([("bundle", blob("bundle"))])),
+            State::Returned(Value::map([
+                ("bundle", blob("bundle")),
+                ("params", Value::text("standard"))
+            ])),
             "{bytes}"
         );
         assert_bundled(&run, segments);

@@ -85,12 +85,7 @@ const DOORS: [(&str, &[&str]); 5] = [
     ("object_store", &["froben-blobs"]),
     (
         "capnp-rpc",
-        &[
-            "froben-wire",
-            "froben-server",
-            "froben-cli",
-            "froben-operator",
-        ],
+        &["froben-wire", "froben-server", "froben-operator"],
     ),
 ];
 

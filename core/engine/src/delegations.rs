@@ -212,7 +212,10 @@ impl Engine {
                     operator,
                 },
             },
-            Err(error) => ItemError { operator, ..error },
+            Err(error) => ItemError {
+                operator,
+                ..from_a_machine(error)
+            },
         };
         Err(error)
     }
@@ -223,6 +226,7 @@ impl Engine {
         token: LeaseToken,
         failure: Option<ItemError>,
     ) {
+        let failure = failure.map(from_a_machine);
         let receipt = self.schedule_report(Input::Finish { token, failure }, Report::default());
         self.reply(ticket, Answer::Receipt(receipt));
     }
@@ -276,4 +280,19 @@ impl Engine {
             })
             .collect()
     }
+}
+
+/// What only the coordinator can know, a machine can't say: that nobody has capacity, that somebody
+/// cancelled. A script's retry policy acts on these.
+fn from_a_machine(error: ItemError) -> ItemError {
+    let class = match error.class {
+        ErrorClass::NoCapacity | ErrorClass::Cancelled => ErrorClass::WorkerFailed,
+        class @ (ErrorClass::Timeout
+        | ErrorClass::Disconnected
+        | ErrorClass::OutOfMemory
+        | ErrorClass::InvalidResult
+        | ErrorClass::WorkerFailed
+        | ErrorClass::BadRequest) => class,
+    };
+    ItemError { class, ..error }
 }

@@ -595,8 +595,8 @@ fn an_items_error_is_its_holders_and_a_value_that_lua_cannot_hold_is_an_error() 
     let token = task.expect("it was assigned");
     let rival = OperatorId::new("rival").expect("a name");
     let error = ItemError {
-        class: ErrorClass::OutOfMemory,
-        message: "full".to_string(),
+        class: ErrorClass::NoCapacity,
+        message: "nobody else, believe me".to_string(),
         operator: Some(rival),
     };
     for (index, outcome) in [(0, Err(error)), (1, Ok(Value::Int(1 << 60)))] {
@@ -614,7 +614,7 @@ fn an_items_error_is_its_holders_and_a_value_that_lua_cannot_hold_is_an_error() 
     let classes: Vec<_> = errors.iter().map(|error| error.class).collect();
     assert_eq!(
         classes,
-        [ErrorClass::OutOfMemory, ErrorClass::InvalidResult]
+        [ErrorClass::WorkerFailed, ErrorClass::InvalidResult]
     );
     let operator = OperatorId::new("op").expect("a name");
     assert!(

@@ -410,7 +410,7 @@ mod tests {
         for (code, class) in [
             (FaultCode::TooMany, None),
             (FaultCode::Busy, None),
-            (FaultCode::NotFound, Some(ErrorClass::BadRequest)),
+            (FaultCode::NoSuchBlob, Some(ErrorClass::BadRequest)),
             (FaultCode::Internal, Some(ErrorClass::Disconnected)),
         ] {
             let calls = Cell::new(0);

@@ -41,15 +41,6 @@ pub(crate) fn cargo(args: &[&str]) -> Result<(), String> {
 
 /// Builds the three programs and gives the folder that holds them.
 pub(crate) fn programs() -> Result<PathBuf, String> {
-    cargo(&[
-        "build",
-        "--quiet",
-        "-p",
-        "froben-cli",
-        "-p",
-        "froben-operator",
-        "-p",
-        "froben-prover",
-    ])?;
+    cargo(&["build", "--workspace", "--bins"])?;
     Ok(target_dir().join("debug"))
 }

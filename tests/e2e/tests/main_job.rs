@@ -122,14 +122,8 @@ fn one_byte_is_enough_and_the_commands_around_it_work() {
     let file = network.file("one.bin", 1);
     let data = format!("data={}", file.display());
     let submit = |key: &str| -> Finished {
-        let args = [
-            "submit",
-            "data_commitments",
-            "--input",
-            &data,
-            "--set",
-            "params=dev",
-        ];
+        // With the parameters that are the default.
+        let args = ["submit", "data_commitments", "--input", &data];
         network
             .froben(&[&args[..], &["--key", key, "-o", "json"]].concat())
             .ok()

@@ -39,8 +39,12 @@ pub(crate) fn cargo(args: &[&str]) -> Result<(), String> {
     }
 }
 
-/// Builds the three programs and gives the folder that holds them.
+/// What every step builds. With another selection features unify otherwise, and RocksDB is compiled once
+/// more.
+pub(crate) const EVERYTHING: [&str; 2] = ["--workspace", "--all-targets"];
+
+/// Builds the programs, and all else, and gives the folder that holds them.
 pub(crate) fn programs() -> Result<PathBuf, String> {
-    cargo(&["build", "--workspace", "--bins"])?;
+    cargo(&[&["build"], &EVERYTHING[..]].concat())?;
     Ok(target_dir().join("debug"))
 }

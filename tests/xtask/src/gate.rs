@@ -10,13 +10,10 @@ pub(crate) fn run() -> Result<(), String> {
     build::cargo(&["fmt", "--all", "--check"])?;
     architecture::check()?;
     errors::check()?;
-    // One selection of packages and targets for every step: with another, features unify otherwise and
-    // RocksDB is compiled once more.
-    let all = ["--workspace", "--all-targets"];
     let strict = ["--", "-D", "warnings"];
-    build::cargo(&[&["clippy"], &all[..], &strict].concat())?;
+    build::cargo(&[&["clippy"], &build::EVERYTHING[..], &strict].concat())?;
     // The end-to-end tests run the programs, which `cargo test` alone would not build.
-    build::cargo(&[&["build"], &all[..]].concat())?;
+    build::programs()?;
     build::cargo(&["test", "--workspace"])?;
     eprintln!(
         "xtask: the gate is green after {} s",

@@ -99,6 +99,8 @@ pub fn serve_on(
         let named = |name: &str| thread::Builder::new().name(name.to_owned());
         named("heartbeat").spawn_scoped(scope, move || beat(&heart, &stopped))?;
         named("daemon").spawn_scoped(scope, || {
+            // Dropped at this thread's end, which ends the main loop: not before `orphaned` was called.
+            let mut reading = reading;
             let told = reading.until_shutdown();
             if !told && !leaving.load(Ordering::SeqCst) {
                 orphaned();
@@ -174,7 +176,7 @@ struct Reading {
 
 impl Reading {
     /// Reads until the daemon says stop (true) or is gone (false).
-    fn until_shutdown(mut self) -> bool {
+    fn until_shutdown(&mut self) -> bool {
         let told = loop {
             match self.read() {
                 Ok(Some(ToWorker::Shutdown)) => break true,

@@ -3,13 +3,15 @@
 use froben_journal::{Assigned, Body, End, Ended, Item};
 use froben_model::view::MachineView;
 use froben_model::{
-    Assignment, ErrorClass, ItemError, ItemOutcome, LeaseToken, MachineId, MachineSpec, limits,
+    Assignment, CallId, ErrorClass, ItemError, ItemOutcome, LeaseToken, MachineId, MachineSpec,
+    WorkflowId, limits,
 };
 use froben_scheduler::{Decision, DelegationKey, Input, SessionId};
 
 use crate::effect::{Answer, Effect, MachineCommand, Receipt};
 use crate::engine::Engine;
 use crate::input::Ticket;
+use crate::workflow::Delegation;
 
 /// Lines of log that one workflow's journal takes.
 const LOG_LINES: usize = 10_000;
@@ -71,12 +73,7 @@ impl Engine {
                 owed,
             } => {
                 let DelegationKey { workflow, call } = key;
-                let Some(task) = self
-                    .live
-                    .get(&workflow)
-                    .and_then(|w| w.delegations.get(&call))
-                    .map(|d| d.spec.clone())
-                else {
+                let Some(task) = self.delegation(workflow, call).map(|d| d.spec.clone()) else {
                     return;
                 };
                 let assigned = Assigned {
@@ -196,11 +193,15 @@ impl Engine {
         self.reply(ticket, Answer::Receipt(receipt));
     }
 
+    /// A delegation of a live workflow.
+    fn delegation(&self, workflow: WorkflowId, call: CallId) -> Option<&Delegation> {
+        self.live.get(&workflow)?.delegations.get(&call)
+    }
+
     /// An outcome as the script may see it: an error is that of the operator who had the item,
     /// whatever the message says, and a value that no script can hold is none.
     fn attributed(&self, token: &LeaseToken, outcome: ItemOutcome) -> ItemOutcome {
-        let held = self.live.get(&token.workflow);
-        let delegation = held.and_then(|workflow| workflow.delegations.get(&token.call));
+        let delegation = self.delegation(token.workflow, token.call);
         let machine = delegation.and_then(|delegation| delegation.machine.as_ref());
         let operator = machine.map(MachineId::operator);
         let error = match outcome {

@@ -43,12 +43,13 @@ end
 
 -- Carries out every task of the list `tasks`, all at once, and returns their values: `values[t][i]` is
 -- that of item `i` of task `t`. A task is what `ctx:delegate` takes, with a `key`; try `n` of it has the
--- key `key/n`.
+-- key `key/n`. With `elsewhere`, a list of operators, it goes to others if there are any, as if these had
+-- failed it already.
 --
 -- options.attempts   how often an item is tried; 5 if left out
 -- options.accept     called with each value; a result for which it does not return true counts as
 --                    `invalid_result`, and its second result says why
--- options.on_item    called as on_item(t, i, value) when an item is done
+-- options.on_item    called as on_item(t, i, value, operator) when an item is done
 function retry.each(ctx, tasks, options)
   options = check(options)
   local attempts = options.attempts or 5
@@ -65,6 +66,7 @@ function retry.each(ctx, tasks, options)
     job.missing = #job.items
     job.failed = {}
     spec.key = `{task.key}/{job.try}`
+    spec.elsewhere = nil
     if task.items then
       spec.items = {}
       for at, position in ipairs(job.items) do
@@ -130,7 +132,8 @@ function retry.each(ctx, tasks, options)
     for position = 1, if spec.items then #spec.items else 1 do
       items[position] = position
     end
-    launch({ task = task, items = items, try = 0, tried = 0, avoid = {}, trail = {}, pause = FIRST_PAUSE })
+    local avoid = table.clone(spec.elsewhere or {})
+    launch({ task = task, items = items, try = 0, tried = 0, avoid = avoid, trail = {}, pause = FIRST_PAUSE })
   end
 
   for _, item in ctx:stream(running) do
@@ -140,7 +143,12 @@ function retry.each(ctx, tasks, options)
     if item.ok and options.accept then
       local fits, why = options.accept(item.value)
       if fits ~= true then
-        err = { class = "invalid_result", message = why or "the value is not acceptable", retryable = true }
+        err = {
+          class = "invalid_result",
+          message = why or "the value is not acceptable",
+          retryable = true,
+          operator = item.operator,
+        }
       end
     end
     if err then
@@ -148,7 +156,7 @@ function retry.each(ctx, tasks, options)
     else
       values[job.task][position] = item.value
       if options.on_item then
-        options.on_item(job.task, position, item.value)
+        options.on_item(job.task, position, item.value, item.operator)
       end
     end
     job.missing -= 1
@@ -160,7 +168,7 @@ function retry.each(ctx, tasks, options)
 end
 
 -- Carries out one task of many items, cut into delegations of `width` items, and returns the values by
--- item. The keys are `key/first-last/try`; `on_item` is called as on_item(i, value).
+-- item. The keys are `key/first-last/try`; `on_item` is called as on_item(i, value, operator).
 function retry.items(ctx, task, width, options)
   options = check(options)
   local pieces = chunk.cut(task.items, width)
@@ -173,8 +181,8 @@ function retry.items(ctx, task, width, options)
   local each = table.clone(options)
   local on_item = options.on_item
   if on_item then
-    each.on_item = function(at, position, value)
-      on_item(pieces[at].first + position - 1, value)
+    each.on_item = function(at, position, value, operator)
+      on_item(pieces[at].first + position - 1, value, operator)
     end
   end
   local values = {}

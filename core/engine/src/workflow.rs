@@ -275,6 +275,7 @@ impl Workflow {
         let event = Event::Item {
             index: *index,
             outcome: outcome.clone(),
+            operator: delegation.machine.as_ref().map(MachineId::operator),
         };
         self.inbox.push_back(Completion { call: *call, event });
         Ok(())
@@ -318,6 +319,7 @@ impl Workflow {
             let event = Event::Item {
                 index,
                 outcome: Err(failure.clone()),
+                operator: None,
             };
             self.inbox.push_back(Completion { call: *call, event });
         }

@@ -8,7 +8,7 @@ mod stream;
 
 use std::collections::{HashMap, HashSet};
 
-use froben_model::{CallId, ItemOutcome, TaskSpec};
+use froben_model::{CallId, ItemOutcome, OperatorId, TaskSpec};
 
 use crate::limits::Limits;
 use crate::random::Random;
@@ -77,6 +77,8 @@ pub enum Event {
         /// Position in the delegation, from 0.
         index: u32,
         outcome: ItemOutcome,
+        /// Who sent it; an error names its operator itself.
+        operator: Option<OperatorId>,
     },
     /// The delegation is over. Every item has come by now.
     Ended,
@@ -115,8 +117,15 @@ impl From<mlua::Error> for Refusal {
     }
 }
 
+/// An item that has come.
+#[derive(Clone)]
+pub(crate) struct Arrived {
+    pub(crate) outcome: ItemOutcome,
+    pub(crate) operator: Option<OperatorId>,
+}
+
 struct Delegation {
-    outcomes: Vec<Option<ItemOutcome>>,
+    items: Vec<Option<Arrived>>,
     missing: usize,
     /// Where in `arrivals` its items are.
     arrived: Vec<usize>,
@@ -212,7 +221,7 @@ impl Host {
         self.push(line, CallOp::Delegate(spec))?;
         self.keys.insert(key, id);
         let delegation = Delegation {
-            outcomes: vec![None; items],
+            items: vec![None; items],
             missing: items,
             arrived: Vec::new(),
             ended: false,
@@ -270,16 +279,16 @@ impl Host {
         Ok(self.delegation(call)?.ended)
     }
 
-    /// The outcomes of a delegation that is over, in the order of its items.
-    pub(crate) fn outcomes(&self, call: CallId) -> Result<Vec<&ItemOutcome>, Refusal> {
+    /// The items of a delegation that is over, in their order.
+    pub(crate) fn arrived(&self, call: CallId) -> Result<Vec<&Arrived>, Refusal> {
         let delegation = self.delegation(call)?;
-        Ok(delegation.outcomes.iter().flatten().collect())
+        Ok(delegation.items.iter().flatten().collect())
     }
 
-    pub(crate) fn outcome(&self, call: CallId, index: u32) -> Result<&ItemOutcome, Refusal> {
-        let outcomes = &self.delegation(call)?.outcomes;
-        let outcome = outcomes.get(index as usize).and_then(Option::as_ref);
-        outcome.ok_or_else(|| Refusal::Misuse(format!("call {call} has no item {index}")))
+    pub(crate) fn item(&self, call: CallId, index: u32) -> Result<&Arrived, Refusal> {
+        let items = &self.delegation(call)?.items;
+        let arrived = items.get(index as usize).and_then(Option::as_ref);
+        arrived.ok_or_else(|| Refusal::Misuse(format!("call {call} has no item {index}")))
     }
 
     pub(crate) fn satisfied(&mut self, wait: Wait) -> bool {
@@ -314,13 +323,17 @@ impl Host {
                 Some(_) => Err(stray("an end too early or too late")),
                 None => Err(stray("the end of a delegation")),
             },
-            Event::Item { index, outcome } => {
+            Event::Item {
+                index,
+                outcome,
+                operator,
+            } => {
                 let bytes = outcome_weight(&outcome);
                 let owed = self.delegations.get_mut(&call).filter(|delegation| {
-                    matches!(delegation.outcomes.get(index as usize), Some(None))
+                    matches!(delegation.items.get(index as usize), Some(None))
                 });
                 let delegation = owed.ok_or_else(|| stray(&format!("item {index}")))?;
-                delegation.outcomes[index as usize] = Some(outcome);
+                delegation.items[index as usize] = Some(Arrived { outcome, operator });
                 delegation.missing -= 1;
                 delegation.arrived.push(self.arrivals.len());
                 self.arrivals.push((call, index));

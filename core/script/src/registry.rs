@@ -220,8 +220,9 @@ pub const VERBS: &[Verb] = &[
         returns: "{ ok, value, items, err }",
         blocks: true,
         prose: "Waits until the delegation is over. `ok` is true if every item has a value; `value` is \
-                that of a delegation of one item; `items` holds { ok, value, err, index } for each; \
-                `err` is the first error: { class, message, retryable, operator }.",
+                that of a delegation of one item; `items` holds { ok, value, err, index, operator } for \
+                each, where `operator` is who sent it; `err` is the first error: { class, message, \
+                retryable, operator }.",
         example: "local result = d:await()",
     },
     Verb {
@@ -254,7 +255,7 @@ pub const VERBS: &[Verb] = &[
         returns: "an iterator over position, item",
         blocks: true,
         prose: "Yields each item as it arrives: the position of its delegation in the list, and { ok, \
-                value, err, index, delegation }. A delegation that is appended to the list meanwhile \
+                value, err, index, operator, delegation }. A delegation that is appended to the list meanwhile \
                 joins in. Ends when every item of every delegation was yielded.",
         example: "for i, item in ctx:stream { d1, d2 } do ctx:log(item.index) end",
     },

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use froben_model::{CallId, ItemOutcome, limits};
+use froben_model::{CallId, limits};
 use mlua::chunk::ChunkMode;
 use mlua::{Lua, MultiValue, Table, Value as LuaValue};
 
 use crate::convert::{Objects, sequence, text, to_lua, type_name, whole};
-use crate::host::{Host, Refusal};
+use crate::host::{Arrived, Host, Refusal};
 use crate::limits::SLEEP_MS;
 use crate::options::{Options, duration_ms};
 use crate::registry::STATUS;
@@ -161,16 +161,16 @@ impl Bridge {
     fn result(&self, lua: &Lua, delegation: &LuaValue) -> Results {
         let call = self.delegation(delegation)?;
         let host = self.host();
-        let outcomes = host.outcomes(call)?;
+        let arrived = host.arrived(call)?;
         let result = lua.create_table_with_capacity(0, 4)?;
-        let items = lua.create_table_with_capacity(outcomes.len(), 0)?;
+        let items = lua.create_table_with_capacity(arrived.len(), 0)?;
         let mut first_error = LuaValue::Nil;
-        for (index, outcome) in outcomes.iter().enumerate() {
-            let item = self.item(lua, index, outcome)?;
-            if outcome.is_err() && first_error.is_nil() {
+        for (index, one) in arrived.iter().enumerate() {
+            let item = self.item(lua, index, one)?;
+            if one.outcome.is_err() && first_error.is_nil() {
                 first_error = item.raw_get("err")?;
             }
-            if outcomes.len() == 1 {
+            if arrived.len() == 1 {
                 result.raw_set("value", item.raw_get::<LuaValue>("value")?)?;
             }
             items.raw_set(index + 1, item)?;
@@ -221,16 +221,20 @@ impl Bridge {
         let Some(taken) = host.next_item(stream) else {
             return Ok(vec![LuaValue::Number(0.0)]);
         };
-        let outcome = host.outcome(taken.call, taken.index)?;
-        let item = self.item(lua, taken.index as usize, outcome)?;
+        let arrived = host.item(taken.call, taken.index)?;
+        let item = self.item(lua, taken.index as usize, arrived)?;
         let position = LuaValue::Number(taken.position as f64);
         Ok(vec![position, LuaValue::Table(item)])
     }
 
-    /// `{ ok, value, err, index }`
-    fn item(&self, lua: &Lua, index: usize, outcome: &ItemOutcome) -> Result<Table, Refusal> {
-        let item = lua.create_table_with_capacity(0, 4)?;
+    /// `{ ok, value, err, index, operator }`
+    fn item(&self, lua: &Lua, index: usize, arrived: &Arrived) -> Result<Table, Refusal> {
+        let Arrived { outcome, operator } = arrived;
+        let item = lua.create_table_with_capacity(0, 5)?;
         item.raw_set("index", index + 1)?;
+        if let Some(operator) = operator {
+            item.raw_set("operator", operator.as_str())?;
+        }
         item.raw_set("ok", outcome.is_ok())?;
         match outcome {
             Ok(value) => {

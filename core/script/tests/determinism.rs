@@ -74,7 +74,11 @@ impl World {
                             0 => lost(ErrorClass::ALL[draw(8)], "op-a"),
                             value => Ok(Value::Int(value as i64)),
                         };
-                        events.push(Event::Item { index, outcome });
+                        events.push(Event::Item {
+                            index,
+                            outcome,
+                            operator: None,
+                        });
                     }
                     events.push(Event::Ended);
                     self.owed.insert(call.id, events);

@@ -14,6 +14,7 @@ fn item(call: u64, index: u32, value: Value) -> Completion {
     let event = Event::Item {
         index,
         outcome: Ok(value),
+        operator: Some(OperatorId::new("op-a").unwrap()),
     };
     Completion {
         call: CallId(call),

@@ -50,7 +50,7 @@ impl Host {
             let twice = format!("ctx:stream: the delegation of call {call} is in the list twice");
             return Err(Refusal::Misuse(twice));
         }
-        stream.owed += delegation.outcomes.len();
+        stream.owed += delegation.items.len();
         let come = delegation.arrived.iter().copied();
         stream
             .ready

@@ -21,7 +21,11 @@ fn host() -> Host {
 
 fn item(call: u64, index: u32) -> Completion {
     let outcome = Ok(Value::Int(i64::from(index)));
-    let event = Event::Item { index, outcome };
+    let event = Event::Item {
+        index,
+        outcome,
+        operator: None,
+    };
     Completion {
         call: CallId(call),
         event,
@@ -170,6 +174,7 @@ fn results_count_against_the_journal() {
         event: Event::Item {
             index,
             outcome: Ok(Value::text("x".repeat(2000))),
+            operator: None,
         },
     };
     host.complete(result(0)).unwrap();

@@ -87,7 +87,16 @@ impl Run {
     }
 
     /// Runs to the end. `answer` gives an outcome for each item of a delegation; sleeps end at once.
-    pub fn finish(&mut self, mut answer: impl FnMut(&TaskSpec) -> Vec<ItemOutcome>) -> State {
+    pub fn finish(&mut self, answer: impl FnMut(&TaskSpec) -> Vec<ItemOutcome>) -> State {
+        self.finish_by(|_| "op-a", answer)
+    }
+
+    /// The same, where `sender` says which operator answers.
+    pub fn finish_by(
+        &mut self,
+        sender: impl Fn(&TaskSpec) -> &'static str,
+        mut answer: impl FnMut(&TaskSpec) -> Vec<ItemOutcome>,
+    ) -> State {
         loop {
             let progress = self.vm.resume(self.pending.drain(..).collect());
             for call in &progress.calls {
@@ -95,7 +104,8 @@ impl Run {
                     CallOp::Delegate(spec) => {
                         let outcomes = answer(spec);
                         assert_eq!(outcomes.len(), spec.items.len());
-                        self.pending.extend(deliver(call.id, outcomes));
+                        self.pending
+                            .extend(deliver(call.id, outcomes, sender(spec)));
                     }
                     CallOp::Sleep { .. } => {
                         self.pending.push_back(Completion {
@@ -147,11 +157,12 @@ impl Run {
     }
 }
 
-/// Every item of a delegation, then its end.
-pub fn deliver(call: CallId, outcomes: Vec<ItemOutcome>) -> Vec<Completion> {
+/// Every item of a delegation, by one operator, then its end.
+pub fn deliver(call: CallId, outcomes: Vec<ItemOutcome>, operator: &str) -> Vec<Completion> {
     let item = |(index, outcome)| Event::Item {
         index: index as u32,
         outcome,
+        operator: Some(OperatorId::new(operator).unwrap()),
     };
     let events = outcomes
         .into_iter()

@@ -249,3 +249,76 @@ fn without_a_machine_the_seeker_reads_what_was_missing() {
         "{failure}"
     );
 }
+
+fn refusing(proofs: &[(&str, i64)]) -> Vec<ItemOutcome> {
+    let one = |(circuit, index): &(&str, i64)| {
+        Value::map([
+            ("circuit", Value::text(*circuit)),
+            ("index", Value::Int(*index)),
+            ("why", Value::text("it does not hold")),
+        ])
+    };
+    let list = proofs.iter().map(one).collect();
+    vec![Ok(Value::map([("refused", Value::List(list))]))]
+}
+
+#[test]
+fn proofs_that_do_not_hold_are_made_again_by_others() {
+    let mut run = submit(Value::map([("data", file(16_384))]));
+    let sender = |spec: &TaskSpec| match spec.key.starts_with("prove/sha256/1") {
+        true if !spec.key.contains("again") => "op-b",
+        _ => "op-a",
+    };
+    let mut bundles = 0;
+    let end = run.finish_by(sender, |spec| {
+        if spec.kind.as_str() != "commitments.bundle/1" {
+            return honest(spec);
+        }
+        bundles += 1;
+        match bundles {
+            // A list that makes no sense is tried elsewhere, like any wrong result.
+            1 => refusing(&[("sha256", 4)]),
+            2 => refusing(&[("sha256", 1), ("blake3", 3)]),
+            _ => honest(spec),
+        }
+    });
+    assert!(matches!(end, State::Returned(_)), "{end:?}");
+    assert_bundled(&run, 4);
+    let again: Vec<_> = of_kind(&run, "commitments.prove/1")
+        .into_iter()
+        .filter(|task| task.key.contains("again"))
+        .map(|task| (task.key.as_str(), task.avoid[0].as_str(), task.items.len()))
+        .collect();
+    assert_eq!(
+        again,
+        [
+            ("prove/sha256/2/again-1/1", "op-b", 1),
+            ("prove/blake3/4/again-1/1", "op-a", 1)
+        ]
+    );
+    let bundles: Vec<_> = of_kind(&run, "commitments.bundle/1")
+        .into_iter()
+        .map(|task| (task.key.as_str(), task.avoid.len()))
+        .collect();
+    assert_eq!(
+        bundles,
+        [("bundle/1/1", 0), ("bundle/1/2", 1), ("bundle/2/1", 0)]
+    );
+}
+
+#[test]
+fn proofs_that_never_hold_end_the_workflow_with_a_reason() {
+    let mut run = submit(Value::map([("data", file(100))]));
+    let end = run.finish(|spec| match spec.kind.as_str() {
+        "commitments.bundle/1" => refusing(&[("keccak256", 0)]),
+        _ => honest(spec),
+    });
+    let State::Failed(failure) = end else {
+        panic!()
+    };
+    assert_eq!(failure.code, Code::Refused);
+    assert!(
+        failure.message.contains("some proofs still do not hold"),
+        "{failure}"
+    );
+}

@@ -113,6 +113,7 @@ mod tests {
         WorkflowSummary {
             id: WorkflowId([0; 16]),
             pipeline: "p".into(),
+            inputs: String::new(),
             revision: "00".into(),
             state: WorkflowState::Succeeded,
             submitted_ms: 1,

@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use froben_engine::Receipt;
-use froben_model::{MachineId, OperatorId, limits};
+use froben_model::{ErrorClass, ItemError, ItemOutcome, MachineId, OperatorId, limits};
 use froben_schema::convert;
 use froben_schema::operator_capnp::{self, operator_session, registration};
 use tokio::sync::mpsc;
 
-use crate::answer::{busy, fault, invalid, line};
+use crate::answer::{busy, fault, invalid, line, of_blobs};
 use crate::blobs::Store;
 use crate::door::{Hold, Peer};
 use crate::machine::{self, Seat};
@@ -70,6 +70,26 @@ struct Registration {
     _hold: Hold,
 }
 
+impl Registration {
+    /// A value whose blobs are all in the store. One that names a blob which nobody has uploaded is its
+    /// sender's fault, and would otherwise look like that of whoever reads it.
+    async fn stored(&self, outcome: ItemOutcome) -> Result<ItemOutcome, capnp::Error> {
+        let Ok(value) = &outcome else {
+            return Ok(outcome);
+        };
+        for blob in value.blobs() {
+            if !self.seat.peer.blobs.has(blob).await.map_err(of_blobs)? {
+                return Ok(Err(ItemError {
+                    class: ErrorClass::InvalidResult,
+                    message: format!("the value names blob {}, which is not stored", blob.hash),
+                    operator: None,
+                }));
+            }
+        }
+        Ok(outcome)
+    }
+}
+
 impl registration::Server for Registration {
     async fn item(
         self: Rc<Self>,
@@ -91,6 +111,7 @@ impl registration::Server for Registration {
         }
         let receipt = match self.seat.holds(&token) {
             true => {
+                let outcome = self.stored(outcome).await?;
                 let engine = &self.seat.peer.engine;
                 let told = engine.item(token, index, outcome, device).await;
                 self.seat.learned(token, told.map_err(busy)?)

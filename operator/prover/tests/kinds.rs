@@ -177,6 +177,23 @@ impl Process {
         }
     }
 
+    /// Bundles, and gives the circuit and segment of each proof that is refused, each with its reason.
+    async fn refused(&mut self, input: Value) -> Vec<(String, i64)> {
+        let values = self.values("commitments.bundle/1", input, vec![Value::Nil]);
+        let [value] = &values.await[..] else { panic!() };
+        assert_eq!(value.get("bundle"), None);
+        let Some(Value::List(refused)) = value.get("refused") else {
+            panic!("{value:?}")
+        };
+        let read = |one: &Value| {
+            let text = |name| one.get(name).and_then(Value::as_text).unwrap().to_owned();
+            assert!(text("why").contains("proof is refused"), "{one:?}");
+            let index = one.get("index").and_then(Value::as_int).unwrap();
+            (text("circuit"), index)
+        };
+        refused.iter().map(read).collect()
+    }
+
     async fn stop(mut self) {
         self.link.send(&ToWorker::Shutdown).unwrap();
         assert!(self.child.wait().await.unwrap().success());
@@ -289,15 +306,14 @@ async fn a_file_becomes_a_bundle_that_verifies() {
         ("dev", 8, 4196)
     );
 
-    // A proof of something else is named, and so is what is missing.
+    // All proofs of something else are named, and so is what is missing.
     let mut swapped = proofs.clone();
     swapped[1].1.swap(0, 1);
     let input = bundle_input(data.clone(), 2, &swapped);
-    let failure = cpu.failure("commitments.bundle/1", input, Value::Nil).await;
-    check(
-        &failure,
-        ErrorClass::InvalidResult,
-        "segment 0: the sha256 proof is refused",
+    let refused = cpu.refused(input).await;
+    assert_eq!(
+        refused,
+        [("sha256".to_owned(), 0), ("sha256".to_owned(), 1)]
     );
 
     let mut flipped = cpu.blobs[&proofs[3].1[1].as_blob().unwrap()].clone();
@@ -306,12 +322,7 @@ async fn a_file_becomes_a_bundle_that_verifies() {
     let mut tampered = proofs.clone();
     tampered[3].1[1] = cpu.put(flipped);
     let input = bundle_input(data.clone(), 2, &tampered);
-    let failure = cpu.failure("commitments.bundle/1", input, Value::Nil).await;
-    check(
-        &failure,
-        ErrorClass::InvalidResult,
-        "segment 1: the poseidon2 proof is refused",
-    );
+    assert_eq!(cpu.refused(input).await, [("poseidon2".to_owned(), 1)]);
 
     proofs[2].1.pop();
     let input = bundle_input(data.clone(), 2, &proofs);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use froben_model::Value;
 use froben_model::view::WorkflowState;
+use froben_model::{BlobRef, ErrorClass, Value};
 use froben_schema::operator_capnp::Receipt;
 use froben_server::Options;
 use froben_wire::{Heartbeat, Policy, Role};
@@ -36,6 +36,25 @@ fn a_task_goes_out_and_its_items_come_back() {
         let told = machine.item(task.token, 0, Ok(Value::Int(1))).await;
         assert_eq!(told, Receipt::Stale);
         assert_eq!(machine.finish(task.token).await, Receipt::Stale);
+    });
+}
+
+#[test]
+fn a_value_that_names_a_blob_nobody_has_is_its_senders_fault() {
+    let coordinator = Coordinator::start();
+    run(async {
+        let ada = coordinator.seeker("ada").await;
+        let mut machine = coordinator.machine("op", "m1").await;
+        let id = ada.submit("squares", input(), "").await.unwrap().unwrap();
+        let task = machine.task().await;
+        let absent = Value::Blob(BlobRef::of(b"never uploaded"));
+        let told = machine.item(task.token, 0, Ok(absent)).await;
+        assert_eq!(told, Receipt::Recorded);
+        let detail = ada.status(id).await.unwrap();
+        let error = detail.delegations[0].error.clone().unwrap();
+        assert_eq!(error.class, ErrorClass::InvalidResult);
+        assert!(error.message.contains("which is not stored"), "{error:?}");
+        assert_eq!(error.operator.unwrap().as_str(), "op");
     });
 }
 

@@ -1,12 +1,13 @@
 //! `commitments.bundle/1`: all statements and proofs of a file in one stream that anyone can verify.
 //!
 //! The statements are computed from the file, not taken from whoever made the witnesses, and every
-//! proof is verified on the way: a bundle that leaves here verifies.
+//! proof is verified on the way: a bundle that leaves here verifies. If some proofs do not hold, the
+//! result is a list of all of them in place of a bundle, so that whoever made them can be passed over.
 
 use froben_circuits::{
     BundleWriter, Circuit, MAX_PROOF_BYTES, Params, SEGMENT_BYTES, Statement, verify,
 };
-use froben_model::{BlobHash, BlobRef, ErrorClass, Value};
+use froben_model::{BlobHash, BlobRef, ErrorClass, Value, limits};
 use froben_protocol::{Failure, Run, TaskCtx};
 use rayon::ThreadPool;
 use rayon::prelude::*;
@@ -27,6 +28,36 @@ struct Input {
     proofs: Vec<[BlobRef; 4]>,
 }
 
+/// A proof that does not hold.
+#[derive(Debug, PartialEq)]
+struct Refused {
+    circuit: Circuit,
+    segment: u32,
+    why: String,
+}
+
+/// What was fetched of a proof.
+enum Proof {
+    Read(Vec<u8>),
+    /// Its size; nothing is fetched that can't be a proof.
+    TooLarge(u64),
+}
+
+impl Default for Proof {
+    fn default() -> Self {
+        Proof::Read(Vec::new())
+    }
+}
+
+impl Proof {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Proof::Read(bytes) => bytes,
+            Proof::TooLarge(_) => &[],
+        }
+    }
+}
+
 /// Bundles; a task has one item, whose input says nothing.
 pub(crate) fn run(run: &Run, ctx: &TaskCtx) -> Result<(), Failure> {
     let input = Input::read(&run.input)?;
@@ -38,9 +69,29 @@ pub(crate) fn run(run: &Run, ctx: &TaskCtx) -> Result<(), Failure> {
         .num_threads(run.cpu_cores.max(1) as usize)
         .build()
         .map_err(|error| Failure::new(ErrorClass::WorkerFailed, error.to_string()))?;
-    let blob = bundle(&input, ctx, &pool)?;
-    let value = Value::map([("bundle", Value::Blob(blob))]);
+    let value = match bundle(&input, ctx, &pool)? {
+        Ok(blob) => Value::map([("bundle", Value::Blob(blob))]),
+        Err(refused) => {
+            let list = refused.into_iter().map(Refused::into_value).collect();
+            Value::map([("refused", Value::List(list))])
+        }
+    };
     ctx.item(item.index, Ok(value), "cpu")
+}
+
+impl Refused {
+    fn into_value(self) -> Value {
+        let Refused {
+            circuit,
+            segment,
+            why,
+        } = self;
+        Value::map([
+            ("circuit", Value::text(circuit.name())),
+            ("index", Value::Int(i64::from(segment))),
+            ("why", Value::text(limits::one_line(&why))),
+        ])
+    }
 }
 
 impl Input {
@@ -72,17 +123,7 @@ impl Input {
             let blob = columns[circuit][index].as_blob();
             let circuit = Circuit::ALL[circuit];
             let what = format!("the {circuit} proof of segment {index}");
-            match blob {
-                Some(blob) if blob.size_bytes <= MAX_PROOF_BYTES as u64 => Ok(blob),
-                Some(blob) => Err(Failure::new(
-                    ErrorClass::InvalidResult,
-                    format!(
-                        "{what} has {} bytes, the limit is {MAX_PROOF_BYTES}",
-                        blob.size_bytes
-                    ),
-                )),
-                None => Err(bad_request(format!("{what} is no blob"))),
-            }
+            blob.ok_or_else(|| bad_request(format!("{what} is no blob")))
         };
         let proofs = (0..segments as usize)
             .map(|i| Ok([proof(0, i)?, proof(1, i)?, proof(2, i)?, proof(3, i)?]))
@@ -97,53 +138,74 @@ impl Input {
     /// At least the bundle's size.
     fn max_bytes(&self) -> u64 {
         let proofs = self.proofs.iter().flatten();
-        let proofs: u64 = proofs.map(|proof| proof.size_bytes).sum();
+        let proofs: u64 = proofs
+            .map(|proof| proof.size_bytes.min(MAX_PROOF_BYTES as u64))
+            .sum();
         proofs + self.proofs.len() as u64 * SEGMENT_OVERHEAD_BYTES + OVERHEAD_BYTES
     }
 }
 
-fn bundle(input: &Input, ctx: &TaskCtx, pool: &ThreadPool) -> Result<BlobRef, Failure> {
+fn bundle(
+    input: &Input,
+    ctx: &TaskCtx,
+    pool: &ThreadPool,
+) -> Result<Result<BlobRef, Vec<Refused>>, Failure> {
     let upload = ctx.upload(input.max_bytes())?;
     let mut writer = BundleWriter::new(upload, input.params, input.data.size_bytes)
         .map_err(|error| failure(&error))?;
     let mut hasher = blake3::Hasher::new();
+    let mut refused = Vec::new();
     for (index, blobs) in (0..).zip(&input.proofs) {
         ctx.check_cancelled()?;
         let bytes = read_segment(input.data, index, ctx)?;
         hasher.update(&bytes);
         let statement = Statement::compute(&bytes, index).map_err(|error| failure(&error))?;
-        let mut proofs: [Vec<u8>; 4] = Default::default();
+        let mut proofs: [Proof; 4] = Default::default();
         for (proof, blob) in proofs.iter_mut().zip(blobs) {
-            *proof = ctx.read_blob(*blob, MAX_PROOF_BYTES as u64)?;
+            *proof = match blob.size_bytes <= MAX_PROOF_BYTES as u64 {
+                true => Proof::Read(ctx.read_blob(*blob, MAX_PROOF_BYTES as u64)?),
+                false => Proof::TooLarge(blob.size_bytes),
+            };
         }
-        pool.install(|| check(input.params, &statement, &proofs))?;
-        let proofs = proofs.each_ref().map(Vec::as_slice);
-        writer
-            .segment(&statement, proofs)
-            .map_err(|error| failure(&error))?;
+        refused.extend(pool.install(|| check(input.params, &statement, &proofs)));
+        // Once a proof is refused there will be no bundle; the rest is only checked.
+        if refused.is_empty() {
+            let proofs = proofs.each_ref().map(Proof::bytes);
+            writer
+                .segment(&statement, proofs)
+                .map_err(|error| failure(&error))?;
+        }
     }
     if BlobHash(*hasher.finalize().as_bytes()) != input.data.hash {
         let message = format!("blob {} arrived damaged", input.data.hash);
         return Err(Failure::new(ErrorClass::WorkerFailed, message));
     }
+    if !refused.is_empty() {
+        return Ok(Err(refused));
+    }
     let upload = writer.finish().map_err(|error| failure(&error))?;
-    upload.publish()
+    upload.publish().map(Ok)
 }
 
-/// Verifies the proofs of one segment.
-fn check(params: Params, statement: &Statement, proofs: &[Vec<u8>; 4]) -> Result<(), Failure> {
-    let checked: Vec<_> = Circuit::ALL
+/// The proofs of one segment that do not hold.
+fn check(params: Params, statement: &Statement, proofs: &[Proof; 4]) -> Vec<Refused> {
+    Circuit::ALL
         .into_par_iter()
         .zip(proofs)
-        .map(|(circuit, proof)| verify(params, circuit, statement, proof))
-        .collect();
-    checked
-        .into_iter()
-        .find_map(Result::err)
-        .map_or(Ok(()), |error| {
-            let message = format!("segment {}: {}", statement.index, chain(&error));
-            Err(Failure::new(ErrorClass::InvalidResult, message))
+        .filter_map(|(circuit, proof)| {
+            let why = match proof {
+                Proof::Read(bytes) => chain(&verify(params, circuit, statement, bytes).err()?),
+                Proof::TooLarge(bytes) => {
+                    format!("the proof has {bytes} bytes, the limit is {MAX_PROOF_BYTES}")
+                }
+            };
+            Some(Refused {
+                circuit,
+                segment: statement.index,
+                why,
+            })
         })
+        .collect()
 }
 
 #[cfg(test)]
@@ -152,28 +214,16 @@ mod tests {
 
     #[test]
     fn a_proof_that_is_too_large_is_refused_by_name() {
-        let blob = |size_bytes| {
-            let hash = BlobHash::of(b"");
-            Value::Blob(BlobRef { hash, size_bytes })
-        };
-        let input = |bytes: u64| {
-            let proofs = Circuit::ALL.map(|circuit| {
-                let size = if circuit == Circuit::ALL[2] { bytes } else { 1 };
-                (circuit.name(), Value::List(vec![blob(size)]))
-            });
-            Value::map([
-                ("data", blob(1)),
-                ("params", Value::Text(Params::Dev.name().to_owned())),
-                ("segments", Value::Int(1)),
-                ("proofs", Value::map(proofs)),
-            ])
-        };
-        assert!(Input::read(&input(MAX_PROOF_BYTES as u64)).is_ok());
-        let Err(failure) = Input::read(&input(MAX_PROOF_BYTES as u64 + 1)) else {
-            panic!("a proof beyond the limit is taken");
-        };
-        assert_eq!(failure.class, ErrorClass::InvalidResult);
-        let name = format!("the {} proof of segment 0 has", Circuit::ALL[2]);
-        assert!(failure.message.contains(&name), "{failure}");
+        let statement = Statement::compute(b"x", 7).expect("a statement");
+        let large = MAX_PROOF_BYTES as u64 + 1;
+        let proofs = std::array::from_fn(|_| Proof::TooLarge(large));
+        let refused = check(Params::Dev, &statement, &proofs);
+        let named: Vec<_> = refused
+            .iter()
+            .map(|one| (one.circuit, one.segment))
+            .collect();
+        assert_eq!(named, Circuit::ALL.map(|circuit| (circuit, 7)));
+        let why = format!("the proof has {large} bytes");
+        assert!(refused.iter().all(|one| one.why.contains(&why)));
     }
 }

@@ -78,6 +78,8 @@ struct WorkflowSummary {
   # Absent unless it failed.
   output @7 :Common.Value;
   # Nil unless it succeeded.
+  inputs @8 :Text;
+  # What it was started with, on one line for people.
 }
 
 struct WorkflowDetail {

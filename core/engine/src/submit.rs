@@ -56,6 +56,8 @@ impl Engine {
             .check_limits("the input")
             .map_err(|error| refusal("FRB-SUB-002", error.to_string()))?;
         froben_script::check_input(info, &input).map_err(|why| refusal("FRB-SUB-002", why))?;
+        // Written down with its defaults, so that whoever looks at it sees what it ran with.
+        let input = info.with_defaults(input);
         let own = self
             .live
             .values()

@@ -17,6 +17,8 @@ use froben_script::{Completion, Event};
 
 /// Phases that a script may name; more are not shown.
 const STAGES: usize = 64;
+/// How much of its inputs a summary shows.
+const INPUT_CHARS: usize = 200;
 
 pub(crate) struct Workflow {
     pub(crate) id: WorkflowId,
@@ -349,6 +351,7 @@ impl Workflow {
         WorkflowSummary {
             id: self.id,
             pipeline: self.pipeline.clone(),
+            inputs: self.input.brief(INPUT_CHARS),
             revision: self.revision.to_string(),
             state: self.state(),
             submitted_ms: self.submitted_ms,

@@ -105,6 +105,28 @@ impl Value {
         }
     }
 
+    /// The plain fields of a table on one line of at most `most` characters, for people:
+    /// `data=16384 bytes, params=dev`.
+    pub fn brief(&self, most: usize) -> String {
+        let Value::Map(map) = self else {
+            return String::new();
+        };
+        let field = |(name, value): (&String, &Value)| match value {
+            Value::Nil | Value::List(_) | Value::Map(_) => None,
+            Value::Bool(bool) => Some(format!("{name}={bool}")),
+            Value::Int(int) => Some(format!("{name}={int}")),
+            Value::Number(number) => Some(format!("{name}={number}")),
+            Value::Text(text) => Some(format!("{name}={text}")),
+            Value::Blob(blob) => Some(format!("{name}={} bytes", blob.size_bytes)),
+        };
+        let fields: Vec<String> = map.iter().filter_map(field).collect();
+        let line = limits::one_line(&fields.join(", "));
+        match line.char_indices().nth(most) {
+            None => line,
+            Some(_) => line.chars().take(most - 1).chain(['…']).collect(),
+        }
+    }
+
     fn depth(&self) -> usize {
         1 + match self {
             Value::List(list) => list.iter().map(Value::depth).max().unwrap_or(0),
@@ -144,6 +166,18 @@ mod tests {
             value.get("b").and_then(|b| b.get("c")),
             Some(&Value::Blob(blob))
         );
+    }
+
+    #[test]
+    fn a_brief_is_one_short_line_of_the_plain_fields() {
+        let value = Value::map([
+            ("data", Value::Blob(BlobRef::of(b"xyz"))),
+            ("list", Value::List(vec![])),
+            ("params", Value::text("dev\n")),
+        ]);
+        assert_eq!(value.brief(80), "data=3 bytes, params=dev ");
+        assert_eq!(value.brief(8), "data=3 …");
+        assert_eq!(Value::Nil.brief(80), "");
     }
 
     #[test]

@@ -147,6 +147,8 @@ pub struct DelegationView {
 pub struct WorkflowSummary {
     pub id: WorkflowId,
     pub pipeline: String,
+    /// What it was started with, on one line for people: the plain inputs, blobs by their size.
+    pub inputs: String,
     /// The script set's content hash, in hex.
     pub revision: String,
     pub state: WorkflowState,

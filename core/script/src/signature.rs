@@ -153,7 +153,7 @@ impl PipelineInfo {
     }
 
     /// The input as the script gets it: what is missing takes its default.
-    pub(crate) fn with_defaults(&self, input: Value) -> Value {
+    pub fn with_defaults(&self, input: Value) -> Value {
         let mut entries = match input {
             Value::Map(entries) => entries,
             _ => BTreeMap::new(),

@@ -174,6 +174,7 @@ pub fn read_summary(reader: workflow_summary::Reader<'_>) -> Result<WorkflowSumm
     Ok(WorkflowSummary {
         id: id.parse::<WorkflowId>()?,
         pipeline: line("a pipeline", reader.get_pipeline()?)?,
+        inputs: line("the inputs", reader.get_inputs()?)?,
         revision: line("a revision", reader.get_revision()?)?,
         state: read_workflow_state(state),
         submitted_ms: reader.get_submitted_ms(),
@@ -190,6 +191,7 @@ pub fn write_summary(summary: &WorkflowSummary, mut builder: workflow_summary::B
     let WorkflowSummary {
         id,
         pipeline,
+        inputs,
         revision,
         state,
         submitted_ms,
@@ -199,6 +201,7 @@ pub fn write_summary(summary: &WorkflowSummary, mut builder: workflow_summary::B
     } = summary;
     builder.set_id(id.to_string());
     builder.set_pipeline(pipeline);
+    builder.set_inputs(inputs);
     builder.set_revision(revision);
     builder.set_state(write_workflow_state(*state));
     builder.set_submitted_ms(*submitted_ms);
@@ -439,6 +442,7 @@ mod tests {
             summary: WorkflowSummary {
                 id: WorkflowId([3; 16]),
                 pipeline: "p".into(),
+                inputs: "params=dev".into(),
                 revision: "00".into(),
                 state: WorkflowState::Running,
                 submitted_ms: 10,

@@ -164,6 +164,24 @@ fn without_an_opencl_device_the_operator_says_so() {
             .then_some(())
     });
     network.froben(&["cancel", &id]).ok();
+
+    // Who does not want to wait for a machine says so, and reads that there is none.
+    let data = format!("data={}", file.display());
+    network
+        .froben(&[
+            "submit",
+            "data_commitments",
+            "--input",
+            &data,
+            "--set",
+            "params=dev",
+            "--set",
+            "patience=1s",
+            "--wait",
+        ])
+        .refused(10, &["for want of a machine", "froben machines"]);
+    let list = network.froben(&["list"]).ok().stdout;
+    assert!(list.contains("params=dev, patience=1s"), "{list}");
 }
 
 #[test]

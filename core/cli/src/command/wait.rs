@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use froben_model::resources::parse_duration_ms;
 use froben_model::view::{WorkflowDetail, WorkflowState};
-use froben_model::{BlobRef, TimeMs, WorkflowId};
+use froben_model::{BlobRef, ErrorClass, TimeMs, WorkflowId};
 
 use crate::args::{Format, ResultArgs, Wait};
 use crate::error::{Error, Exit};
@@ -140,13 +140,30 @@ fn result_blob(detail: &WorkflowDetail) -> Result<BlobRef, Error> {
     }
 }
 
+/// Whether the last delegation that ended was one that no machine took.
+fn wanted_a_machine(detail: &WorkflowDetail) -> bool {
+    let ended = detail.delegations.iter().filter(|d| d.state.ended());
+    let last = ended.max_by_key(|d| d.ended_ms);
+    let error = last.and_then(|d| d.error.as_ref());
+    error.is_some_and(|error| error.class == ErrorClass::NoCapacity)
+}
+
 /// Success, or why the workflow has none.
 fn outcome(detail: &WorkflowDetail) -> Result<(), Error> {
     let summary = &detail.summary;
     match (summary.state, &summary.failure) {
         (WorkflowState::Succeeded, _) => Ok(()),
         (_, Some(failure)) => {
-            Err(Error::new(Exit::WorkflowFailed, failure.message.clone()).code(&failure.code))
+            let shown = Error::new(Exit::WorkflowFailed, failure.message.clone());
+            let shown = match wanted_a_machine(detail) {
+                true => Error {
+                    exit: Exit::NoCapacity,
+                    ..shown
+                }
+                .hint("`froben machines` lists who is connected, and what they offer"),
+                false => shown,
+            };
+            Err(shown.code(&failure.code))
         }
         (state, None) => Err(Error::new(
             Exit::WorkflowFailed,

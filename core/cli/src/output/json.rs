@@ -50,6 +50,7 @@ pub(crate) fn summary(summary: &WorkflowSummary) -> serde_json::Value {
     let WorkflowSummary {
         id,
         pipeline,
+        inputs,
         revision,
         state,
         submitted_ms,
@@ -60,6 +61,7 @@ pub(crate) fn summary(summary: &WorkflowSummary) -> serde_json::Value {
     json!({
         "id": id.to_string(),
         "pipeline": pipeline,
+        "inputs": inputs,
         "revision": revision,
         "state": state.name(),
         "submitted_ms": submitted_ms,

@@ -83,9 +83,10 @@ fn headline(summary: &WorkflowSummary, now: TimeMs) -> String {
         .unwrap_or(now)
         .saturating_sub(summary.submitted_ms);
     let mut line = format!(
-        "{}  {}  {} after {}",
+        "{}  {} ({})  {} after {}",
         summary.id,
         summary.pipeline,
+        summary.inputs,
         summary.state,
         seconds(took)
     );
@@ -191,12 +192,13 @@ pub(crate) fn list(workflows: &[WorkflowSummary], now: TimeMs) -> String {
     if workflows.is_empty() {
         return "no workflows".to_string();
     }
-    let mut rows = table(&["id", "pipeline", "state", "age", "time"]);
+    let mut rows = table(&["id", "pipeline", "inputs", "state", "age", "time"]);
     for summary in workflows {
         let ended = summary.ended_ms.unwrap_or(now);
         rows.add_row([
             summary.id.to_string(),
             summary.pipeline.clone(),
+            summary.inputs.clone(),
             summary.state.to_string(),
             seconds(now.saturating_sub(summary.submitted_ms)),
             seconds(ended.saturating_sub(summary.submitted_ms)),

@@ -3,7 +3,7 @@
 
 using Common = import "common.capnp";
 
-const journalVersion :UInt32 = 1;
+const journalVersion :UInt32 = 2;
 
 struct Record {
   timeMs @0 :UInt64;
@@ -20,6 +20,7 @@ struct Record {
     cancelRequested @9 :Void;
     finished @10 :Finished;
     logged @11 :Logged;
+    childEnded @12 :ChildEnded;
   }
 }
 
@@ -32,6 +33,16 @@ struct Submitted {
   input @4 :Common.Value;
   seed @5 :UInt64;
   # Of the workflow's random numbers.
+  parent @6 :Parent;
+  # Absent unless another workflow runs this one.
+
+  struct Parent {
+    workflow @0 :Data;
+    # 16 bytes: its id.
+    call @1 :UInt64;
+    depth @2 :UInt32;
+    # How many workflows are above this one: 1 or more.
+  }
 }
 
 struct Called {
@@ -46,13 +57,22 @@ struct Called {
     status @4 :Status;
     log @5 :Text;
     cancel @6 :UInt64;
-    # The call id of the delegation to cancel.
+    # The call id of the delegation or child to cancel.
+    run @7 :Run;
   }
 
   struct Status {
     phase @0 :Text;
     done @1 :UInt64;
     total @2 :UInt64;
+  }
+
+  struct Run {
+    # Another pipeline of the same revision, as a workflow of its own.
+    pipeline @0 :Text;
+    input @1 :Common.Value;
+    key @2 :Text;
+    # The author's name for it; empty if there is none.
   }
 }
 
@@ -122,6 +142,12 @@ struct Finished {
     code @0 :Text;
     message @1 :Text;
   }
+}
+
+struct ChildEnded {
+  # A workflow that this one runs is over. Written together with that one's `finished`.
+  call @0 :UInt64;
+  finish @1 :Finished;
 }
 
 struct Logged {

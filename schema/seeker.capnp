@@ -80,6 +80,8 @@ struct WorkflowSummary {
   # Nil unless it succeeded.
   inputs @8 :Text;
   # What it was started with, on one line for people.
+  parent @9 :Text;
+  # The id of the workflow that runs it; empty if none.
 }
 
 struct WorkflowDetail {

@@ -10,14 +10,16 @@ use crate::engine::Engine;
 
 impl Engine {
     pub(crate) fn script_ran(&mut self, id: WorkflowId, progress: Progress) {
-        let Some(workflow) = self.live.get_mut(&id) else {
+        if !self.live.contains_key(&id) {
             // It ended, say by a cancel, while the script ran.
             return;
-        };
-        workflow.script_runs = false;
+        }
         let Progress { calls, state } = progress;
         for call in calls {
             self.called(id, journal_call(call));
+        }
+        if let Some(workflow) = self.live.get_mut(&id) {
+            workflow.script_runs = false;
         }
         match state {
             State::Blocked => self.wake(id),
@@ -39,7 +41,10 @@ impl Engine {
                 let due = self.live.get(&id).and_then(|w| w.sleeps.get(&call));
                 self.sleeps.extend(due.map(|due| (*due, id, call)));
             }
+            CallOp::Run { .. } => self.run_child(id, call),
             CallOp::Cancel { target } => {
+                // Whichever of the two it is not knows nothing of it.
+                self.cancel_child(id, target);
                 let key = DelegationKey {
                     workflow: id,
                     call: target,
@@ -85,6 +90,15 @@ fn journal_call(call: Call) -> Called {
             CallOp::Status(Status { phase, done, total })
         }
         froben_script::CallOp::Log { text } => CallOp::Log { text },
+        froben_script::CallOp::Run {
+            pipeline,
+            input,
+            key,
+        } => CallOp::Run {
+            pipeline,
+            input,
+            key,
+        },
         froben_script::CallOp::Cancel { target } => CallOp::Cancel { target },
     };
     Called { call: id, line, op }
@@ -100,6 +114,15 @@ pub(crate) fn script_call(called: Called) -> Call {
             froben_script::CallOp::Status { phase, done, total }
         }
         CallOp::Log { text } => froben_script::CallOp::Log { text },
+        CallOp::Run {
+            pipeline,
+            input,
+            key,
+        } => froben_script::CallOp::Run {
+            pipeline,
+            input,
+            key,
+        },
         CallOp::Cancel { target } => froben_script::CallOp::Cancel { target },
     };
     Call { id: call, line, op }

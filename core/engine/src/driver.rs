@@ -228,6 +228,7 @@ fn recover(engine: &mut Engine, store: &dyn Store, now: TimeMs) -> Result<Vec<St
         }
         live += usize::from(!over);
     }
+    steps.push(engine.settle_children(now));
     if live > 0 {
         tracing::info!(workflows = live, "continuing from the journal");
     }

@@ -4,7 +4,7 @@ use froben_journal::Called;
 use froben_model::view::{
     Failure, MachineView, PipelineInfo, WorkflowDetail, WorkflowState, WorkflowSummary,
 };
-use froben_model::{Assignment, LeaseToken, Value, WorkflowId};
+use froben_model::{Assignment, LeaseToken, TimeMs, Value, WorkflowId};
 use froben_scheduler::SessionId;
 use froben_script::{Completion, Revision};
 use std::sync::Arc;
@@ -92,6 +92,8 @@ pub struct Launch {
     pub pipeline: String,
     pub input: Value,
     pub seed: u64,
+    /// When it was submitted, by the journal.
+    pub started_ms: TimeMs,
 }
 
 impl std::fmt::Debug for Launch {
@@ -102,6 +104,7 @@ impl std::fmt::Debug for Launch {
             pipeline,
             input: _,
             seed: _,
+            started_ms: _,
         } = self;
         write!(f, "Launch({workflow}, {pipeline})")
     }

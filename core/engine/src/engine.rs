@@ -15,6 +15,7 @@ use froben_model::{CallId, MachineId, SeekerId, TimeMs, WorkflowId};
 use froben_scheduler::{DelegationKey, Policy, Scheduler, SessionId};
 use froben_script::Revision;
 
+use crate::children::Children;
 use crate::effect::{Answer, Effect, Found, ScriptCommand};
 use crate::input::{Input, Ticket};
 use crate::workflow::Workflow;
@@ -34,7 +35,10 @@ pub struct Engine {
     pub(crate) epoch: u64,
     pub(crate) serving: Serving,
     pub(crate) scheduler: Scheduler,
+    /// Those of live workflows, which their children share.
+    pub(crate) revisions: BTreeMap<RevisionHash, Arc<Revision>>,
     pub(crate) live: BTreeMap<WorkflowId, Workflow>,
+    pub(crate) children: Children,
     pub(crate) ended: BTreeMap<WorkflowId, (SeekerId, WorkflowSummary)>,
     pub(crate) by_key: BTreeMap<(SeekerId, String), WorkflowId>,
     /// Every script timer, by when it rings.
@@ -55,9 +59,12 @@ pub struct Step {
 impl Engine {
     /// An engine without workflows; [`Engine::recover`] brings in those of the journal.
     pub fn new(epoch: u64, seed: u64, policy: Policy, serving: Serving) -> Self {
+        let revisions = BTreeMap::from([(serving.hash, serving.revision.clone())]);
         Engine {
             epoch,
             serving,
+            revisions,
+            children: Children::default(),
             scheduler: Scheduler::new(policy, epoch, seed),
             live: BTreeMap::new(),
             ended: BTreeMap::new(),
@@ -218,6 +225,8 @@ impl Engine {
             idempotency_key: workflow.idempotency_key.clone(),
         });
         self.step.batch.records.push((id, 0, record));
+        self.children
+            .began(&workflow.seeker, workflow.parent.as_ref());
         if !workflow.idempotency_key.is_empty() {
             let key = (workflow.seeker.clone(), workflow.idempotency_key.clone());
             self.by_key.insert(key, id);
@@ -225,8 +234,10 @@ impl Engine {
         self.live.insert(id, workflow);
     }
 
-    /// Ends a workflow: its delegations are cancelled, its VM is dropped, its journal tells from now on.
+    /// Ends a workflow: its children and delegations are cancelled, its VM is dropped, its journal tells
+    /// from now on.
     pub(crate) fn end_workflow(&mut self, id: WorkflowId, finish: Finish) {
+        self.end_children(id);
         let Some(workflow) = self.live.get(&id) else {
             return;
         };
@@ -237,13 +248,16 @@ impl Engine {
             let key = DelegationKey { workflow: id, call };
             self.schedule(froben_scheduler::Input::Cancel { key });
         }
-        self.record(id, Body::Finished(finish));
+        self.record(id, Body::Finished(finish.clone()));
         self.step.batch.finished.push(id);
         let drop = ScriptCommand::Drop { workflow: id };
         self.step.effects.push(Effect::Script(drop));
         self.sleeps.retain(|(_, workflow, _)| *workflow != id);
         if let Some(workflow) = self.live.remove(&id) {
             let summary = workflow.summary();
+            if let Some(parent) = workflow.parent {
+                self.child_is_over(&workflow.seeker, &parent, finish);
+            }
             self.ended.insert(id, (workflow.seeker, summary));
         }
     }

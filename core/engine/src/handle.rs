@@ -14,6 +14,7 @@ use froben_model::{
 use froben_scheduler::SessionId;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use crate::children::child_id;
 use crate::driver::{Message, SharedRoutes, lock};
 use crate::effect::{Answer, Found, MachineCommand, Receipt};
 use crate::input::{Input, Submit, Ticket};
@@ -335,7 +336,7 @@ fn log_lines(
         };
         from = last + 1;
         for (seq, record) in page {
-            lines.extend(log_line(seq, record));
+            lines.extend(log_line(workflow, seq, record));
             if lines.len() >= limit {
                 return Ok(lines);
             }
@@ -344,13 +345,19 @@ fn log_lines(
 }
 
 /// What a record says to somebody who reads the log.
-fn log_line(seq: Seq, record: Record) -> Option<LogLine> {
+fn log_line(workflow: WorkflowId, seq: Seq, record: Record) -> Option<LogLine> {
     let Record { time_ms, body } = record;
     let coordinator = "coordinator".to_string();
     let (source, text) = match body {
         Body::Logged { source, text } => (source, text),
         Body::Called(called) => match called.op {
             CallOp::Log { text } => ("script".to_string(), text),
+            CallOp::Run { pipeline, key, .. } => {
+                let name = if key.is_empty() { "" } else { " as " };
+                let child = child_id(workflow, called.call);
+                let text = format!("{} runs {pipeline}{name}{key}: {child}", called.call);
+                (coordinator, text)
+            }
             _ => return None,
         },
         Body::Submitted(submitted) => (coordinator, format!("submitted to {}", submitted.pipeline)),
@@ -377,6 +384,14 @@ fn log_line(seq: Seq, record: Record) -> Option<LogLine> {
                 ended.call, failure.class, failure.message
             );
             (coordinator, text)
+        }
+        Body::ChildEnded { call, finish } => {
+            let how = match finish {
+                Finish::Output(_) => "succeeded".to_string(),
+                Finish::Cancelled => "was cancelled".to_string(),
+                Finish::Failed(failure) => format!("failed: {failure}"),
+            };
+            (coordinator, format!("child {call} {how}"))
         }
         Body::CancelRequested => (coordinator, "cancel was asked for".to_string()),
         Body::Finished(Finish::Output(_)) => (coordinator, "succeeded".to_string()),

@@ -5,6 +5,7 @@
 //! what was said about them.
 
 mod calls;
+mod children;
 mod delegations;
 pub mod driver;
 pub mod effect;

@@ -37,6 +37,12 @@ impl Engine {
             self.ended.insert(id, (workflow.seeker, summary));
             return Ok(Step::default());
         }
+        if let Ok(revision) = &revision {
+            let known = self.revisions.entry(workflow.revision);
+            known.or_insert_with(|| revision.clone());
+        }
+        self.children
+            .began(&workflow.seeker, workflow.parent.as_ref());
         let completions = workflow.inbox.drain(..).collect();
         workflow.script_runs = true;
         let open = workflow.open_delegations();
@@ -48,6 +54,7 @@ impl Engine {
             pipeline: workflow.pipeline.clone(),
             input: workflow.input.clone(),
             seed: workflow.seed,
+            started_ms: workflow.submitted_ms,
         });
         let cancel_requested = workflow.cancel_requested;
         self.live.insert(id, workflow);

@@ -66,8 +66,10 @@ impl ScriptHost {
             pipeline,
             input,
             seed,
+            started_ms,
         } = launch;
-        match Vm::start(&revision, &pipeline, input, seed, Limits::default()) {
+        let limits = Limits::default();
+        match Vm::start(&revision, &pipeline, input, seed, started_ms, limits) {
             Ok(mut vm) => {
                 let progress = vm.resume(completions);
                 self.vms.insert(workflow, vm);
@@ -131,6 +133,7 @@ fn describe(call: &Call) -> String {
         CallOp::Sleep { ms } => format!("sleep {ms} ms"),
         CallOp::Status { phase, done, total } => format!("status {phase} {done}/{total}"),
         CallOp::Log { text } => format!("log `{text}`"),
+        CallOp::Run { pipeline, key, .. } => format!("run {pipeline} `{key}`"),
         CallOp::Cancel { target } => format!("cancel {target}"),
     };
     format!("{what} at line {}", call.line)

@@ -58,11 +58,10 @@ impl Engine {
         froben_script::check_input(info, &input).map_err(|why| refusal("FRB-SUB-002", why))?;
         // Written down with its defaults, so that whoever looks at it sees what it ran with.
         let input = info.with_defaults(input);
-        let own = self
-            .live
-            .values()
-            .filter(|workflow| workflow.seeker == seeker)
-            .count();
+        // Children have places of their own.
+        let submitted = self.live.values().filter(|live| live.parent.is_none());
+        let all = submitted.clone().count();
+        let own = submitted.filter(|live| live.seeker == seeker).count();
         if own >= LIVE_WORKFLOWS_OF_ONE {
             let why = format!(
                 "{LIVE_WORKFLOWS_OF_ONE} workflows of yours are live, which is as many as one seeker \
@@ -70,7 +69,7 @@ impl Engine {
             );
             return Err(refusal("FRB-SUB-004", why));
         }
-        if self.live.len() >= LIVE_WORKFLOWS {
+        if all >= LIVE_WORKFLOWS {
             let why = format!(
                 "{LIVE_WORKFLOWS} workflows are live, which is as many as this coordinator takes; \
                  submit again when some are over"
@@ -84,6 +83,7 @@ impl Engine {
             idempotency_key,
             input: input.clone(),
             seed,
+            parent: None,
         };
         self.begin(workflow, Body::Submitted(submitted));
         if let Some(begun) = self.live.get_mut(&workflow) {
@@ -96,6 +96,7 @@ impl Engine {
             pipeline,
             input,
             seed,
+            started_ms: self.now,
         };
         self.step
             .effects

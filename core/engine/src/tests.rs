@@ -1,6 +1,8 @@
 //! The engine with real scripts, a store that forgets what was not committed, and machines that do as
 //! they are told. Everything runs on one thread, in an order that a test decides.
 
+mod children;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -39,9 +41,9 @@ return workflow("squares", { input = { n = "integer" }, output = { total = "numb
 "#;
 
 fn scripts(source: &str) -> ScriptSet {
-    ScriptSet {
-        files: BTreeMap::from([("pipelines/squares.lua".to_string(), source.to_string())]),
-    }
+    let mut files = children::files();
+    files.insert("pipelines/squares.lua".to_string(), source.to_string());
+    ScriptSet { files }
 }
 
 fn serving(store: &MemoryStore, source: &str) -> Serving {
@@ -119,6 +121,8 @@ impl World {
                 .expect("records fit");
             world.carry_out(step);
         }
+        let step = world.engine.settle_children(now);
+        world.carry_out(step);
         let session = SessionId(1);
         world.inputs.push_back(Input::MachineJoined {
             session,
@@ -146,13 +150,17 @@ impl World {
     }
 
     fn submit(&mut self, n: i64, key: &str) -> Ticket {
+        self.submit_to("squares", n, key)
+    }
+
+    fn submit_to(&mut self, pipeline: &str, n: i64, key: &str) -> Ticket {
         let ticket = self.ticket();
         self.inputs.push_back(Input::Submit(Submit {
             ticket,
             workflow: ID,
             seed: 1,
             seeker: seeker(),
-            pipeline: "squares".to_string(),
+            pipeline: pipeline.to_string(),
             input: Value::map([("n", Value::Int(n))]),
             idempotency_key: key.to_string(),
         }));
@@ -235,7 +243,11 @@ impl World {
     }
 
     fn bodies(&self) -> Vec<Body> {
-        let records = self.store.read(ID, 0, usize::MAX).expect("it can be read");
+        self.bodies_of(ID)
+    }
+
+    fn bodies_of(&self, id: WorkflowId) -> Vec<Body> {
+        let records = self.store.read(id, 0, usize::MAX).expect("it can be read");
         records.into_iter().map(|(_, record)| record.body).collect()
     }
 

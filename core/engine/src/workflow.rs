@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use froben_journal::{Body, CallOp, Called, End, Finish, Record, RevisionHash, Seq, Status};
+use froben_journal::{
+    Body, CallOp, Called, End, Failure, Finish, Parent, Record, RevisionHash, Seq, Status,
+};
 use froben_model::view::{
     DelegationState, DelegationView, Stage, WorkflowDetail, WorkflowState, WorkflowSummary,
 };
@@ -28,10 +30,13 @@ pub(crate) struct Workflow {
     pub(crate) revision: RevisionHash,
     pub(crate) input: Value,
     pub(crate) seed: u64,
+    pub(crate) parent: Option<Parent>,
     pub(crate) submitted_ms: TimeMs,
     /// Where its next record goes.
     pub(crate) next_seq: Seq,
     pub(crate) delegations: BTreeMap<CallId, Delegation>,
+    /// Workflows that it runs and that are not over.
+    children: BTreeMap<CallId, ChildSpec>,
     /// Timers of the script that have not rung, and when they do.
     pub(crate) sleeps: BTreeMap<CallId, TimeMs>,
     /// What has happened that the script has not been fed yet, in journal order.
@@ -42,6 +47,13 @@ pub(crate) struct Workflow {
     pub(crate) cancel_requested: bool,
     stages: Vec<Stage>,
     finish: Option<(TimeMs, Finish)>,
+}
+
+/// What a child is to run. Its input is left out once it has begun, and has it in its own journal.
+#[derive(Clone)]
+pub(crate) struct ChildSpec {
+    pub(crate) pipeline: String,
+    pub(crate) input: Value,
 }
 
 pub(crate) struct Delegation {
@@ -85,6 +97,7 @@ impl Workflow {
             idempotency_key,
             input,
             seed,
+            parent,
         } = submitted.clone();
         Ok(Workflow {
             id,
@@ -94,9 +107,11 @@ impl Workflow {
             revision,
             input,
             seed,
+            parent,
             submitted_ms: record.time_ms,
             next_seq: 1,
             delegations: BTreeMap::new(),
+            children: BTreeMap::new(),
             sleeps: BTreeMap::new(),
             inbox: VecDeque::new(),
             script_runs: false,
@@ -139,6 +154,23 @@ impl Workflow {
         open.map(|(call, _)| *call).collect()
     }
 
+    /// Calls of children that are not over, in call order.
+    pub(crate) fn open_children(&self) -> impl Iterator<Item = CallId> {
+        self.children.keys().copied()
+    }
+
+    pub(crate) fn has_open_child(&self, call: CallId) -> bool {
+        self.children.contains_key(&call)
+    }
+
+    /// What the child of `call` is to run, if it is not over.
+    pub(crate) fn begin_child(&mut self, call: CallId) -> Option<ChildSpec> {
+        let spec = self.children.get_mut(&call)?;
+        let input = std::mem::replace(&mut spec.input, Value::Nil);
+        let pipeline = spec.pipeline.clone();
+        Some(ChildSpec { pipeline, input })
+    }
+
     /// Takes the next record.
     pub(crate) fn apply(&mut self, record: &Record) -> Result<(), Misfit> {
         let now = record.time_ms;
@@ -154,7 +186,7 @@ impl Workflow {
             Body::Started { call, attempt: _ } => self
                 .delegation(*call)
                 .map(|d| d.state = DelegationState::Running),
-            Body::Item(item) => self.item(item),
+            Body::Item(item) => self.item(now, item),
             Body::Requeued {
                 call,
                 attempt: _,
@@ -166,10 +198,17 @@ impl Workflow {
             Body::Ended(ended) => self.ended(now, ended),
             Body::Slept { call } => {
                 self.sleeps.remove(call);
-                let event = Event::Slept;
-                self.inbox.push_back(Completion { call: *call, event });
+                self.happened(now, *call, Event::Slept);
                 Ok(())
             }
+            Body::ChildEnded { call, finish } => match self.children.remove(call) {
+                Some(_) => {
+                    let outcome = child_outcome(finish.clone());
+                    self.happened(now, *call, Event::ChildEnded { outcome });
+                    Ok(())
+                }
+                None => Err(format!("there is no child {call}")),
+            },
             Body::CancelRequested => {
                 self.cancel_requested = true;
                 Ok(())
@@ -233,8 +272,24 @@ impl Workflow {
                 self.log_lines += 1;
                 Ok(())
             }
+            CallOp::Run {
+                pipeline,
+                input,
+                key: _,
+            } => {
+                let (pipeline, input) = (pipeline.clone(), input.clone());
+                match self.children.insert(*call, ChildSpec { pipeline, input }) {
+                    None => Ok(()),
+                    Some(_) => Err(format!("call {call} is there twice")),
+                }
+            }
             CallOp::Cancel { target: _ } => Ok(()),
         }
+    }
+
+    /// Keeps what came of a call for the script.
+    fn happened(&mut self, at_ms: TimeMs, call: CallId, event: Event) {
+        self.inbox.push_back(Completion { call, event, at_ms });
     }
 
     fn status(&mut self, now: TimeMs, status: &Status) {
@@ -254,7 +309,7 @@ impl Workflow {
         }
     }
 
-    fn item(&mut self, item: &froben_journal::Item) -> Result<(), String> {
+    fn item(&mut self, now: TimeMs, item: &froben_journal::Item) -> Result<(), String> {
         let froben_journal::Item {
             call,
             attempt: _,
@@ -279,7 +334,7 @@ impl Workflow {
             outcome: outcome.clone(),
             operator: delegation.machine.as_ref().map(MachineId::operator),
         };
-        self.inbox.push_back(Completion { call: *call, event });
+        self.happened(now, *call, event);
         Ok(())
     }
 
@@ -321,14 +376,11 @@ impl Workflow {
             let event = Event::Item {
                 index,
                 outcome: Err(failure.clone()),
-                operator: None,
+                operator: failure.operator.clone(),
             };
-            self.inbox.push_back(Completion { call: *call, event });
+            self.happened(now, *call, event);
         }
-        self.inbox.push_back(Completion {
-            call: *call,
-            event: Event::Ended,
-        });
+        self.happened(now, *call, Event::Ended);
         Ok(())
     }
 
@@ -337,6 +389,7 @@ impl Workflow {
             stage.ended_ms.get_or_insert(now);
         }
         self.sleeps.clear();
+        self.children.clear();
         self.inbox.clear();
         self.finish = Some((now, finish));
     }
@@ -352,6 +405,7 @@ impl Workflow {
             id: self.id,
             pipeline: self.pipeline.clone(),
             inputs: self.input.brief(INPUT_CHARS),
+            parent: self.parent.map(|parent| parent.workflow),
             revision: self.revision.to_string(),
             state: self.state(),
             submitted_ms: self.submitted_ms,
@@ -373,6 +427,18 @@ impl Workflow {
                 .collect(),
             waiting: Vec::new(),
         }
+    }
+}
+
+/// How a child ended, in the script's words.
+fn child_outcome(finish: Finish) -> Result<Value, Failure> {
+    match finish {
+        Finish::Output(output) => Ok(output),
+        Finish::Failed(failure) => Err(failure),
+        Finish::Cancelled => Err(Failure {
+            code: "FRB-WFL-010".to_string(),
+            message: "the child was cancelled".to_string(),
+        }),
     }
 }
 

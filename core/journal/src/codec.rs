@@ -25,7 +25,9 @@ use crate::{Record, ScriptSet};
 pub use script_set::revision_hash;
 
 /// Of records and script sets that are written now.
-pub const FORMAT: u8 = 1;
+///
+/// 2 added children: `Submitted.parent`, `Called.run`, `ChildEnded`.
+pub const FORMAT: u8 = 2;
 
 /// The largest encoded record, in bytes.
 pub const RECORD_BYTES: usize = limits::MESSAGE_BYTES;

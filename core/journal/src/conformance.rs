@@ -51,6 +51,7 @@ impl Sample {
                 idempotency_key: String::new(),
                 input: Value::Nil,
                 seed: 1,
+                parent: None,
             }),
             seq if seq % 2 == 0 => Body::Slept { call: CallId(seq) },
             seq => Body::Finished(Finish::Output(Value::text("x".repeat(seq as usize)))),

@@ -18,7 +18,7 @@ pub use codec::{
 };
 pub use memory::MemoryStore;
 pub use record::{
-    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, Item, Record, RevisionHash,
-    ScriptSet, Status, Submitted,
+    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, Item, Parent, Record,
+    RevisionHash, ScriptSet, Status, Submitted,
 };
 pub use store::{Batch, Error, Seq, Started, Store};

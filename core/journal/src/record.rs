@@ -4,7 +4,9 @@
 //! applying records in order.
 
 pub use froben_model::view::Failure;
-use froben_model::{CallId, ItemError, ItemOutcome, MachineId, SeekerId, TaskSpec, TimeMs, Value};
+use froben_model::{
+    CallId, ItemError, ItemOutcome, MachineId, SeekerId, TaskSpec, TimeMs, Value, WorkflowId,
+};
 
 /// One entry of a workflow's journal.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +46,11 @@ pub enum Body {
         source: String,
         text: String,
     },
+    /// A workflow that this one runs is over. Written together with that one's end.
+    ChildEnded {
+        call: CallId,
+        finish: Finish,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +64,17 @@ pub struct Submitted {
     pub input: Value,
     /// Of the workflow's random numbers.
     pub seed: u64,
+    /// Which workflow runs this one, if any.
+    pub parent: Option<Parent>,
+}
+
+/// Where a child comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parent {
+    pub workflow: WorkflowId,
+    pub call: CallId,
+    /// How many workflows are above the child: 1 or more.
+    pub depth: u32,
 }
 
 /// The script made a call.
@@ -78,7 +96,14 @@ pub enum CallOp {
     Log {
         text: String,
     },
-    /// Cancels an earlier delegation.
+    /// Another pipeline of the same revision, as a workflow of its own.
+    Run {
+        pipeline: String,
+        input: Value,
+        /// The author's name for it; empty if there is none.
+        key: String,
+    },
+    /// Cancels an earlier delegation or child.
     Cancel {
         target: CallId,
     },

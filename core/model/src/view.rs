@@ -149,6 +149,8 @@ pub struct WorkflowSummary {
     pub pipeline: String,
     /// What it was started with, on one line for people: the plain inputs, blobs by their size.
     pub inputs: String,
+    /// Which workflow runs it, if any.
+    pub parent: Option<WorkflowId>,
     /// The script set's content hash, in hex.
     pub revision: String,
     pub state: WorkflowState,

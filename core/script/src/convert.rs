@@ -18,6 +18,8 @@ const EXACT: i64 = 1 << 53;
 pub(crate) struct Objects {
     pub(crate) blob: Table,
     pub(crate) delegation: Table,
+    pub(crate) fiber: Table,
+    pub(crate) child: Table,
     pub(crate) workflow: Table,
 }
 
@@ -182,10 +184,15 @@ impl Reader<'_> {
                 .map(Value::Blob)
                 .map_err(|error| fault(error.to_string()));
         }
-        if Objects::is(table, &self.objects.delegation) {
-            return Err(fault(
-                "is a delegation, which is not data: wait for its result",
-            ));
+        for (metatable, what) in [
+            (&self.objects.delegation, "a delegation"),
+            (&self.objects.fiber, "a fiber"),
+            (&self.objects.child, "a child"),
+        ] {
+            if Objects::is(table, metatable) {
+                let why = format!("is {what}, which is not data: wait for its result");
+                return Err(fault(why));
+            }
         }
         if table.has_metatable() {
             return Err(fault("has a metatable: only plain tables are data"));

@@ -4,17 +4,23 @@
 //! numbered as they are made, completions enter one at a time. The host never looks at a clock, and
 //! what a script may do next depends only on what it has been given so far.
 
+mod members;
 mod stream;
 
 use std::collections::{HashMap, HashSet};
 
-use froben_model::{CallId, ItemOutcome, OperatorId, TaskSpec};
+use froben_model::view::Failure as ChildFailure;
+use froben_model::{CallId, ItemOutcome, OperatorId, TaskSpec, TimeMs, Value};
 
 use crate::limits::Limits;
 use crate::random::Random;
 use crate::signature::PipelineInfo;
 use crate::{Code, Failure};
+use members::{Child, Members};
 use stream::Stream;
+
+pub(crate) use members::{Member, RaceStart};
+pub(crate) use stream::Next;
 
 /// One call of a script.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +40,14 @@ pub enum CallOp {
     Sleep {
         ms: u64,
     },
+    /// Another pipeline of the same revision, as a workflow of its own. Completes with
+    /// [`Event::ChildEnded`].
+    Run {
+        pipeline: String,
+        input: Value,
+        /// The author's name for it; empty if there is none.
+        key: String,
+    },
     /// Nothing comes of it, like the two below.
     Status {
         phase: String,
@@ -43,7 +57,7 @@ pub enum CallOp {
     Log {
         text: String,
     },
-    /// The target still ends like any delegation, and may have ended already.
+    /// The target, a delegation or a child, still ends like any other, and may have ended already.
     Cancel {
         target: CallId,
     },
@@ -56,6 +70,11 @@ impl CallOp {
                 let items: usize = spec.items.iter().map(|item| item.weight()).sum();
                 spec.input.weight() + items + spec.key.len()
             }
+            CallOp::Run {
+                pipeline,
+                input,
+                key,
+            } => pipeline.len() + input.weight() + key.len(),
             CallOp::Status { phase, .. } => phase.len(),
             CallOp::Log { text } => text.len(),
             CallOp::Sleep { .. } | CallOp::Cancel { .. } => 0,
@@ -68,6 +87,8 @@ impl CallOp {
 pub struct Completion {
     pub call: CallId,
     pub event: Event,
+    /// When it happened, by the journal.
+    pub at_ms: TimeMs,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -77,22 +98,28 @@ pub enum Event {
         /// Position in the delegation, from 0.
         index: u32,
         outcome: ItemOutcome,
-        /// Who sent it; an error names its operator itself.
+        /// Who had it; `None` if nobody had.
         operator: Option<OperatorId>,
     },
     /// The delegation is over. Every item has come by now.
     Ended,
     /// A sleep is over.
     Slept,
+    /// A child is over: what it returned, or why it did not.
+    ChildEnded {
+        outcome: Result<Value, ChildFailure>,
+    },
 }
 
 /// What a suspended script waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Wait {
-    Ended(CallId),
+    Over(Member),
     Slept(CallId),
     /// The next item of a stream.
     Item(usize),
+    /// The first of several to be over.
+    Race(usize),
 }
 
 /// Why a verb does not do what it was asked.
@@ -103,6 +130,16 @@ pub(crate) enum Refusal {
     /// The workflow is stopped.
     Stop(Failure),
     Lua(mlua::Error),
+}
+
+impl Refusal {
+    /// Says what a misuse is about.
+    pub(crate) fn of(self, what: &str) -> Self {
+        match self {
+            Refusal::Misuse(why) => Refusal::Misuse(format!("{what}: {why}")),
+            other => other,
+        }
+    }
 }
 
 impl From<String> for Refusal {
@@ -117,20 +154,23 @@ impl From<mlua::Error> for Refusal {
     }
 }
 
-/// An item that has come.
+struct Delegation {
+    outcomes: Vec<Option<Arrived>>,
+    missing: usize,
+    /// Where in `arrivals` its items are.
+    arrived: Vec<usize>,
+    /// The streams that it is in.
+    streams: Vec<usize>,
+    /// When it ended, among all that ended.
+    over: Option<u64>,
+    cancelled: bool,
+}
+
+/// An item that came.
 #[derive(Clone)]
 pub(crate) struct Arrived {
     pub(crate) outcome: ItemOutcome,
     pub(crate) operator: Option<OperatorId>,
-}
-
-struct Delegation {
-    items: Vec<Option<Arrived>>,
-    missing: usize,
-    /// Where in `arrivals` its items are.
-    arrived: Vec<usize>,
-    ended: bool,
-    cancelled: bool,
 }
 
 pub(crate) struct Host {
@@ -139,11 +179,23 @@ pub(crate) struct Host {
     /// Made since they were last taken.
     calls: Vec<Call>,
     delegations: HashMap<CallId, Delegation>,
+    children: HashMap<CallId, Child>,
     keys: HashMap<String, CallId>,
     sleeping: HashSet<CallId>,
     /// Every item that came, in order.
     arrivals: Vec<(CallId, u32)>,
-    streams: Vec<Stream>,
+    /// Those that were not read to their end, by number.
+    streams: HashMap<usize, Stream>,
+    next_stream: usize,
+    /// Delegations in streams that are not over.
+    joined: usize,
+    members: Members,
+    /// The fiber that runs; 0 is the workflow's function.
+    pub(crate) running: usize,
+    /// Delegations, children and sleeps that are not over.
+    open: usize,
+    /// The journal's time.
+    now_ms: TimeMs,
     pub(crate) random: Random,
     /// Workflows that the file declared, by the number that its objects carry.
     pub(crate) declared: Vec<PipelineInfo>,
@@ -162,10 +214,17 @@ impl Host {
             next_call: 1,
             calls: Vec::new(),
             delegations: HashMap::new(),
+            children: HashMap::new(),
             keys: HashMap::new(),
             sleeping: HashSet::new(),
             arrivals: Vec::new(),
-            streams: Vec::new(),
+            streams: HashMap::new(),
+            next_stream: 0,
+            joined: 0,
+            members: Members::default(),
+            running: 0,
+            open: 0,
+            now_ms: 0,
             random: Random::new(seed),
             declared: Vec::new(),
             stop: None,
@@ -199,7 +258,24 @@ impl Host {
     /// What is held here for the script, outside the Luau state.
     pub(crate) fn bytes(&self) -> usize {
         let calls: usize = self.calls.iter().map(|call| call.op.weight()).sum();
-        calls + self.results_bytes + 16 * self.arrivals.len() + 256 * self.delegations.len()
+        let known = self.delegations.len() + self.children.len();
+        let watched = 96 * (self.joined + self.streams.len()) + self.members.bytes();
+        calls + self.results_bytes + 16 * self.arrivals.len() + 256 * known + watched
+    }
+
+    /// The journal's time: that of what the script was given last, or of its start.
+    pub(crate) fn now_ms(&self) -> TimeMs {
+        self.now_ms
+    }
+
+    /// Time never runs backwards, whatever a clock did between two lives of the coordinator.
+    pub(crate) fn pass_time(&mut self, at_ms: TimeMs) {
+        self.now_ms = self.now_ms.max(at_ms);
+    }
+
+    /// Whether anything can still come of the calls that were made.
+    pub(crate) fn expects_nothing(&self) -> bool {
+        self.open == 0
     }
 
     pub(crate) fn delegate(&mut self, line: u32, spec: TaskSpec) -> Result<CallId, Refusal> {
@@ -221,19 +297,45 @@ impl Host {
         self.push(line, CallOp::Delegate(spec))?;
         self.keys.insert(key, id);
         let delegation = Delegation {
-            items: vec![None; items],
+            outcomes: vec![None; items],
             missing: items,
             arrived: Vec::new(),
-            ended: false,
+            streams: Vec::new(),
+            over: None,
             cancelled: false,
         };
         self.delegations.insert(id, delegation);
+        self.open += 1;
+        Ok(id)
+    }
+
+    /// Runs another pipeline. Its name and input were held against the script set.
+    pub(crate) fn run(
+        &mut self,
+        line: u32,
+        pipeline: String,
+        input: Value,
+        key: String,
+    ) -> Result<CallId, Refusal> {
+        let limit = self.limits.children;
+        if self.children.len() >= limit {
+            return Err(quota(format!("a workflow runs at most {limit} children")));
+        }
+        let op = CallOp::Run {
+            pipeline,
+            input,
+            key,
+        };
+        let id = self.push(line, op)?;
+        self.children.insert(id, Child::default());
+        self.open += 1;
         Ok(id)
     }
 
     pub(crate) fn sleep(&mut self, line: u32, ms: u64) -> Result<CallId, Refusal> {
         let id = self.push(line, CallOp::Sleep { ms })?;
         self.sleeping.insert(id);
+        self.open += 1;
         Ok(id)
     }
 
@@ -267,62 +369,82 @@ impl Host {
     /// Makes one call however often a script cancels, and whether or not the target is over: what was
     /// called must not depend on what the script has not seen yet.
     pub(crate) fn cancel(&mut self, line: u32, target: CallId) -> Result<(), Refusal> {
-        let delegation = self.delegation_mut(target)?;
-        if std::mem::replace(&mut delegation.cancelled, true) {
+        let delegation = self.delegations.get_mut(&target);
+        let child = self.children.get_mut(&target);
+        let cancelled = delegation
+            .map(|known| &mut known.cancelled)
+            .or(child.map(|known| &mut known.cancelled));
+        let Some(cancelled) = cancelled else {
+            let what = format!("call {target} is neither a delegation nor a child");
+            return Err(Refusal::Misuse(what));
+        };
+        if std::mem::replace(cancelled, true) {
             return Ok(());
         }
         self.push(line, CallOp::Cancel { target })?;
         Ok(())
     }
 
-    pub(crate) fn ended(&self, call: CallId) -> Result<bool, Refusal> {
-        Ok(self.delegation(call)?.ended)
-    }
-
-    /// The items of a delegation that is over, in their order.
-    pub(crate) fn arrived(&self, call: CallId) -> Result<Vec<&Arrived>, Refusal> {
+    /// The outcomes of a delegation that is over, in the order of its items.
+    pub(crate) fn outcomes(&self, call: CallId) -> Result<Vec<&Arrived>, Refusal> {
         let delegation = self.delegation(call)?;
-        Ok(delegation.items.iter().flatten().collect())
+        Ok(delegation.outcomes.iter().flatten().collect())
     }
 
-    pub(crate) fn item(&self, call: CallId, index: u32) -> Result<&Arrived, Refusal> {
-        let items = &self.delegation(call)?.items;
-        let arrived = items.get(index as usize).and_then(Option::as_ref);
-        arrived.ok_or_else(|| Refusal::Misuse(format!("call {call} has no item {index}")))
+    pub(crate) fn outcome(&self, call: CallId, index: u32) -> Result<&Arrived, Refusal> {
+        let outcomes = &self.delegation(call)?.outcomes;
+        let outcome = outcomes.get(index as usize).and_then(Option::as_ref);
+        outcome.ok_or_else(|| Refusal::Misuse(format!("call {call} has no item {index}")))
     }
 
-    pub(crate) fn satisfied(&mut self, wait: Wait) -> bool {
+    pub(crate) fn satisfied(&self, wait: Wait) -> bool {
         match wait {
-            Wait::Ended(call) => self.delegations.get(&call).is_some_and(|d| d.ended),
+            Wait::Over(member) => matches!(self.over(member), Ok(Some(_))),
             Wait::Slept(call) => !self.sleeping.contains(&call),
             Wait::Item(stream) => self.has_item(stream),
+            Wait::Race(race) => self.race_is_won(race),
         }
     }
 
-    /// Takes in one completion. One that fits no call means that the journal is not this script's.
-    pub(crate) fn complete(&mut self, completion: Completion) -> Result<(), Failure> {
-        let Completion { call, event } = completion;
-        let stray = |what: &str| {
-            Failure::new(
-                Code::Divergence,
-                format!(
-                    "the journal holds {what} for call {call}, which the script did not make so"
-                ),
-            )
-        };
+    /// Takes in one completion: the waits that it may satisfy. One that fits no call means that the
+    /// journal is not this script's.
+    pub(crate) fn complete(&mut self, completion: Completion) -> Result<Vec<Wait>, Failure> {
+        let Completion { call, event, at_ms } = completion;
+        self.pass_time(at_ms);
+        let mut touched = Vec::new();
         match event {
-            Event::Slept => match self.sleeping.remove(&call) {
-                true => Ok(()),
-                false => Err(stray("the end of a sleep")),
-            },
-            Event::Ended => match self.delegations.get_mut(&call) {
-                Some(delegation) if delegation.missing == 0 && !delegation.ended => {
-                    delegation.ended = true;
-                    Ok(())
+            Event::Slept => {
+                if !self.sleeping.remove(&call) {
+                    return Err(stray(call, "the end of a sleep"));
                 }
-                Some(_) => Err(stray("an end too early or too late")),
-                None => Err(stray("the end of a delegation")),
-            },
+                self.open -= 1;
+                touched.push(Wait::Slept(call));
+            }
+            Event::Ended => {
+                let end = self.members.next_end();
+                match self.delegations.get_mut(&call) {
+                    Some(known) if known.missing == 0 && known.over.is_none() => {
+                        known.over = Some(end);
+                    }
+                    Some(_) => return Err(stray(call, "an end too early or too late")),
+                    None => return Err(stray(call, "the end of a delegation")),
+                }
+                self.open -= 1;
+                self.members.over(Member::Delegation(call), &mut touched);
+            }
+            Event::ChildEnded { outcome } => {
+                let end = self.members.next_end();
+                let bytes = child_weight(&outcome);
+                match self.children.get_mut(&call) {
+                    Some(known) if known.over.is_none() => {
+                        (known.over, known.outcome) = (Some(end), Some(outcome));
+                    }
+                    _ => return Err(stray(call, "the end of a child")),
+                }
+                self.open -= 1;
+                self.members.over(Member::Child(call), &mut touched);
+                self.keep(bytes)?;
+            }
             Event::Item {
                 index,
                 outcome,
@@ -330,20 +452,33 @@ impl Host {
             } => {
                 let bytes = outcome_weight(&outcome);
                 let owed = self.delegations.get_mut(&call).filter(|delegation| {
-                    matches!(delegation.items.get(index as usize), Some(None))
+                    matches!(delegation.outcomes.get(index as usize), Some(None))
                 });
-                let delegation = owed.ok_or_else(|| stray(&format!("item {index}")))?;
-                delegation.items[index as usize] = Some(Arrived { outcome, operator });
+                let delegation = owed.ok_or_else(|| stray(call, &format!("item {index}")))?;
+                delegation.outcomes[index as usize] = Some(Arrived { outcome, operator });
                 delegation.missing -= 1;
-                delegation.arrived.push(self.arrivals.len());
+                let arrival = self.arrivals.len();
+                delegation.arrived.push(arrival);
                 self.arrivals.push((call, index));
-                self.results_bytes += bytes;
-                self.journal_bytes += bytes;
-                match self.over_journal() {
-                    Some(message) => Err(Failure::new(Code::Quota, message)),
-                    None => Ok(()),
+                for number in &delegation.streams {
+                    if let Some(stream) = self.streams.get_mut(number) {
+                        stream.ready.insert(arrival);
+                    }
+                    touched.push(Wait::Item(*number));
                 }
+                self.keep(bytes)?;
             }
+        }
+        Ok(touched)
+    }
+
+    /// Counts a result.
+    fn keep(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.results_bytes += bytes;
+        self.journal_bytes += bytes;
+        match self.over_journal() {
+            Some(message) => Err(Failure::new(Code::Quota, message)),
+            None => Ok(()),
         }
     }
 
@@ -381,11 +516,13 @@ impl Host {
         let delegation = self.delegations.get(&call);
         delegation.ok_or_else(|| Refusal::Misuse(format!("call {call} is not a delegation")))
     }
+}
 
-    fn delegation_mut(&mut self, call: CallId) -> Result<&mut Delegation, Refusal> {
-        let delegation = self.delegations.get_mut(&call);
-        delegation.ok_or_else(|| Refusal::Misuse(format!("call {call} is not a delegation")))
-    }
+fn stray(call: CallId, what: &str) -> Failure {
+    Failure::new(
+        Code::Divergence,
+        format!("the journal holds {what} for call {call}, which the script did not make so"),
+    )
 }
 
 fn quota(message: String) -> Refusal {
@@ -396,6 +533,13 @@ fn outcome_weight(outcome: &ItemOutcome) -> usize {
     32 + match outcome {
         Ok(value) => value.weight(),
         Err(error) => error.message.len(),
+    }
+}
+
+fn child_weight(outcome: &Result<Value, ChildFailure>) -> usize {
+    32 + match outcome {
+        Ok(value) => value.weight(),
+        Err(failure) => failure.code.len() + failure.message.len(),
     }
 }
 

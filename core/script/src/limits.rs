@@ -12,6 +12,13 @@ pub struct Limits {
     /// CPU time of the whole workflow.
     pub cpu_ms: u64,
     pub delegations: usize,
+    /// Workflows that it runs.
+    pub children: usize,
+    /// Functions that it spawns.
+    pub fibers: usize,
+    /// Delegations in streams that were not read to their end, and members of races that are not over:
+    /// what the VM keeps for them outside the Luau state.
+    pub watched: usize,
     /// Calls of any sort.
     pub calls: u64,
     /// Calls and results together, by [`froben_model::Value::weight`]: what the workflow adds to the
@@ -30,6 +37,9 @@ impl Default for Limits {
             slice_ms: 500,
             cpu_ms: 60_000,
             delegations: model::DELEGATIONS,
+            children: 1000,
+            fibers: 10_000,
+            watched: 40_000,
             calls: 100_000,
             journal_bytes: 64 << 20,
             step_bytes: 8 << 20,
@@ -49,3 +59,7 @@ pub(crate) const TASK_BYTES: usize = 3 << 20;
 pub(crate) const KEY_BYTES: usize = 200;
 /// The longest sleep: 30 days.
 pub(crate) const SLEEP_MS: u64 = 30 * 24 * 3_600_000;
+/// Items of one `ctx:map`: as many as fit a workflow's delegations ten times over.
+pub(crate) const MAPPED: usize = 100_000;
+/// Members of the list that a verb waits for: all that a workflow can have.
+pub(crate) const MEMBERS: usize = 2 * model::DELEGATIONS + 1000;

@@ -7,7 +7,7 @@ use froben_model::resources::{parse_duration_ms, parse_size};
 use mlua::{Table, Value as LuaValue};
 
 use crate::convert::{sequence, text, type_name, whole};
-use crate::registry::{ArgType, Key};
+use crate::registry::{ArgType, Key, OptionTable};
 use crate::suggest;
 
 /// One option as it was read.
@@ -43,8 +43,12 @@ macro_rules! take {
 impl Options {
     /// Reads `table`, the argument of the verb `verb`. Errors name the verb and the key, and say what
     /// was expected.
-    pub(crate) fn read(verb: &str, table: &LuaValue, keys: &'static [Key]) -> Result<Self, String> {
-        Self::read_nested(verb, "", table, keys)
+    pub(crate) fn read(
+        verb: &str,
+        table: &LuaValue,
+        known: &'static OptionTable,
+    ) -> Result<Self, String> {
+        Self::read_nested(verb, "", table, known.keys)
     }
 
     fn read_nested(
@@ -69,7 +73,7 @@ impl Options {
             let setting = match key.arg {
                 ArgType::Options(inner) => {
                     let within = format!("{within}{name}.");
-                    let inner = Self::read_nested(verb, &within, &value, inner)?;
+                    let inner = Self::read_nested(verb, &within, &value, inner.keys)?;
                     Setting::Options(inner)
                 }
                 arg => setting(arg, value).map_err(|why| {
@@ -107,7 +111,7 @@ impl Options {
 fn setting(arg: ArgType, value: LuaValue) -> Result<Setting, String> {
     let got = || format!("got {}", type_name(&value));
     Ok(match arg {
-        ArgType::Text => Setting::Text(text(&value)?),
+        ArgType::Text | ArgType::Line => Setting::Text(text(&value)?),
         ArgType::Bool => Setting::Bool(value.as_boolean().ok_or_else(got)?),
         ArgType::Count => Setting::Count(count(&value)?),
         ArgType::Size if value.is_string() => {
@@ -115,10 +119,11 @@ fn setting(arg: ArgType, value: LuaValue) -> Result<Setting, String> {
         }
         ArgType::Size => Setting::Bytes(count(&value)?),
         ArgType::Duration => Setting::Ms(duration_ms(&value)?),
-        ArgType::Value | ArgType::Fields | ArgType::Function | ArgType::Delegation => {
+        ArgType::Function(_) if !value.is_function() => return Err(got()),
+        ArgType::Value | ArgType::Fields | ArgType::Function(_) | ArgType::Rest(_) => {
             Setting::Lua(value)
         }
-        ArgType::Values | ArgType::Delegations => match &value {
+        ArgType::Values | ArgType::Delegations | ArgType::Members => match &value {
             LuaValue::Table(table) => Setting::List(sequence(table, limits::ITEMS)?),
             _ => return Err(got()),
         },
@@ -130,7 +135,7 @@ fn setting(arg: ArgType, value: LuaValue) -> Result<Setting, String> {
             }
             _ => return Err(got()),
         },
-        ArgType::Options(keys) => Setting::Options(Options::read("", &value, keys)?),
+        ArgType::Options(known) => Setting::Options(Options::read("", &value, known)?),
     })
 }
 

@@ -1,13 +1,25 @@
 //! Every verb that a script may call, declared once.
 //!
-//! The option tables are read by these declarations, so what is accepted and what is documented cannot
-//! differ; a test holds the list against what a VM really installs. The functions themselves are in
+//! The option tables are read by these declarations, the types for editors and the manual are made from
+//! them, and a test holds the list against what a VM really installs. The functions themselves are in
 //! `verbs.rs` and `prelude/`.
+//!
+//! Types are written in Luau's own notation, by the names of [`OBJECTS`] and of the option tables.
+
+mod objects;
+mod options;
+mod verbs;
+
+pub use objects::OBJECTS;
+pub(crate) use options::{DELEGATE, MAP, RUN, STATUS, WORKFLOW};
+pub use verbs::VERBS;
 
 /// What an argument or an option holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ArgType {
     Text,
+    /// Text, or a number that is written as text.
+    Line,
     Bool,
     /// A whole number, 0 or more.
     Count,
@@ -21,14 +33,18 @@ pub enum ArgType {
     Values,
     /// A list of texts.
     Texts,
-    Delegation,
     /// A list of delegations.
     Delegations,
-    Function,
+    /// A list of delegations, fibers and children.
+    Members,
+    /// A function of this Luau type.
+    Function(&'static str),
+    /// Whatever arguments follow, as a pack of types.
+    Rest(&'static str),
     /// A table whose keys are field names, as `workflow` declares its input.
     Fields,
     /// A table of options.
-    Options(&'static [Key]),
+    Options(&'static OptionTable),
 }
 
 impl ArgType {
@@ -36,6 +52,7 @@ impl ArgType {
     pub fn expected(self) -> &'static str {
         match self {
             ArgType::Text => "a string",
+            ArgType::Line => "a string or a number",
             ArgType::Bool => "true or false",
             ArgType::Count => "a whole number, 0 or more",
             ArgType::Size => "a size such as \"512MiB\"",
@@ -43,11 +60,32 @@ impl ArgType {
             ArgType::Value => "plain data",
             ArgType::Values => "a list of plain data",
             ArgType::Texts => "a list of strings",
-            ArgType::Delegation => "a delegation",
             ArgType::Delegations => "a list of delegations",
-            ArgType::Function => "a function",
+            ArgType::Members => "a list of delegations, fibers and children",
+            ArgType::Function(_) => "a function",
+            ArgType::Rest(_) => "any arguments",
             ArgType::Fields => "a table of fields",
             ArgType::Options(_) => "a table",
+        }
+    }
+
+    /// Its Luau type.
+    pub fn luau(self) -> &'static str {
+        match self {
+            ArgType::Text => "string",
+            ArgType::Line => "string | number",
+            ArgType::Bool => "boolean",
+            ArgType::Count => "number",
+            ArgType::Size | ArgType::Duration => "number | string",
+            ArgType::Value => "any",
+            ArgType::Values => "{ any }",
+            ArgType::Texts => "{ string }",
+            ArgType::Delegations => "{ Delegation }",
+            ArgType::Members => "{ Delegation | Fiber<any> | Child }",
+            ArgType::Function(signature) => signature,
+            ArgType::Rest(pack) => pack,
+            ArgType::Fields => "{ [string]: FieldType | Choice }",
+            ArgType::Options(table) => table.name,
         }
     }
 }
@@ -59,6 +97,60 @@ pub struct Key {
     pub arg: ArgType,
     pub required: bool,
     pub prose: &'static str,
+}
+
+/// The options of a verb, under the name of their Luau type.
+#[derive(Debug, PartialEq)]
+pub struct OptionTable {
+    pub name: &'static str,
+    pub keys: &'static [Key],
+}
+
+/// What a verb gives back, or what a field of an object holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Typed {
+    /// Empty if a result has no name.
+    pub name: &'static str,
+    pub luau: &'static str,
+    pub prose: &'static str,
+}
+
+/// What a script is given: its Luau type, and its fields. Methods are verbs.
+#[derive(Debug, Clone, Copy)]
+pub struct Object {
+    pub name: &'static str,
+    /// Type parameters, `<R>`; empty if none.
+    pub generics: &'static str,
+    /// How a verb of it is written: `ctx` in `ctx:delegate`; empty if it has none.
+    pub variable: &'static str,
+    pub fields: &'static [Typed],
+    /// Instead of fields: it is another name of this type.
+    pub alias: &'static str,
+    pub prose: &'static str,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Verb {
+    /// As it is written: `workflow`, `ctx:delegate`, `d:await`.
+    pub name: &'static str,
+    /// Type parameters of its own, `<R, A...>`; empty if none.
+    pub generics: &'static str,
+    pub params: &'static [Key],
+    /// Empty if nothing, or never.
+    pub returns: &'static [Typed],
+    /// Whether the script waits in it.
+    pub blocks: bool,
+    /// Errors that it raises beyond those for arguments of the wrong type.
+    pub raises: &'static [&'static str],
+    pub prose: &'static str,
+    pub example: &'static str,
+}
+
+impl Verb {
+    /// The variable before the colon, and the word; `None` for a global function.
+    pub fn method(&self) -> Option<(&'static str, &'static str)> {
+        self.name.split_once(':')
+    }
 }
 
 const fn required(name: &'static str, arg: ArgType, prose: &'static str) -> Key {
@@ -79,228 +171,33 @@ const fn optional(name: &'static str, arg: ArgType, prose: &'static str) -> Key 
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-pub struct Verb {
-    /// As it is written: `workflow`, `ctx:delegate`, `d:await`.
-    pub name: &'static str,
-    pub params: &'static [Key],
-    /// What it gives back; empty if nothing.
-    pub returns: &'static str,
-    /// Whether the script waits in it.
-    pub blocks: bool,
-    pub prose: &'static str,
-    pub example: &'static str,
+const fn typed(name: &'static str, luau: &'static str, prose: &'static str) -> Typed {
+    Typed { name, luau, prose }
 }
 
-pub(crate) const NEEDS: &[Key] = &[
-    optional(
-        "cpu_cores",
-        ArgType::Count,
-        "at least so many cores; one if left out",
-    ),
-    optional("ram", ArgType::Size, "host memory"),
-    optional(
-        "vram",
-        ArgType::Size,
-        "memory of one device; above 0 the task claims a device",
-    ),
-    optional(
-        "shared",
-        ArgType::Bool,
-        "a CPU task claims the whole machine unless this is true; then it claims `cpu_cores`",
-    ),
-];
+const fn gives(luau: &'static str, prose: &'static str) -> Typed {
+    typed("", luau, prose)
+}
 
-pub(crate) const DELEGATE: &[Key] = &[
-    required(
-        "kind",
-        ArgType::Text,
-        "what the task is, such as \"data.prove/1\"",
-    ),
-    optional("input", ArgType::Value, "common to all items"),
-    optional(
-        "items",
-        ArgType::Values,
-        "one result is owed for each; one item if left out",
-    ),
-    optional(
-        "key",
-        ArgType::Text,
-        "the author's name for this attempt, unlike any other",
-    ),
-    optional("needs", ArgType::Options(NEEDS), "what a machine must have"),
-    optional(
-        "timeout",
-        ArgType::Duration,
-        "from assignment to the end; \"10m\" if left out",
-    ),
-    optional(
-        "queue_timeout",
-        ArgType::Duration,
-        "how long it may wait for a machine before it ends as `no_capacity`; \"1h\" if left out",
-    ),
-    optional("avoid", ArgType::Texts, "operators that must not have it"),
-];
-
-pub(crate) const STATUS: &[Key] = &[
-    required("phase", ArgType::Text, "the stage, in a word"),
-    optional("done", ArgType::Count, "of `total`; 0 if left out"),
-    optional("total", ArgType::Count, "0 if it is not known"),
-];
-
-pub(crate) const WORKFLOW: &[Key] = &[
-    optional(
-        "description",
-        ArgType::Text,
-        "one line for whoever lists the pipelines",
-    ),
-    optional(
-        "input",
-        ArgType::Fields,
-        "the inputs and their types, checked before the workflow starts",
-    ),
-    optional(
-        "output",
-        ArgType::Fields,
-        "what the function returns, checked when it does",
-    ),
-];
-
-pub const VERBS: &[Verb] = &[
-    Verb {
-        name: "workflow",
-        params: &[
-            required(
-                "name",
-                ArgType::Text,
-                "the pipeline's name, as a seeker writes it",
-            ),
-            required(
-                "options",
-                ArgType::Options(WORKFLOW),
-                "what it takes and gives",
-            ),
-            required("run", ArgType::Function, "called with `ctx` and the input"),
-        ],
-        returns: "the workflow, which the file returns",
-        blocks: false,
-        prose: "Declares a pipeline. A type is \"blob\", \"string\", \"number\", \"integer\", \
-                \"boolean\", \"list\", \"table\" or \"any\", with a `?` after it if the field may be \
-                missing; or a list of the strings to choose from, with a `default` if it may.",
-        example: "return workflow(\"square\", { input = { n = \"integer\" } }, function(ctx, input) \
-                  return { n = input.n * input.n } end)",
-    },
-    Verb {
-        name: "require",
-        params: &[required(
-            "name",
-            ArgType::Text,
-            "\"lib/\" and the module's name, without \".lua\"",
-        )],
-        returns: "what the module returns, frozen; the same value each time",
-        blocks: false,
-        prose: "Loads a module of the same script set.",
-        example: "local retry = require(\"lib/retry\")",
-    },
-    Verb {
-        name: "ctx:delegate",
-        params: &[required(
-            "task",
-            ArgType::Options(DELEGATE),
-            "what to do, and on what machine",
-        )],
-        returns: "a delegation, at once",
-        blocks: false,
-        prose: "Hands out a task. `d.id` is the number of the call, `d.key` its key.",
-        example: "local d = ctx:delegate { kind = \"data.prove/1\", input = { data = input.data } }",
-    },
-    Verb {
-        name: "d:await",
-        params: &[],
-        returns: "{ ok, value, items, err }",
-        blocks: true,
-        prose: "Waits until the delegation is over. `ok` is true if every item has a value; `value` is \
-                that of a delegation of one item; `items` holds { ok, value, err, index, operator } for \
-                each, where `operator` is who sent it; `err` is the first error: { class, message, \
-                retryable, operator }.",
-        example: "local result = d:await()",
-    },
-    Verb {
-        name: "d:cancel",
-        params: &[],
-        returns: "",
-        blocks: false,
-        prose: "Asks that the delegation be given up. Items without a value end as `cancelled`.",
-        example: "d:cancel()",
-    },
-    Verb {
-        name: "ctx:all",
-        params: &[required(
-            "delegations",
-            ArgType::Delegations,
-            "what to wait for",
-        )],
-        returns: "a list of what `d:await()` gives, in the same order",
-        blocks: true,
-        prose: "Waits until every one is over.",
-        example: "local results = ctx:all { d1, d2 }",
-    },
-    Verb {
-        name: "ctx:stream",
-        params: &[required(
-            "delegations",
-            ArgType::Delegations,
-            "whose items to take",
-        )],
-        returns: "an iterator over position, item",
-        blocks: true,
-        prose: "Yields each item as it arrives: the position of its delegation in the list, and { ok, \
-                value, err, index, operator, delegation }. A delegation that is appended to the list meanwhile \
-                joins in. Ends when every item of every delegation was yielded.",
-        example: "for i, item in ctx:stream { d1, d2 } do ctx:log(item.index) end",
-    },
-    Verb {
-        name: "ctx:sleep",
-        params: &[required("duration", ArgType::Duration, "how long")],
-        returns: "",
-        blocks: true,
-        prose: "Waits. The timer survives a restart.",
-        example: "ctx:sleep(\"5s\")",
-    },
-    Verb {
-        name: "ctx:status",
-        params: &[required(
-            "status",
-            ArgType::Options(STATUS),
-            "where the workflow stands",
-        )],
-        returns: "",
-        blocks: false,
-        prose: "Shows progress to whoever watches.",
-        example: "ctx:status { phase = \"prove\", done = 3, total = 8 }",
-    },
-    Verb {
-        name: "ctx:log",
-        params: &[required("text", ArgType::Text, "one line")],
-        returns: "",
-        blocks: false,
-        prose: "Writes to the workflow's log.",
-        example: "ctx:log(\"3 of 8 segments\")",
-    },
-    Verb {
-        name: "ctx:fail",
-        params: &[required(
-            "reason",
-            ArgType::Text,
-            "one line, for the seeker",
-        )],
-        returns: "never",
-        blocks: false,
-        prose: "Ends the workflow because it cannot be done: the input is not acceptable, or nobody \
-                managed it. The seeker reads the reason as it stands. It cannot be caught.",
-        example: "ctx:fail(\"the file is empty\")",
-    },
-];
+/// Every option table that a verb or another option table refers to, each once, in the order in which
+/// they are met.
+pub(crate) fn option_tables() -> Vec<&'static OptionTable> {
+    fn collect(keys: &[Key], found: &mut Vec<&'static OptionTable>) {
+        for key in keys {
+            if let ArgType::Options(table) = key.arg
+                && !found.iter().any(|known| known.name == table.name)
+            {
+                found.push(table);
+                collect(table.keys, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for verb in VERBS {
+        collect(verb.params, &mut found);
+    }
+    found
+}
 
 #[cfg(test)]
 mod tests {
@@ -309,22 +206,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn verbs_and_their_options_are_named_once_and_described() {
+    fn everything_is_named_once_and_described() {
         let mut verbs = BTreeSet::new();
         for verb in VERBS {
-            assert!(verbs.insert(verb.name), "{}", verb.name);
+            let name = verb.name;
+            assert!(verbs.insert(name), "{name}");
+            assert!(!verb.prose.is_empty() && !verb.example.is_empty(), "{name}");
+            let word = name.rsplit(':').next().unwrap();
+            assert!(verb.example.contains(word), "{name}");
             assert!(
-                !verb.prose.is_empty() && !verb.example.is_empty(),
-                "{}",
-                verb.name
+                verb.params.iter().all(|key| !key.prose.is_empty()),
+                "{name}"
             );
-            let word = verb.name.rsplit(':').next().unwrap();
-            assert!(verb.example.contains(word), "{}", verb.name);
+            assert!(
+                verb.returns.iter().all(|typed| !typed.prose.is_empty()),
+                "{name}"
+            );
         }
-        for keys in [NEEDS, DELEGATE, STATUS, WORKFLOW] {
-            let names: BTreeSet<_> = keys.iter().map(|key| key.name).collect();
-            assert_eq!(names.len(), keys.len());
-            assert!(keys.iter().all(|key| !key.prose.is_empty()));
+        let mut types: BTreeSet<_> = OBJECTS.iter().map(|object| object.name).collect();
+        assert_eq!(types.len(), OBJECTS.len());
+        for table in option_tables() {
+            assert!(types.insert(table.name), "{}", table.name);
+            let names: BTreeSet<_> = table.keys.iter().map(|key| key.name).collect();
+            assert_eq!(names.len(), table.keys.len());
+            assert!(table.keys.iter().all(|key| !key.prose.is_empty()));
+        }
+    }
+
+    #[test]
+    fn every_method_is_one_of_an_object() {
+        for verb in VERBS {
+            if let Some((variable, _)) = verb.method() {
+                let of = OBJECTS.iter().find(|object| object.variable == variable);
+                assert!(of.is_some(), "{}", verb.name);
+            }
         }
     }
 }

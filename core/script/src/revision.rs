@@ -144,22 +144,32 @@ impl Revision {
 
     /// *Errors*: [`Code::UnknownPipeline`], with the name that may have been meant.
     pub fn pipeline(&self, name: &str) -> Result<&PipelineInfo, Failure> {
-        self.pipelines.get(name).ok_or_else(|| {
-            let hint = match self.pipelines.is_empty() {
-                true => "; the script set has none".to_owned(),
-                false => suggest::hint(name, self.pipelines.keys().map(String::as_str)),
-            };
-            let name: String = name.chars().take(80).collect();
-            Failure::new(
-                Code::UnknownPipeline,
-                format!("there is no pipeline `{name}`{hint}"),
-            )
-        })
+        find(&self.pipelines, name).map_err(|why| Failure::new(Code::UnknownPipeline, why))
+    }
+
+    /// The pipelines, for whoever keeps them.
+    pub(crate) fn known(&self) -> Arc<BTreeMap<String, PipelineInfo>> {
+        self.pipelines.clone()
     }
 
     pub(crate) fn chunks(&self) -> Arc<Chunks> {
         self.chunks.clone()
     }
+}
+
+/// A pipeline by its name, or the name that may have been meant.
+pub(crate) fn find<'a>(
+    pipelines: &'a BTreeMap<String, PipelineInfo>,
+    name: &str,
+) -> Result<&'a PipelineInfo, String> {
+    pipelines.get(name).ok_or_else(|| {
+        let hint = match pipelines.is_empty() {
+            true => "; the script set has none".to_owned(),
+            false => suggest::hint(name, pipelines.keys().map(String::as_str)),
+        };
+        let name: String = name.chars().take(80).collect();
+        format!("there is no pipeline `{name}`{hint}")
+    })
 }
 
 fn check_set(files: &BTreeMap<String, String>) -> Vec<Problem> {

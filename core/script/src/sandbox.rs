@@ -60,6 +60,8 @@ pub(crate) struct Sandbox {
     /// `run(f, ...)` of the prelude: calls `f` and never raises what it raises.
     pub(crate) run: Function,
     pub(crate) ctx: Table,
+    /// `where(thread)` of the prelude: the file and line of a script at which a thread waits.
+    place: Function,
     callbacks: Callbacks,
     chunks: Arc<Chunks>,
     pipeline: String,
@@ -115,6 +117,8 @@ impl Sandbox {
         let objects = Objects {
             blob: made.raw_get("blob")?,
             delegation: made.raw_get("delegation")?,
+            fiber: made.raw_get("fiber")?,
+            child: made.raw_get("child")?,
             workflow: made.raw_get("workflow")?,
         };
         let set = bridge.objects.set(objects);
@@ -122,6 +126,7 @@ impl Sandbox {
         Ok(Sandbox {
             run: made.raw_get("run")?,
             ctx: made.raw_get("ctx")?,
+            place: made.raw_get("place")?,
             callbacks: Callbacks::of(&lua)?,
             chunks,
             bridge,
@@ -162,6 +167,13 @@ impl Sandbox {
         let mut info = info.cloned().ok_or_else(not_a_workflow)?;
         info.path.clone_from(&self.pipeline);
         Ok((run, info))
+    }
+
+    /// Where in a script a thread waits, as `path:line`.
+    pub(crate) fn place(&self, thread: &mlua::Thread) -> Option<String> {
+        let found = self.place.call::<(Option<String>, u32)>(thread.clone());
+        let (path, line) = found.ok()?;
+        path.map(|path| format!("{path}:{line}"))
     }
 
     pub(crate) fn begin_slice(&self, budget: Duration) -> Slice<'_> {

@@ -1,4 +1,4 @@
-//! Reads `ctx:delegate`'s table into a task.
+//! Reads the table that says what a task is.
 
 use froben_model::resources::parse_duration_ms;
 use froben_model::{CallId, Kind, Needs, OperatorId, TaskSpec, Value, limits};
@@ -9,15 +9,20 @@ use crate::limits::{KEY_BYTES, TASK_BYTES};
 use crate::options::Options;
 use crate::registry::DELEGATE;
 
-const VERB: &str = "ctx:delegate";
 const TIMEOUT: &str = "10m";
 const QUEUE_TIMEOUT: &str = "1h";
 /// Operators that a task may avoid.
 const AVOIDED: usize = 256;
 
-pub(crate) fn read(objects: &Objects, call: CallId, table: &LuaValue) -> Result<TaskSpec, String> {
-    let mut options = Options::read(VERB, table, DELEGATE)?;
-    let wrong = |why: String| format!("{VERB}: {why}");
+/// Reads the argument of `verb` as the task of `call`.
+pub(crate) fn read(
+    objects: &Objects,
+    verb: &str,
+    call: CallId,
+    table: &LuaValue,
+) -> Result<TaskSpec, String> {
+    let mut options = Options::read(verb, table, DELEGATE)?;
+    let wrong = |why: String| format!("{verb}: {why}");
 
     let kind = options.text("kind").unwrap_or_default();
     let kind = Kind::new(kind).map_err(|error| wrong(error.to_string()))?;

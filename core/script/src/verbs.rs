@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use froben_model::{CallId, limits};
 use mlua::chunk::ChunkMode;
-use mlua::{Lua, MultiValue, Table, Value as LuaValue};
+use mlua::{Function, Lua, MultiValue, Table, Value as LuaValue};
 
-use crate::convert::{Objects, sequence, text, to_lua, type_name, whole};
-use crate::host::{Arrived, Host, Refusal};
-use crate::limits::SLEEP_MS;
+use crate::convert::{Objects, sequence, text, to_lua, to_value, type_name, whole};
+use crate::host::{Arrived, Host, Member, Next, RaceStart, Refusal};
+use crate::limits::{KEY_BYTES, MAPPED, MEMBERS, SLEEP_MS};
 use crate::options::{Options, duration_ms};
-use crate::registry::STATUS;
-use crate::signature::PipelineInfo;
+use crate::registry::{MAP, RUN, STATUS};
+use crate::revision;
+use crate::signature::{PipelineInfo, check_input};
 use crate::slice::stop_running;
 use crate::{Code, Failure, suggest, task};
 
@@ -29,6 +30,10 @@ pub(crate) struct Bridge {
     memory_bytes: usize,
     /// Made by the prelude, when the functions exist already.
     pub(crate) objects: OnceLock<Objects>,
+    /// Those of the revision, once a workflow of it was started.
+    pipelines: OnceLock<Arc<BTreeMap<String, PipelineInfo>>>,
+    /// Fibers that were spawned since the VM last looked, by number.
+    spawned: Mutex<Vec<(usize, Function)>>,
 }
 
 /// What a function returns beside `true`.
@@ -41,7 +46,18 @@ impl Bridge {
             chunks,
             memory_bytes,
             objects: OnceLock::new(),
+            pipelines: OnceLock::new(),
+            spawned: Mutex::default(),
         }
+    }
+
+    /// Tells which pipelines a script can run.
+    pub(crate) fn know(&self, pipelines: Arc<BTreeMap<String, PipelineInfo>>) {
+        self.pipelines.get_or_init(|| pipelines);
+    }
+
+    pub(crate) fn take_spawned(&self) -> Vec<(usize, Function)> {
+        std::mem::take(&mut self.spawned.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn host(&self) -> MutexGuard<'_, Host> {
@@ -75,22 +91,60 @@ impl Bridge {
         message
     }
 
-    /// The call behind a delegation object.
-    fn delegation(&self, value: &LuaValue) -> Result<CallId, Refusal> {
-        let object = value.as_table();
-        let object = object.filter(|table| Objects::is(table, &self.objects().delegation));
-        let Some(object) = object else {
-            let got = type_name(value);
-            return Err(format!("a delegation was expected, got {got}").into());
+    /// What an object that has an end stands for.
+    fn member(&self, value: &LuaValue, delegations_only: bool) -> Result<Member, Refusal> {
+        let objects = self.objects();
+        if let Some(table) = value.as_table() {
+            let number = |key: &str| -> mlua::Result<u64> {
+                let number: f64 = table.raw_get(key)?;
+                Ok(number as u64)
+            };
+            if Objects::is(table, &objects.delegation) {
+                return Ok(Member::Delegation(CallId(number("id")?)));
+            }
+            if !delegations_only && Objects::is(table, &objects.child) {
+                return Ok(Member::Child(CallId(number("id")?)));
+            }
+            if !delegations_only && Objects::is(table, &objects.fiber) {
+                return Ok(Member::Fiber(number("number")? as usize));
+            }
+        }
+        let expected = match delegations_only {
+            true => "a delegation",
+            false => "a delegation, a fiber or a child",
         };
-        let id: f64 = object.raw_get("id")?;
-        Ok(CallId(id as u64))
+        Err(format!("{expected} was expected, got {}", self.name_of(value)).into())
     }
 
-    fn delegate(&self, lua: &Lua, line: u32, spec: &LuaValue) -> Results {
+    /// What a value is, with the host's own objects by their names.
+    fn name_of(&self, value: &LuaValue) -> &'static str {
+        let objects = self.objects();
+        let is = |metatable| {
+            let table = value.as_table();
+            table.is_some_and(|table| Objects::is(table, metatable))
+        };
+        match () {
+            () if is(&objects.delegation) => "a delegation",
+            () if is(&objects.fiber) => "a fiber",
+            () if is(&objects.child) => "a child",
+            () if is(&objects.blob) => "a blob",
+            () => type_name(value),
+        }
+    }
+
+    /// The call behind a delegation object.
+    fn delegation(&self, value: &LuaValue) -> Result<CallId, Refusal> {
+        match self.member(value, true)? {
+            Member::Delegation(call) => Ok(call),
+            Member::Child(_) | Member::Fiber(_) => Err("it is no delegation".to_owned().into()),
+        }
+    }
+
+    fn delegate(&self, lua: &Lua, line: u32, spec: &LuaValue, verb: &LuaValue) -> Results {
+        let verb = text(verb)?;
         let objects = self.objects();
         let mut host = self.host();
-        let spec = task::read(objects, host.next_call(), spec)?;
+        let spec = task::read(objects, &verb, host.next_call(), spec)?;
         let key = spec.key.clone();
         let id = host.delegate(line, spec)?;
         drop(host);
@@ -99,6 +153,130 @@ impl Bridge {
         fields.raw_set("key", key)?;
         let object = Objects::make(fields, &objects.delegation)?;
         Ok(vec![LuaValue::Table(object)])
+    }
+
+    fn run(
+        &self,
+        lua: &Lua,
+        line: u32,
+        pipeline: &LuaValue,
+        input: &LuaValue,
+        options: &LuaValue,
+    ) -> Results {
+        let wrong = |why: String| format!("ctx:run: {why}");
+        let pipeline = text(pipeline)
+            .map_err(|why| wrong(format!("the name of a pipeline is a string; {why}")))?;
+        let pipelines = self.pipelines.get().cloned().unwrap_or_default();
+        let info = revision::find(&pipelines, &pipeline).map_err(wrong)?;
+        let input = to_value(self.objects(), "the input", input).map_err(wrong)?;
+        check_input(info, &input).map_err(wrong)?;
+        let input = info.with_defaults(input);
+        let mut options = match options {
+            LuaValue::Nil => Options::default(),
+            options => Options::read("ctx:run", options, RUN)?,
+        };
+        let key = options.text("key").unwrap_or_default();
+        if key.len() > KEY_BYTES || key.chars().any(char::is_control) {
+            return Err(wrong(format!("`key` is 1 to {KEY_BYTES} bytes on one line")).into());
+        }
+        let id = self
+            .host()
+            .run(line, pipeline.clone(), input, key.clone())?;
+        let fields = lua.create_table_with_capacity(0, 3)?;
+        fields.raw_set("id", id.0 as f64)?;
+        fields.raw_set("key", if key.is_empty() { id.to_string() } else { key })?;
+        fields.raw_set("pipeline", pipeline)?;
+        let object = Objects::make(fields, &self.objects().child)?;
+        Ok(vec![LuaValue::Table(object)])
+    }
+
+    /// Begins a fiber that calls `function` without arguments. It runs when the running one waits.
+    fn spawn(&self, lua: &Lua, function: &LuaValue) -> Results {
+        let LuaValue::Function(function) = function else {
+            let got = self.name_of(function);
+            return Err(format!("ctx:spawn: a function was expected, got {got}").into());
+        };
+        let number = self.host().begin_fiber()?;
+        let fields = lua.create_table_with_capacity(0, 1)?;
+        fields.raw_set("number", number as f64)?;
+        let object = Objects::make(fields, &self.objects().fiber)?;
+        let mut spawned = self.spawned.lock().unwrap_or_else(PoisonError::into_inner);
+        spawned.push((number, function.clone()));
+        Ok(vec![
+            LuaValue::Table(object),
+            LuaValue::Number(number as f64),
+        ])
+    }
+
+    /// What `ctx:map` needs to know: width, concurrency and how many items there are.
+    fn map(&self, task: &LuaValue, options: &LuaValue) -> Results {
+        let wrong = |why: &str| Refusal::Misuse(format!("ctx:map: {why}"));
+        let items = match task.as_table() {
+            Some(table) if !table.has_metatable() => table.raw_get::<LuaValue>("items")?,
+            _ => return Err(wrong("the task is a plain table, without a metatable")),
+        };
+        let LuaValue::Table(items) = items else {
+            return Err(wrong("`items` is missing (a list of plain data)"));
+        };
+        if items.has_metatable() {
+            return Err(wrong("`items` is a plain list, without a metatable"));
+        }
+        let count = items.raw_len();
+        if count > MAPPED {
+            return Err(wrong(&format!(
+                "`items` has {count} elements, the limit is {MAPPED}"
+            )));
+        }
+        let mut options = match options {
+            LuaValue::Nil => Options::default(),
+            options => Options::read("ctx:map", options, MAP)?,
+        };
+        let width = options.count("width").unwrap_or(1);
+        if !(1..=limits::ITEMS as u64).contains(&width) {
+            return Err(wrong(&format!(
+                "`width` is {width}; it is from 1 to {}",
+                limits::ITEMS
+            )));
+        }
+        let concurrency = options.count("concurrency").unwrap_or(u64::from(u32::MAX));
+        if concurrency == 0 {
+            return Err(wrong("`concurrency` is 0: nothing would ever be done"));
+        }
+        let on_item = options.lua("on_item").unwrap_or(LuaValue::Nil);
+        let numbers = [width as f64, concurrency as f64, count as f64];
+        Ok(numbers
+            .map(LuaValue::Number)
+            .into_iter()
+            .chain([on_item])
+            .collect())
+    }
+
+    fn now(&self) -> Results {
+        let seconds = self.host().now_ms() as f64 / 1000.0;
+        Ok(vec![LuaValue::Number(seconds)])
+    }
+
+    fn random(&self, bound: &LuaValue) -> Results {
+        let bound = match bound {
+            LuaValue::Nil => None,
+            given => match whole(given) {
+                Some(bound) if bound >= 1 => Some(bound as f64),
+                _ => {
+                    let got = match given {
+                        LuaValue::Integer(number) => format!("{number}"),
+                        LuaValue::Number(number) => format!("{number}"),
+                        other => self.name_of(other).to_owned(),
+                    };
+                    return Err(format!(
+                        "ctx:random: a whole number from 1 to 2^53 was expected, got {got}"
+                    )
+                    .into());
+                }
+            },
+        };
+        let drawn = self.host().random.unit();
+        let number = bound.map_or(drawn, |bound| (drawn * bound).floor() + 1.0);
+        Ok(vec![LuaValue::Number(number)])
     }
 
     fn sleep(&self, line: u32, duration: &LuaValue) -> Results {
@@ -146,31 +324,91 @@ impl Bridge {
         Err(Refusal::Stop(Failure::new(Code::Refused, reason)))
     }
 
-    fn cancel(&self, line: u32, delegation: &LuaValue) -> Results {
-        let call = self.delegation(delegation)?;
-        self.host().cancel(line, call)?;
+    fn cancel(&self, line: u32, object: &LuaValue) -> Results {
+        match self.member(object, false)? {
+            Member::Delegation(call) | Member::Child(call) => self.host().cancel(line, call)?,
+            Member::Fiber(_) => return Err("a fiber cannot be cancelled".to_owned().into()),
+        }
         Ok(Vec::new())
     }
 
-    fn ended(&self, delegation: &LuaValue) -> Results {
-        let call = self.delegation(delegation)?;
-        Ok(vec![LuaValue::Boolean(self.host().ended(call)?)])
+    /// Whether an object is over, what it is, and its number.
+    fn over(&self, lua: &Lua, object: &LuaValue) -> Results {
+        let member = self.member(object, false)?;
+        let over = self.host().over(member)?.is_some();
+        let (what, number) = match member {
+            Member::Delegation(call) => ("delegation", call.0 as f64),
+            Member::Child(call) => ("child", call.0 as f64),
+            Member::Fiber(number) => ("fiber", number as f64),
+        };
+        Ok(vec![
+            LuaValue::Boolean(over),
+            LuaValue::String(lua.create_string(what)?),
+            LuaValue::Number(number),
+        ])
+    }
+
+    /// The position of the first that is over; or 0 and the race to wait for.
+    fn race(&self, list: &LuaValue) -> Results {
+        let members = self.list("ctx:race", list, false)?;
+        if members.is_empty() {
+            return Err("ctx:race: the list is empty: nothing would ever win"
+                .to_owned()
+                .into());
+        }
+        let start = self.host().race(members);
+        let (position, race) = match start.map_err(|refusal| refusal.of("ctx:race"))? {
+            RaceStart::Won(position) => (position, 0),
+            RaceStart::Running(race) => (0, race),
+        };
+        Ok([position, race]
+            .map(|number| LuaValue::Number(number as f64))
+            .into())
+    }
+
+    fn winner(&self, race: &LuaValue) -> Results {
+        let race = whole(race).unwrap_or_default() as usize;
+        let position = self.host().finish_race(race);
+        let position = position.ok_or_else(|| "ctx:race: nobody has won".to_owned())?;
+        Ok(vec![LuaValue::Number(position as f64)])
+    }
+
+    /// What `child:await()` gives.
+    fn child_result(&self, lua: &Lua, call: &LuaValue) -> Results {
+        let call = CallId(whole(call).unwrap_or_default());
+        let host = self.host();
+        let outcome = host.child_outcome(call)?;
+        let result = lua.create_table_with_capacity(0, 3)?;
+        result.raw_set("ok", outcome.is_ok())?;
+        match outcome {
+            Ok(value) => {
+                let what = format!("the output of child {call}");
+                result.raw_set("value", to_lua(lua, self.objects(), &what, value)?)?;
+            }
+            Err(failure) => {
+                let err = lua.create_table_with_capacity(0, 2)?;
+                err.raw_set("code", failure.code.as_str())?;
+                err.raw_set("message", failure.message.as_str())?;
+                result.raw_set("err", err)?;
+            }
+        }
+        Ok(vec![LuaValue::Table(result)])
     }
 
     /// What `d:await()` gives.
     fn result(&self, lua: &Lua, delegation: &LuaValue) -> Results {
         let call = self.delegation(delegation)?;
         let host = self.host();
-        let arrived = host.arrived(call)?;
+        let outcomes = host.outcomes(call)?;
         let result = lua.create_table_with_capacity(0, 4)?;
-        let items = lua.create_table_with_capacity(arrived.len(), 0)?;
+        let items = lua.create_table_with_capacity(outcomes.len(), 0)?;
         let mut first_error = LuaValue::Nil;
-        for (index, one) in arrived.iter().enumerate() {
-            let item = self.item(lua, index, one)?;
-            if one.outcome.is_err() && first_error.is_nil() {
+        for (index, arrived) in outcomes.iter().enumerate() {
+            let item = self.item(lua, index, arrived)?;
+            if arrived.outcome.is_err() && first_error.is_nil() {
                 first_error = item.raw_get("err")?;
             }
-            if arrived.len() == 1 {
+            if outcomes.len() == 1 {
                 result.raw_set("value", item.raw_get::<LuaValue>("value")?)?;
             }
             items.raw_set(index + 1, item)?;
@@ -181,31 +419,42 @@ impl Bridge {
         Ok(vec![LuaValue::Table(result)])
     }
 
-    /// Holds a list against being one of delegations.
-    fn members(&self, verb: &LuaValue, list: &LuaValue) -> Results {
-        let verb = text(verb)?;
-        let LuaValue::Table(table) = list else {
-            let got = type_name(list);
-            return Err(format!("{verb}: a list of delegations was expected, got {got}").into());
-        };
-        if Objects::is(table, &self.objects().delegation) {
-            return Err(format!("{verb}: write {{ }} around a single delegation").into());
-        }
-        let members = sequence(table, limits::DELEGATIONS);
-        for (index, member) in members
-            .map_err(|why| format!("{verb}: {why}"))?
-            .iter()
-            .enumerate()
-        {
-            if let Err(Refusal::Misuse(why)) = self.delegation(member) {
-                return Err(format!("{verb}: at position {}, {why}", index + 1).into());
-            }
-        }
+    /// Holds a list against being one of delegations, or of anything that has an end.
+    fn members(&self, verb: &LuaValue, list: &LuaValue, delegations_only: &LuaValue) -> Results {
+        let delegations_only = *delegations_only == LuaValue::Boolean(true);
+        self.list(&text(verb)?, list, delegations_only)?;
         Ok(Vec::new())
     }
 
+    fn list(
+        &self,
+        verb: &str,
+        list: &LuaValue,
+        delegations_only: bool,
+    ) -> Result<Vec<Member>, Refusal> {
+        let what = match delegations_only {
+            true => "delegations",
+            false => "delegations, fibers and children",
+        };
+        let LuaValue::Table(table) = list else {
+            let got = type_name(list);
+            return Err(format!("{verb}: a list of {what} was expected, got {got}").into());
+        };
+        if self.member(list, false).is_ok() {
+            let single = self.name_of(list).trim_start_matches("a ");
+            return Err(format!("{verb}: write {{ }} around a single {single}").into());
+        }
+        let elements = sequence(table, MEMBERS).map_err(|why| format!("{verb}: {why}"))?;
+        let members = elements.iter().enumerate().map(|(index, element)| {
+            let member = self.member(element, delegations_only);
+            member.map_err(|refusal| refusal.of(&format!("{verb}: at position {}", index + 1)))
+        });
+        members.collect()
+    }
+
     fn join(&self, stream: &LuaValue, delegation: &LuaValue) -> Results {
-        let call = self.delegation(delegation)?;
+        let call = self.delegation(delegation);
+        let call = call.map_err(|refusal| refusal.of("ctx:stream: appended to the list"))?;
         self.host().join_stream(stream_number(stream)?, call)?;
         Ok(Vec::new())
     }
@@ -215,13 +464,12 @@ impl Bridge {
     fn take(&self, lua: &Lua, stream: &LuaValue) -> Results {
         let stream = stream_number(stream)?;
         let mut host = self.host();
-        if host.stream_is_over(stream) {
-            return Ok(Vec::new());
-        }
-        let Some(taken) = host.next_item(stream) else {
-            return Ok(vec![LuaValue::Number(0.0)]);
+        let taken = match host.next_item(stream) {
+            Next::Over => return Ok(Vec::new()),
+            Next::Later => return Ok(vec![LuaValue::Number(0.0)]),
+            Next::Item(taken) => taken,
         };
-        let arrived = host.item(taken.call, taken.index)?;
+        let arrived = host.outcome(taken.call, taken.index)?;
         let item = self.item(lua, taken.index as usize, arrived)?;
         let position = LuaValue::Number(taken.position as f64);
         Ok(vec![position, LuaValue::Table(item)])
@@ -230,12 +478,12 @@ impl Bridge {
     /// `{ ok, value, err, index, operator }`
     fn item(&self, lua: &Lua, index: usize, arrived: &Arrived) -> Result<Table, Refusal> {
         let Arrived { outcome, operator } = arrived;
-        let item = lua.create_table_with_capacity(0, 5)?;
+        let item = lua.create_table_with_capacity(0, 4)?;
         item.raw_set("index", index + 1)?;
+        item.raw_set("ok", outcome.is_ok())?;
         if let Some(operator) = operator {
             item.raw_set("operator", operator.as_str())?;
         }
-        item.raw_set("ok", outcome.is_ok())?;
         match outcome {
             Ok(value) => {
                 let what = format!("the value of item {}", index + 1);
@@ -342,13 +590,13 @@ fn line_number(value: &LuaValue) -> u32 {
 /// The table of functions that the prelude takes.
 pub(crate) fn natives(lua: &Lua, bridge: &Arc<Bridge>) -> mlua::Result<Table> {
     let natives = lua.create_table()?;
-    let add = |name: &str, function: fn(&Bridge, &Lua, [LuaValue; 3]) -> Results| {
+    let add = |name: &str, function: fn(&Bridge, &Lua, [LuaValue; 4]) -> Results| {
         let bridge = bridge.clone();
         let callback = lua.create_function(move |lua, arguments: MultiValue| {
             let mut arguments = arguments.into_iter();
-            let three = std::array::from_fn(|_| arguments.next().unwrap_or(LuaValue::Nil));
+            let four = std::array::from_fn(|_| arguments.next().unwrap_or(LuaValue::Nil));
             let mut results = MultiValue::new();
-            match function(&bridge, lua, three) {
+            match function(&bridge, lua, four) {
                 Ok(values) => {
                     results.push_back(LuaValue::Boolean(true));
                     results.extend(values);
@@ -363,36 +611,52 @@ pub(crate) fn natives(lua: &Lua, bridge: &Arc<Bridge>) -> mlua::Result<Table> {
         })?;
         natives.raw_set(name, callback)
     };
-    add("delegate", |bridge, lua, [line, spec, _]| {
-        bridge.delegate(lua, line_number(&line), &spec)
+    add("delegate", |bridge, lua, [line, spec, verb, _]| {
+        bridge.delegate(lua, line_number(&line), &spec, &verb)
     })?;
-    add("sleep", |bridge, _, [line, duration, _]| {
+    add("run", |bridge, lua, [line, pipeline, input, options]| {
+        bridge.run(lua, line_number(&line), &pipeline, &input, &options)
+    })?;
+    add("spawn", |bridge, lua, [function, ..]| {
+        bridge.spawn(lua, &function)
+    })?;
+    add("map", |bridge, _, [task, options, ..]| {
+        bridge.map(&task, &options)
+    })?;
+    add("now", |bridge, _, _| bridge.now())?;
+    add("draw", |bridge, _, [bound, ..]| bridge.random(&bound))?;
+    add("sleep", |bridge, _, [line, duration, ..]| {
         bridge.sleep(line_number(&line), &duration)
     })?;
-    add("status", |bridge, _, [line, status, _]| {
+    add("status", |bridge, _, [line, status, ..]| {
         bridge.status(line_number(&line), &status)
     })?;
-    add("log", |bridge, _, [line, text, _]| {
+    add("log", |bridge, _, [line, text, ..]| {
         bridge.log(line_number(&line), &text)
     })?;
     add("fail", |bridge, _, [reason, ..]| bridge.fail(&reason))?;
-    add("cancel", |bridge, _, [line, delegation, _]| {
-        bridge.cancel(line_number(&line), &delegation)
+    add("cancel", |bridge, _, [line, object, ..]| {
+        bridge.cancel(line_number(&line), &object)
     })?;
-    add("ended", |bridge, _, [delegation, ..]| {
-        bridge.ended(&delegation)
+    add("over", |bridge, lua, [object, ..]| {
+        bridge.over(lua, &object)
     })?;
     add("result", |bridge, lua, [delegation, ..]| {
         bridge.result(lua, &delegation)
     })?;
-    add("members", |bridge, _, [verb, list, _]| {
-        bridge.members(&verb, &list)
+    add("child_result", |bridge, lua, [call, ..]| {
+        bridge.child_result(lua, &call)
+    })?;
+    add("race", |bridge, _, [list, ..]| bridge.race(&list))?;
+    add("winner", |bridge, _, [race, ..]| bridge.winner(&race))?;
+    add("members", |bridge, _, [verb, list, delegations_only, _]| {
+        bridge.members(&verb, &list, &delegations_only)
     })?;
     add("open", |bridge, _, _| {
-        let stream = bridge.host().open_stream();
+        let stream = bridge.host().open_stream()?;
         Ok(vec![LuaValue::Number(stream as f64)])
     })?;
-    add("join", |bridge, _, [stream, delegation, _]| {
+    add("join", |bridge, _, [stream, delegation, ..]| {
         bridge.join(&stream, &delegation)
     })?;
     add("take", |bridge, lua, [stream, ..]| {
@@ -402,13 +666,13 @@ pub(crate) fn natives(lua: &Lua, bridge: &Arc<Bridge>) -> mlua::Result<Table> {
         let drawn = bridge.host().random.unit();
         Ok(vec![LuaValue::Number(drawn)])
     })?;
-    add("workflow", |bridge, _, [name, options, run]| {
+    add("workflow", |bridge, _, [name, options, run, _]| {
         bridge.workflow(&name, &options, &run)
     })?;
-    add("load", |bridge, lua, [name, loading, _]| {
+    add("load", |bridge, lua, [name, loading, ..]| {
         bridge.load(lua, &name, &loading)
     })?;
-    add("unknown", |_, _, [what, name, known]| {
+    add("unknown", |_, _, [what, name, known, _]| {
         Bridge::unknown(&what, &name, &known)
     })?;
     add("seal", |_, _, [table, ..]| {

@@ -1,13 +1,14 @@
 //! One live workflow.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use froben_model::{CallId, Value};
+use froben_model::{CallId, TimeMs, Value};
 use mlua::thread::ThreadStatus;
 use mlua::{MultiValue, Thread, Value as LuaValue};
 
 use crate::convert::{to_lua, to_value, whole};
-use crate::host::{Call, Completion, Refusal, Wait};
+use crate::host::{Call, Completion, Member, Refusal, Wait};
 use crate::limits::Limits;
 use crate::revision::Revision;
 use crate::sandbox::Sandbox;
@@ -16,18 +17,34 @@ use crate::{Code, Failure};
 
 /// A workflow's script, suspended between two resumptions.
 ///
-/// The calls that it makes follow from the pipeline, the input, the seed and the completions in their
-/// order, and from nothing else: not from how the completions were batched, nor from the clock.
+/// The calls that it makes follow from the pipeline, the input, the seed, the time of its start and the
+/// completions in their order, and from nothing else: not from how the completions were batched, nor
+/// from the clock.
+///
+/// The workflow's function and those that it spawned are fibers: threads of one Luau state, of which one
+/// runs at a time, until it waits. A completion wakes those that waited for it, and they run, the one
+/// that was spawned first before the others, until all of them wait again; then comes the next
+/// completion.
 pub struct Vm {
     sandbox: Sandbox,
     info: PipelineInfo,
     limits: Limits,
-    main: Thread,
-    /// The main function's arguments, until it is started.
-    arguments: Option<MultiValue>,
-    wait: Option<Wait>,
+    /// Those that are not over. Number 0 is the workflow's function.
+    fibers: BTreeMap<usize, Fiber>,
+    /// Those that can go on.
+    ready: BTreeSet<usize>,
+    waiting: HashMap<Wait, Vec<usize>>,
     state: State,
     cpu_ns: u64,
+    /// Of it, since the last completion was taken.
+    slice_ns: u64,
+    started: bool,
+}
+
+struct Fiber {
+    thread: Thread,
+    /// Until it is started.
+    arguments: Option<MultiValue>,
 }
 
 /// What came of a resumption.
@@ -47,7 +64,8 @@ pub enum State {
 }
 
 impl Vm {
-    /// Prepares a workflow of `pipeline`. Nothing is called before the first [`Vm::resume`].
+    /// Prepares a workflow of `pipeline`, started at `started_ms` by the journal. Nothing is called before
+    /// the first [`Vm::resume`].
     ///
     /// *Errors*: [`Code::UnknownPipeline`]; [`Code::Input`] if the input does not fit the declaration;
     /// whatever the file's own top level fails with.
@@ -56,6 +74,7 @@ impl Vm {
         pipeline: &str,
         input: Value,
         seed: u64,
+        started_ms: TimeMs,
         limits: Limits,
     ) -> Result<Vm, Failure> {
         let info = revision.pipeline(pipeline)?;
@@ -81,15 +100,23 @@ impl Vm {
             LuaValue::Table(sandbox.ctx.clone()),
             input,
         ]);
+        sandbox.bridge.know(revision.known());
+        sandbox.bridge.host().pass_time(started_ms);
+        let main = Fiber {
+            thread: main,
+            arguments: Some(arguments),
+        };
         Ok(Vm {
             sandbox,
             info,
             limits,
-            main,
-            arguments: Some(arguments),
-            wait: None,
+            fibers: BTreeMap::from([(0, main)]),
+            ready: BTreeSet::from([0]),
+            waiting: HashMap::new(),
             state: State::Blocked,
             cpu_ns: 0,
+            slice_ns: 0,
+            started: false,
         })
     }
 
@@ -99,21 +126,19 @@ impl Vm {
     /// Completions are taken one at a time, and the script runs on after each that it waited for. So a
     /// batch of many is the same as many batches of one, and replay is a start and one resumption.
     pub fn resume(&mut self, completions: Vec<Completion>) -> Progress {
-        if let Some(arguments) = self.arguments.take() {
-            self.step(arguments);
+        if !std::mem::replace(&mut self.started, true) {
+            self.run();
         }
         for completion in completions {
             if self.state != State::Blocked {
                 break;
             }
-            if let Err(failure) = self.sandbox.bridge.host().complete(completion) {
-                self.state = State::Failed(failure);
-                break;
+            let completed = self.sandbox.bridge.host().complete(completion);
+            match completed {
+                Ok(touched) => self.wake(touched),
+                Err(failure) => self.state = State::Failed(failure),
             }
-            let woken = |wait| self.sandbox.bridge.host().satisfied(wait);
-            if self.wait.is_some_and(woken) {
-                self.step(MultiValue::new());
-            }
+            self.run();
         }
         Progress {
             calls: self.sandbox.bridge.host().take_calls(),
@@ -131,35 +156,106 @@ impl Vm {
         self.cpu_ns / 1_000_000
     }
 
-    /// Runs the script from where it waits to where it waits next.
-    fn step(&mut self, arguments: MultiValue) {
-        self.wait = None;
+    /// Lets every fiber that can go on run until it waits, in the order in which they were spawned.
+    fn run(&mut self) {
+        self.slice_ns = 0;
         self.sandbox.bridge.host().begin_step();
+        while self.state == State::Blocked {
+            let Some(number) = self.ready.pop_first() else {
+                if self.sandbox.bridge.host().expects_nothing() {
+                    self.state = State::Failed(self.stuck());
+                }
+                return;
+            };
+            self.step(number);
+        }
+    }
+
+    /// Readies whoever waited for what has come.
+    fn wake(&mut self, touched: Vec<Wait>) {
+        for wait in touched {
+            let satisfied = self.sandbox.bridge.host().satisfied(wait);
+            if satisfied && let Some(fibers) = self.waiting.remove(&wait) {
+                self.ready.extend(fibers);
+            }
+        }
+    }
+
+    /// Runs a fiber from where it waits to where it waits next. All that run between two completions
+    /// share one slice.
+    fn step(&mut self, number: usize) {
+        let Some(fiber) = self.fibers.get_mut(&number) else {
+            return;
+        };
+        let arguments = fiber.arguments.take().unwrap_or_default();
+        let thread = fiber.thread.clone();
+        self.sandbox.bridge.host().running = number;
         let left_ms = self.limits.cpu_ms.saturating_sub(self.cpu_ns / 1_000_000);
-        let budget = Duration::from_millis(self.limits.slice_ms.min(left_ms));
+        let slice_ms = Duration::from_millis(self.limits.slice_ms.min(left_ms));
+        let budget = slice_ms.saturating_sub(Duration::from_nanos(self.slice_ns));
         let slice = self.sandbox.begin_slice(budget);
-        let ran = self.main.resume::<MultiValue>(arguments);
+        let ran = thread.resume::<MultiValue>(arguments);
         let spent = slice.end();
         self.cpu_ns += spent.cpu_ns;
+        self.slice_ns += spent.cpu_ns;
 
-        if ran.is_ok() && self.main.status() == ThreadStatus::Resumable {
-            match self.sandbox.stopped(&spent, budget) {
+        for (number, function) in self.sandbox.bridge.take_spawned() {
+            match self.sandbox.lua.create_thread(self.sandbox.run.clone()) {
+                Ok(thread) => {
+                    let arguments = Some(MultiValue::from_iter([LuaValue::Function(function)]));
+                    self.fibers.insert(number, Fiber { thread, arguments });
+                    self.ready.insert(number);
+                }
+                Err(_) => self.state = State::Failed(self.sandbox.bridge.out_of_memory()),
+            }
+        }
+        if ran.is_ok() && thread.status() == ThreadStatus::Resumable {
+            match self.sandbox.stopped(&spent, slice_ms) {
                 Some(failure) => self.state = State::Failed(failure),
-                None => self.wait = ran.ok().and_then(wait_of),
+                None => self.wait(number, ran.ok().and_then(wait_of)),
             }
             return;
         }
-        let returned = self.sandbox.finished(ran, &spent, budget);
-        self.state = match returned.and_then(|value| self.output(&value)) {
-            Ok(output) => State::Returned(output),
-            Err(mut failure) => {
-                if failure.code == Code::Cpu && left_ms <= self.limits.slice_ms {
-                    let total = self.limits.cpu_ms;
-                    failure.message += &format!(" and {total} ms in all");
-                }
-                State::Failed(failure)
+        self.fibers.remove(&number);
+        let returned = self.sandbox.finished(ran, &spent, slice_ms);
+        let ended = match returned {
+            Ok(value) if number == 0 => self.output(&value).map(State::Returned),
+            Ok(_) => {
+                let touched = self.sandbox.bridge.host().end_fiber(number);
+                self.wake(touched);
+                return;
             }
+            Err(failure) => Err(failure),
         };
+        self.state = ended.unwrap_or_else(|mut failure| {
+            if failure.code == Code::Cpu && left_ms <= self.limits.slice_ms {
+                let total = self.limits.cpu_ms;
+                failure.message += &format!(" and {total} ms in all");
+            }
+            State::Failed(failure)
+        });
+    }
+
+    fn wait(&mut self, number: usize, wait: Option<Wait>) {
+        let Some(wait) = wait else {
+            let what = "a fiber waits for nothing that there is";
+            self.state = State::Failed(Failure::new(Code::Runtime, what));
+            return;
+        };
+        if self.sandbox.bridge.host().satisfied(wait) {
+            self.ready.insert(number);
+        } else {
+            self.waiting.entry(wait).or_default().push(number);
+        }
+    }
+
+    /// Every fiber waits, and nothing can come any more: fibers wait for each other.
+    fn stuck(&self) -> Failure {
+        let main = self.fibers.get(&0);
+        let place = main.and_then(|main| self.sandbox.place(&main.thread));
+        let place = place.unwrap_or_else(|| self.info.path.clone());
+        let what = "the workflow waits for ever: its fibers wait for each other";
+        Failure::new(Code::Runtime, format!("{place}: {what}"))
     }
 
     fn output(&self, value: &LuaValue) -> Result<Value, Failure> {
@@ -180,9 +276,12 @@ fn wait_of(yielded: MultiValue) -> Option<Wait> {
     let name = yielded.next()?.to_string().ok()?;
     let number = whole(&yielded.next()?)?;
     match name.as_str() {
-        "ended" => Some(Wait::Ended(CallId(number))),
+        "delegation" => Some(Wait::Over(Member::Delegation(CallId(number)))),
+        "child" => Some(Wait::Over(Member::Child(CallId(number)))),
+        "fiber" => Some(Wait::Over(Member::Fiber(number as usize))),
         "slept" => Some(Wait::Slept(CallId(number))),
         "item" => Some(Wait::Item(number as usize)),
+        "race" => Some(Wait::Race(number as usize)),
         _ => None,
     }
 }

@@ -21,7 +21,17 @@ fn file(size_bytes: u64) -> Value {
 
 fn submit(input: Value) -> Run {
     let revision = check(&shipped());
-    Run::new(Vm::start(&revision, "data_commitments", input, 1, Limits::default()).unwrap())
+    Run::new(
+        Vm::start(
+            &revision,
+            "data_commitments",
+            input,
+            1,
+            STARTED_MS,
+            Limits::default(),
+        )
+        .unwrap(),
+    )
 }
 
 fn blob(text: &str) -> Value {

@@ -6,6 +6,7 @@ mod harness;
 
 use std::collections::BTreeMap;
 
+use froben_model::view::Failure;
 use froben_model::{CallId, ErrorClass, Value};
 use froben_script::{Call, CallOp, Completion, Event, Limits, Progress, Revision, State, Vm};
 use harness::*;
@@ -50,6 +51,7 @@ fn start_mixed(revision: &Revision, seed: u64) -> Vm {
         "t",
         Value::map::<String>([]),
         seed,
+        STARTED_MS,
         Limits::default(),
     )
     .unwrap()
@@ -59,6 +61,7 @@ fn start_mixed(revision: &Revision, seed: u64) -> Vm {
 #[derive(Default)]
 struct World {
     owed: BTreeMap<CallId, Vec<Event>>,
+    now_ms: u64,
 }
 
 impl World {
@@ -74,17 +77,24 @@ impl World {
                             0 => lost(ErrorClass::ALL[draw(8)], "op-a"),
                             value => Ok(Value::Int(value as i64)),
                         };
-                        events.push(Event::Item {
-                            index,
-                            outcome,
-                            operator: None,
-                        });
+                        events.push(came(index, outcome, ["op-a", "op-b"][draw(2)]));
                     }
                     events.push(Event::Ended);
                     self.owed.insert(call.id, events);
                 }
                 CallOp::Sleep { .. } => {
                     self.owed.insert(call.id, vec![Event::Slept]);
+                }
+                CallOp::Run { .. } => {
+                    let outcome = match draw(2) {
+                        0 => Ok(Value::Int(draw(9) as i64)),
+                        _ => Err(Failure {
+                            code: "FRB-LUA-002".to_owned(),
+                            message: "on purpose".to_owned(),
+                        }),
+                    };
+                    self.owed
+                        .insert(call.id, vec![Event::ChildEnded { outcome }]);
                 }
                 CallOp::Status { .. } | CallOp::Log { .. } | CallOp::Cancel { .. } => {}
             }
@@ -103,7 +113,9 @@ impl World {
         if events.is_empty() {
             self.owed.remove(&call);
         }
-        Some(Completion { call, event })
+        self.now_ms += draw(50) as u64;
+        let at_ms = STARTED_MS + self.now_ms;
+        Some(Completion { call, event, at_ms })
     }
 }
 

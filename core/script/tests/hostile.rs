@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use froben_model::Value;
 use froben_script::{Code, Limits, Revision, State, Vm};
-use harness::with_body;
+use harness::{STARTED_MS, happened, with_body};
 use nix::time::{ClockId, clock_gettime};
 
 const SLICE: Duration = Duration::from_millis(100);
@@ -35,7 +35,7 @@ fn cpu() -> Duration {
 fn run(body: &str) -> State {
     let revision = Revision::check(&with_body(body), &limits()).unwrap();
     let input = Value::map::<String>([]);
-    let mut vm = Vm::start(&revision, "t", input, 1, limits()).unwrap();
+    let mut vm = Vm::start(&revision, "t", input, 1, STARTED_MS, limits()).unwrap();
     let before = cpu();
     let progress = vm.resume(Vec::new());
     let spent = cpu() - before;
@@ -287,15 +287,20 @@ fn the_whole_workflow_has_a_budget_too() {
     };
     let body = "while true do ctx:sleep(1) for i = 1, 3e5 do local x = i * i end end";
     let revision = Revision::check(&with_body(body), &limits).unwrap();
-    let mut vm = Vm::start(&revision, "t", Value::map::<String>([]), 1, limits).unwrap();
+    let mut vm = Vm::start(
+        &revision,
+        "t",
+        Value::map::<String>([]),
+        1,
+        STARTED_MS,
+        limits,
+    )
+    .unwrap();
     let mut progress = vm.resume(Vec::new());
     let mut rounds = 0;
     while progress.state == State::Blocked {
         let call = progress.calls[0].id;
-        let slept = froben_script::Completion {
-            call,
-            event: froben_script::Event::Slept,
-        };
+        let slept = happened(call, froben_script::Event::Slept);
         progress = vm.resume(vec![slept]);
         rounds += 1;
         assert!(rounds < 10_000);

@@ -25,7 +25,8 @@ fn with_library(body: &str) -> BTreeMap<String, String> {
 fn run(body: &str, answer: impl FnMut(&TaskSpec) -> Vec<ItemOutcome>) -> (Run, State) {
     let revision = check(&with_library(body));
     let input = Value::map::<String>([]);
-    let mut run = Run::new(Vm::start(&revision, "t", input, 1, Limits::default()).unwrap());
+    let mut run =
+        Run::new(Vm::start(&revision, "t", input, 1, STARTED_MS, Limits::default()).unwrap());
     let state = run.finish(answer);
     (run, state)
 }

@@ -138,7 +138,7 @@ fn what_a_pipeline_declares_is_read_and_held_against_the_input() {
     let check = |input: Value, expected: Expect| {
         let said = check_input(info, &input).err().unwrap_or_default();
         expected.assert_eq(&said);
-        let started = Vm::start(&revision, "typed", input, 1, Limits::default());
+        let started = Vm::start(&revision, "typed", input, 1, STARTED_MS, Limits::default());
         assert_eq!(started.is_ok(), said.is_empty());
         assert!(
             started
@@ -185,9 +185,16 @@ fn what_a_pipeline_declares_is_read_and_held_against_the_input() {
 #[test]
 fn an_unknown_pipeline_is_named_with_what_was_meant() {
     let revision = check(&set(&[("pipelines/a.lua", TYPED)]));
-    let failure = Vm::start(&revision, "typd", Value::Nil, 1, Limits::default())
-        .map(|_| ())
-        .unwrap_err();
+    let failure = Vm::start(
+        &revision,
+        "typd",
+        Value::Nil,
+        1,
+        STARTED_MS,
+        Limits::default(),
+    )
+    .map(|_| ())
+    .unwrap_err();
     assert_eq!(failure.code, Code::UnknownPipeline);
     assert_eq!(
         failure.message,
@@ -201,7 +208,7 @@ fn defaults_are_filled_in_and_outputs_are_checked() {
     let run = |n: i64| {
         let blob = Value::Blob(BlobRef::of(b"x"));
         let input = Value::map([("data", blob), ("n", Value::Int(n))]);
-        Vm::start(&revision, "typed", input, 1, Limits::default())
+        Vm::start(&revision, "typed", input, 1, STARTED_MS, Limits::default())
             .unwrap()
             .resume(Vec::new())
             .state

@@ -11,22 +11,11 @@ use harness::*;
 use proptest::prelude::*;
 
 fn item(call: u64, index: u32, value: Value) -> Completion {
-    let event = Event::Item {
-        index,
-        outcome: Ok(value),
-        operator: Some(OperatorId::new("op-a").unwrap()),
-    };
-    Completion {
-        call: CallId(call),
-        event,
-    }
+    happened(CallId(call), came(index, Ok(value), "op-a"))
 }
 
 fn ended(call: u64) -> Completion {
-    Completion {
-        call: CallId(call),
-        event: Event::Ended,
-    }
+    happened(CallId(call), Event::Ended)
 }
 
 fn returned(state: State) -> Value {
@@ -331,7 +320,7 @@ fn misuse_says_where_and_what_to_write() {
     );
     check(
         "ctx:stream { 5 }",
-        expect!["ctx:stream: at position 1, a delegation was expected, got a number"],
+        expect!["ctx:stream: at position 1: a delegation was expected, got a number"],
     );
     check(
         "ctx:status { phase = 'x', done = 3, total = 2 }",

@@ -114,6 +114,7 @@ mod tests {
             id: WorkflowId([0; 16]),
             pipeline: "p".into(),
             inputs: String::new(),
+            parent: None,
             revision: "00".into(),
             state: WorkflowState::Succeeded,
             submitted_ms: 1,

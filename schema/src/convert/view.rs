@@ -175,6 +175,9 @@ pub fn read_summary(reader: workflow_summary::Reader<'_>) -> Result<WorkflowSumm
         id: id.parse::<WorkflowId>()?,
         pipeline: line("a pipeline", reader.get_pipeline()?)?,
         inputs: line("the inputs", reader.get_inputs()?)?,
+        parent: present(line("a parent", reader.get_parent()?)?)
+            .map(|id| id.parse::<WorkflowId>())
+            .transpose()?,
         revision: line("a revision", reader.get_revision()?)?,
         state: read_workflow_state(state),
         submitted_ms: reader.get_submitted_ms(),
@@ -192,6 +195,7 @@ pub fn write_summary(summary: &WorkflowSummary, mut builder: workflow_summary::B
         id,
         pipeline,
         inputs,
+        parent,
         revision,
         state,
         submitted_ms,
@@ -199,6 +203,9 @@ pub fn write_summary(summary: &WorkflowSummary, mut builder: workflow_summary::B
         failure,
         output,
     } = summary;
+    if let Some(parent) = parent {
+        builder.set_parent(parent.to_string());
+    }
     builder.set_id(id.to_string());
     builder.set_pipeline(pipeline);
     builder.set_inputs(inputs);
@@ -443,6 +450,7 @@ mod tests {
                 id: WorkflowId([3; 16]),
                 pipeline: "p".into(),
                 inputs: "params=dev".into(),
+                parent: Some(WorkflowId([4; 16])),
                 revision: "00".into(),
                 state: WorkflowState::Running,
                 submitted_ms: 10,

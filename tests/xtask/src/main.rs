@@ -18,7 +18,8 @@ usage: cargo xtask VERB
                 Blake3 and Poseidon2 digests of FILE commit to the same bytes, and verifies the bundle
                 (default: LICENSE-APACHE; parameters `dev`, or --params standard)
   test          the whole gate: formatting, clippy, every test; what CI runs
-  setup         only installs what the other two need
+  docs          writes what is made from the code: the scripts' types and the manual of their verbs
+  setup         only installs what the others need
 
 Build products go to $CARGO_TARGET_DIR, or else to the cache folder of your home.
 ";
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["demo", rest @ ..] => demo::run(rest),
         ["test"] => gate::run(),
+        ["docs"] => build::cargo(&["run", "--package", "froben-script", "--example", "reference"]),
         ["setup"] => setup::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

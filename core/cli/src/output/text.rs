@@ -90,6 +90,9 @@ fn headline(summary: &WorkflowSummary, now: TimeMs) -> String {
         summary.state,
         seconds(took)
     );
+    if let Some(parent) = &summary.parent {
+        line.push_str(&format!("\nchild of {parent}"));
+    }
     if let Some(failure) = &summary.failure {
         line.push_str(&format!("\n{failure}"));
     }
@@ -192,17 +195,23 @@ pub(crate) fn list(workflows: &[WorkflowSummary], now: TimeMs) -> String {
     if workflows.is_empty() {
         return "no workflows".to_string();
     }
-    let mut rows = table(&["id", "pipeline", "inputs", "state", "age", "time"]);
+    let parents = workflows.iter().any(|summary| summary.parent.is_some());
+    let header = [
+        "id", "pipeline", "inputs", "state", "age", "time", "child of",
+    ];
+    let mut rows = table(&header[..if parents { 7 } else { 6 }]);
     for summary in workflows {
         let ended = summary.ended_ms.unwrap_or(now);
-        rows.add_row([
+        let mut row = vec![
             summary.id.to_string(),
             summary.pipeline.clone(),
             summary.inputs.clone(),
             summary.state.to_string(),
             seconds(now.saturating_sub(summary.submitted_ms)),
             seconds(ended.saturating_sub(summary.submitted_ms)),
-        ]);
+        ];
+        row.extend(summary.parent.map(|parent| parent.to_string()));
+        rows.add_row(row);
     }
     text(&rows)
 }

@@ -1,7 +1,7 @@
 //! A record and its Cap'n Proto struct, both directions.
 
 use capnp::text;
-use froben_model::{CallId, MachineId, SeekerId, limits};
+use froben_model::{CallId, MachineId, SeekerId, WorkflowId, limits};
 use froben_schema::convert::{
     Error, read_bytes, read_item_error, read_outcome, read_task, read_text, read_value,
     write_item_error, write_outcome, write_task, write_value,
@@ -9,8 +9,8 @@ use froben_schema::convert::{
 use froben_schema::journal_capnp::{assigned, called, ended, finished, item, record, submitted};
 
 use crate::{
-    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, Item, Record, RevisionHash,
-    Status, Submitted,
+    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, Item, Parent, Record,
+    RevisionHash, Status, Submitted,
 };
 
 pub(super) fn write(record: &Record, mut builder: record::Builder<'_>) {
@@ -46,6 +46,11 @@ pub(super) fn write(record: &Record, mut builder: record::Builder<'_>) {
             let mut builder = builder.init_logged();
             builder.set_source(source);
             builder.set_text(text);
+        }
+        Body::ChildEnded { call, finish } => {
+            let mut builder = builder.init_child_ended();
+            builder.set_call(call.0);
+            write_finish(finish, builder.init_finish());
         }
     }
 }
@@ -85,6 +90,13 @@ pub(super) fn read(reader: record::Reader<'_>) -> Result<Record, Error> {
                 text: text("a log line", reader.get_text()?)?,
             }
         }
+        record::ChildEnded(reader) => {
+            let reader = reader?;
+            Body::ChildEnded {
+                call: CallId(reader.get_call()),
+                finish: read_finish(reader.get_finish()?)?,
+            }
+        }
     };
     Ok(Record {
         time_ms: reader.get_time_ms(),
@@ -100,6 +112,7 @@ fn write_submitted(submitted: &Submitted, mut builder: submitted::Builder<'_>) {
         idempotency_key,
         input,
         seed,
+        parent,
     } = submitted;
     builder.set_pipeline(pipeline);
     builder.set_revision(&revision.0);
@@ -107,6 +120,17 @@ fn write_submitted(submitted: &Submitted, mut builder: submitted::Builder<'_>) {
     builder.set_idempotency_key(idempotency_key);
     write_value(input, builder.reborrow().init_input());
     builder.set_seed(*seed);
+    if let Some(Parent {
+        workflow,
+        call,
+        depth,
+    }) = parent
+    {
+        let mut builder = builder.init_parent();
+        builder.set_workflow(&workflow.0);
+        builder.set_call(call.0);
+        builder.set_depth(*depth);
+    }
 }
 
 fn read_submitted(reader: submitted::Reader<'_>) -> Result<Submitted, Error> {
@@ -117,6 +141,17 @@ fn read_submitted(reader: submitted::Reader<'_>) -> Result<Submitted, Error> {
         idempotency_key: text("an idempotency key", reader.get_idempotency_key()?)?,
         input: read_value(reader.get_input()?)?,
         seed: reader.get_seed(),
+        parent: match reader.has_parent() {
+            true => {
+                let parent = reader.get_parent()?;
+                Some(Parent {
+                    workflow: WorkflowId(read_bytes("a workflow", parent.get_workflow()?)?),
+                    call: CallId(parent.get_call()),
+                    depth: parent.get_depth(),
+                })
+            }
+            false => None,
+        },
     })
 }
 
@@ -132,6 +167,16 @@ fn write_called(called: &Called, mut builder: called::Builder<'_>) {
             builder.set_phase(phase);
             builder.set_done(*done);
             builder.set_total(*total);
+        }
+        CallOp::Run {
+            pipeline,
+            input,
+            key,
+        } => {
+            let mut builder = builder.init_run();
+            builder.set_pipeline(pipeline);
+            write_value(input, builder.reborrow().init_input());
+            builder.set_key(key);
         }
         CallOp::Log { text } => builder.set_log(text),
         CallOp::Cancel { target } => builder.set_cancel(target.0),
@@ -149,6 +194,14 @@ fn read_called(reader: called::Reader<'_>) -> Result<Called, Error> {
                 done: reader.get_done(),
                 total: reader.get_total(),
             })
+        }
+        called::Run(reader) => {
+            let reader = reader?;
+            CallOp::Run {
+                pipeline: text("a pipeline's name", reader.get_pipeline()?)?,
+                input: read_value(reader.get_input()?)?,
+                key: text("a key", reader.get_key()?)?,
+            }
         }
         called::Log(line) => CallOp::Log {
             text: text("a log line", line?)?,

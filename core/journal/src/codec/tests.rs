@@ -1,13 +1,13 @@
 use froben_model::{
     BlobRef, CallId, ErrorClass, ItemError, Kind, MachineId, Needs, OperatorId, SeekerId, TaskSpec,
-    Value,
+    Value, WorkflowId,
 };
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, Item, RevisionHash, Status,
-    Submitted, revision_hash,
+    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, Item, Parent, RevisionHash,
+    Status, Submitted, revision_hash,
 };
 
 /// One of each form, under the name that the golden file gives it.
@@ -64,7 +64,23 @@ fn samples() -> Vec<(&'static str, Record)> {
         idempotency_key: "once".into(),
         input: Value::map([("data", Value::Blob(BlobRef::of(b"data")))]),
         seed: u64::MAX,
+        parent: None,
     };
+    let child = Submitted {
+        idempotency_key: String::new(),
+        parent: Some(Parent {
+            workflow: WorkflowId([3; 16]),
+            call,
+            depth: 2,
+        }),
+        ..submitted.clone()
+    };
+    let run = CallOp::Run {
+        pipeline: "square".into(),
+        input: Value::map([("n", Value::Int(4))]),
+        key: "square/4".into(),
+    };
+    let child_ended = |finish| Body::ChildEnded { call, finish };
     let assigned = |device| {
         Body::Assigned(Assigned {
             call,
@@ -129,6 +145,13 @@ fn samples() -> Vec<(&'static str, Record)> {
                 text: "tuned the NTT".into(),
             },
         ),
+        ("submitted.child", Body::Submitted(child)),
+        ("called.run", called(run)),
+        (
+            "child_ended.output",
+            child_ended(Finish::Output(Value::Int(16))),
+        ),
+        ("child_ended.cancelled", child_ended(Finish::Cancelled)),
     ]
     .map(|(name, body)| {
         let time_ms = 1_800_000_000_000;
@@ -147,24 +170,44 @@ fn scripts() -> ScriptSet {
     }
 }
 
-/// What version 0.1.0 wrote, as `name hex` a line. Lines are added, never changed.
-const GOLDEN: &str = include_str!("../../tests/golden/journal-v1.hex");
+/// What each format wrote, as `name hex` a line, and how many of the samples it had. Lines are never
+/// changed.
+const GOLDEN: [(u8, usize, &str); 2] = [
+    (1, 22, include_str!("../../tests/golden/journal-v1.hex")),
+    (2, 26, include_str!("../../tests/golden/journal-v2.hex")),
+];
 
 #[test]
 fn what_was_written_once_is_read_for_ever() {
-    let mut golden = GOLDEN.lines().map(|line| {
-        let (name, digits) = line.split_once(' ').unwrap();
-        (name, hex::decode(digits).unwrap())
-    });
-    for (name, record) in samples() {
-        let (written_as, bytes) = golden.next().unwrap();
-        assert_eq!(written_as, name);
-        assert_eq!(decode(&bytes).unwrap(), record, "{name}");
+    for (format, count, golden) in GOLDEN {
+        let mut golden = golden.lines().map(|line| {
+            let (name, digits) = line.split_once(' ').unwrap();
+            (name, hex::decode(digits).unwrap())
+        });
+        for (name, record) in samples().into_iter().take(count) {
+            let (written_as, bytes) = golden.next().unwrap();
+            assert_eq!((written_as, bytes[0]), (name, format));
+            assert_eq!(decode(&bytes).unwrap(), record, "{name}");
+        }
+        let (name, bytes) = golden.next().unwrap();
+        assert_eq!((name, bytes[0]), ("scripts", format));
+        assert_eq!(decode_scripts(&bytes).unwrap(), scripts());
+        assert_eq!(golden.next(), None);
     }
-    let (name, bytes) = golden.next().unwrap();
-    assert_eq!(name, "scripts");
-    assert_eq!(decode_scripts(&bytes).unwrap(), scripts());
-    assert_eq!(golden.next(), None);
+}
+
+/// What the newest format writes now is what its golden file holds, so the file holds what is written.
+#[test]
+fn the_newest_golden_file_has_every_form() {
+    let (format, count, golden) = GOLDEN[GOLDEN.len() - 1];
+    assert_eq!((format, count), (FORMAT, samples().len()));
+    let line = |name: &str, bytes: Vec<u8>| format!("{name} {}\n", hex::encode(bytes));
+    let mut written: String = samples()
+        .iter()
+        .map(|(name, record)| line(name, encode(record).unwrap()))
+        .collect();
+    written += &line("scripts", encode_scripts(&scripts()).unwrap());
+    assert!(golden == written, "it would be:\n{written}");
 }
 
 #[test]
@@ -187,7 +230,7 @@ fn a_newer_format_says_so() {
     let mut bytes = encode(&record).unwrap();
     bytes[0] = FORMAT + 1;
     let error = decode(&bytes).unwrap_err().to_string();
-    assert_eq!(error, "it has format 2, this program reads up to 1");
+    assert_eq!(error, "it has format 3, this program reads up to 2");
 }
 
 #[test]
@@ -321,6 +364,12 @@ fn any_task() -> impl Strategy<Value = TaskSpec> {
 fn any_body() -> impl Strategy<Value = Body> {
     let call = || any::<u64>().prop_map(CallId);
     let device = || prop::option::of(".{1,12}");
+    let parent =
+        (any::<[u8; 16]>(), call(), any::<u32>()).prop_map(|(workflow, call, depth)| Parent {
+            workflow: WorkflowId(workflow),
+            call,
+            depth,
+        });
     let submitted = (
         ".{0,9}",
         any::<[u8; 32]>(),
@@ -328,9 +377,10 @@ fn any_body() -> impl Strategy<Value = Body> {
         ".{0,9}",
         any_value(),
         any::<u64>(),
+        prop::option::of(parent),
     )
         .prop_map(
-            |(pipeline, revision, seeker, idempotency_key, input, seed)| {
+            |(pipeline, revision, seeker, idempotency_key, input, seed, parent)| {
                 Body::Submitted(Submitted {
                     pipeline,
                     revision: RevisionHash(revision),
@@ -338,6 +388,7 @@ fn any_body() -> impl Strategy<Value = Body> {
                     idempotency_key,
                     input,
                     seed,
+                    parent,
                 })
             },
         );
@@ -348,6 +399,11 @@ fn any_body() -> impl Strategy<Value = Body> {
             .prop_map(|(phase, done, total)| CallOp::Status(Status { phase, done, total })),
         ".{0,40}".prop_map(|text| CallOp::Log { text }),
         call().prop_map(|target| CallOp::Cancel { target }),
+        (".{0,9}", any_value(), ".{0,9}").prop_map(|(pipeline, input, key)| CallOp::Run {
+            pipeline,
+            input,
+            key,
+        }),
     ];
     let called = (call(), any::<u32>(), op)
         .prop_map(|(call, line, op)| Body::Called(Called { call, line, op }));
@@ -419,7 +475,8 @@ fn any_body() -> impl Strategy<Value = Body> {
         ended,
         call().prop_map(|call| Body::Slept { call }),
         Just(Body::CancelRequested),
-        finish.prop_map(Body::Finished),
+        finish.clone().prop_map(Body::Finished),
+        (call(), finish).prop_map(|(call, finish)| Body::ChildEnded { call, finish }),
         (".{0,9}", ".{0,40}").prop_map(|(source, text)| Body::Logged { source, text }),
     ]
 }

@@ -4,15 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 
 use froben_model::CallId;
 
-use super::{Host, Refusal};
+use super::{Host, Refusal, quota};
 
+#[derive(Default)]
 pub(super) struct Stream {
     /// Each delegation's position in the script's list, from 1.
     members: HashMap<CallId, usize>,
-    /// Every arrival before this was looked at.
-    cursor: usize,
-    /// Arrivals before the cursor that are not taken yet.
-    ready: BTreeSet<usize>,
+    /// Arrivals that are not taken yet.
+    pub(super) ready: BTreeSet<usize>,
     /// Items of the members that are not taken yet, come or not.
     owed: usize,
 }
@@ -25,54 +24,70 @@ pub(crate) struct Taken {
     pub(crate) index: u32,
 }
 
+/// What a stream gives next.
+pub(crate) enum Next {
+    Item(Taken),
+    /// It has not come yet.
+    Later,
+    /// Every item of every member was taken. The stream is forgotten.
+    Over,
+}
+
 impl Host {
-    pub(crate) fn open_stream(&mut self) -> usize {
-        self.streams.push(Stream {
-            members: HashMap::new(),
-            cursor: self.arrivals.len(),
-            ready: BTreeSet::new(),
-            owed: 0,
-        });
-        self.streams.len() - 1
+    pub(crate) fn open_stream(&mut self) -> Result<usize, Refusal> {
+        self.check_watched()?;
+        self.next_stream += 1;
+        self.streams.insert(self.next_stream, Stream::default());
+        Ok(self.next_stream)
+    }
+
+    fn check_watched(&self) -> Result<(), Refusal> {
+        let limit = self.limits.watched;
+        match self.joined + self.streams.len() < limit {
+            true => Ok(()),
+            false => Err(quota(format!(
+                "streams that were not read to their end hold more than {limit} delegations"
+            ))),
+        }
     }
 
     /// Lets a delegation join, with what it has delivered already.
-    pub(crate) fn join_stream(&mut self, stream: usize, call: CallId) -> Result<(), Refusal> {
-        let Some(delegation) = self.delegations.get(&call) else {
+    pub(crate) fn join_stream(&mut self, number: usize, call: CallId) -> Result<(), Refusal> {
+        self.check_watched()?;
+        let Some(delegation) = self.delegations.get_mut(&call) else {
             let stranger = format!("ctx:stream: call {call} is not a delegation");
             return Err(Refusal::Misuse(stranger));
         };
-        let Some(stream) = self.streams.get_mut(stream) else {
-            return Err(Refusal::Misuse("ctx:stream: no such stream".to_owned()));
+        let Some(stream) = self.streams.get_mut(&number) else {
+            return Err(Refusal::Misuse("ctx:stream: it is over".to_owned()));
         };
         let position = stream.members.len() + 1;
         if stream.members.insert(call, position).is_some() {
             let twice = format!("ctx:stream: the delegation of call {call} is in the list twice");
             return Err(Refusal::Misuse(twice));
         }
-        stream.owed += delegation.items.len();
-        let come = delegation.arrived.iter().copied();
-        stream
-            .ready
-            .extend(come.filter(|arrival| *arrival < stream.cursor));
+        stream.owed += delegation.outcomes.len();
+        stream.ready.extend(delegation.arrived.iter().copied());
+        delegation.streams.push(number);
+        self.joined += 1;
         Ok(())
     }
 
-    /// Whether every item of every member was taken.
-    pub(crate) fn stream_is_over(&self, stream: usize) -> bool {
-        let stream = self.streams.get(stream);
-        stream.is_none_or(|stream| stream.owed == 0)
-    }
-
-    pub(crate) fn next_item(&mut self, stream: usize) -> Option<Taken> {
-        if !self.has_item(stream) {
-            return None;
+    pub(crate) fn next_item(&mut self, number: usize) -> Next {
+        let Some(stream) = self.streams.get_mut(&number) else {
+            return Next::Over;
+        };
+        if stream.owed == 0 {
+            self.forget_stream(number);
+            return Next::Over;
         }
-        let stream = self.streams.get_mut(stream)?;
-        let (call, index) = self.arrivals[stream.ready.pop_first()?];
+        let Some(arrival) = stream.ready.pop_first() else {
+            return Next::Later;
+        };
         stream.owed -= 1;
-        let position = *stream.members.get(&call)?;
-        Some(Taken {
+        let (call, index) = self.arrivals[arrival];
+        let position = stream.members.get(&call).copied().unwrap_or_default();
+        Next::Item(Taken {
             position,
             call,
             index,
@@ -80,17 +95,20 @@ impl Host {
     }
 
     /// Whether an item can be taken now.
-    pub(super) fn has_item(&mut self, stream: usize) -> bool {
-        let Some(stream) = self.streams.get_mut(stream) else {
-            return false;
+    pub(super) fn has_item(&self, number: usize) -> bool {
+        let stream = self.streams.get(&number);
+        stream.is_none_or(|stream| !stream.ready.is_empty())
+    }
+
+    fn forget_stream(&mut self, number: usize) {
+        let Some(stream) = self.streams.remove(&number) else {
+            return;
         };
-        while stream.ready.is_empty() && stream.cursor < self.arrivals.len() {
-            let (call, _) = self.arrivals[stream.cursor];
-            if stream.members.contains_key(&call) {
-                stream.ready.insert(stream.cursor);
+        self.joined -= stream.members.len();
+        for call in stream.members.keys() {
+            if let Some(delegation) = self.delegations.get_mut(call) {
+                delegation.streams.retain(|known| *known != number);
             }
-            stream.cursor += 1;
         }
-        !stream.ready.is_empty()
     }
 }

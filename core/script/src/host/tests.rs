@@ -21,28 +21,30 @@ fn host() -> Host {
 
 fn item(call: u64, index: u32) -> Completion {
     let outcome = Ok(Value::Int(i64::from(index)));
+    let operator = None;
     let event = Event::Item {
         index,
         outcome,
-        operator: None,
+        operator,
     };
-    Completion {
-        call: CallId(call),
-        event,
-    }
+    at(call, event)
 }
 
 fn ended(call: u64) -> Completion {
-    Completion {
-        call: CallId(call),
-        event: Event::Ended,
-    }
+    at(call, Event::Ended)
+}
+
+fn at(call: u64, event: Event) -> Completion {
+    let (call, at_ms) = (CallId(call), 0);
+    Completion { call, event, at_ms }
 }
 
 fn taken(host: &mut Host, stream: usize) -> Vec<(u64, u32)> {
-    std::iter::from_fn(|| host.next_item(stream))
-        .map(|taken| (taken.call.0, taken.index))
-        .collect()
+    let next = || match host.next_item(stream) {
+        Next::Item(taken) => Some((taken.call.0, taken.index)),
+        Next::Later | Next::Over => None,
+    };
+    std::iter::from_fn(next).collect()
 }
 
 #[test]
@@ -54,7 +56,7 @@ fn a_stream_follows_arrival_whoever_joins_when() {
     for completion in [item(2, 1), item(3, 0), item(1, 0)] {
         host.complete(completion).unwrap();
     }
-    let stream = host.open_stream();
+    let stream = host.open_stream().unwrap();
     // Joined in another order than that of arrival.
     host.join_stream(stream, CallId(1)).unwrap();
     host.join_stream(stream, CallId(2)).unwrap();
@@ -65,11 +67,13 @@ fn a_stream_follows_arrival_whoever_joins_when() {
     // What the late one had delivered before still comes, once.
     host.join_stream(stream, CallId(3)).unwrap();
     assert_eq!(taken(&mut host, stream), [(3, 0), (3, 1)]);
-    assert!(!host.stream_is_over(stream));
+    assert!(matches!(host.next_item(stream), Next::Later));
     host.complete(item(2, 0)).unwrap();
     assert_eq!(taken(&mut host, stream), [(2, 0)]);
-    assert!(host.stream_is_over(stream));
     assert!(host.join_stream(stream, CallId(3)).is_err());
+    assert!(matches!(host.next_item(stream), Next::Over));
+    // What is over holds nothing.
+    assert_eq!((host.joined, host.streams.len()), (0, 0));
 }
 
 #[test]
@@ -81,21 +85,9 @@ fn a_completion_that_fits_no_call_is_a_divergence() {
         (vec![item(9, 0)], false),
         (vec![item(1, 0), ended(1)], false),
         (vec![item(1, 0), item(1, 1), ended(1), ended(1)], false),
-        (
-            vec![Completion {
-                call: CallId(1),
-                event: Event::Slept,
-            }],
-            false,
-        ),
+        (vec![at(1, Event::Slept)], false),
         (vec![ended(2)], false),
-        (
-            vec![Completion {
-                call: CallId(2),
-                event: Event::Slept,
-            }],
-            true,
-        ),
+        (vec![at(2, Event::Slept)], true),
     ] {
         let mut host = host();
         host.delegate(1, spec("a", 2)).unwrap();
@@ -103,7 +95,7 @@ fn a_completion_that_fits_no_call_is_a_divergence() {
         let end: Result<(), Failure> = completions
             .iter()
             .cloned()
-            .try_for_each(|completion| host.complete(completion));
+            .try_for_each(|completion| host.complete(completion).map(drop));
         match end {
             Ok(()) => assert!(fits, "{completions:?}"),
             Err(failure) => {
@@ -169,13 +161,16 @@ fn results_count_against_the_journal() {
     };
     let mut host = Host::new(limits, 1);
     host.delegate(1, spec("a", 3)).unwrap();
-    let result = |index| Completion {
-        call: CallId(1),
-        event: Event::Item {
-            index,
-            outcome: Ok(Value::text("x".repeat(2000))),
-            operator: None,
-        },
+    let result = |index| {
+        let (outcome, operator) = (Ok(Value::text("x".repeat(2000))), None);
+        at(
+            1,
+            Event::Item {
+                index,
+                outcome,
+                operator,
+            },
+        )
     };
     host.complete(result(0)).unwrap();
     host.complete(result(1)).unwrap();

@@ -29,13 +29,19 @@ fn the_registry_lists_exactly_the_verbs_that_are_installed() {
         .iter()
         .map(|name| format!("ctx:{name}"))
         .collect();
-    let methods: Table = sandbox
-        .bridge
-        .objects()
-        .delegation
-        .raw_get("__index")
-        .unwrap();
-    installed.extend(names(&methods).iter().map(|name| format!("d:{name}")));
+    let objects = sandbox.bridge.objects();
+    for (variable, metatable) in [
+        ("d", &objects.delegation),
+        ("fiber", &objects.fiber),
+        ("child", &objects.child),
+    ] {
+        let methods: Table = metatable.raw_get("__index").unwrap();
+        installed.extend(
+            names(&methods)
+                .iter()
+                .map(|name| format!("{variable}:{name}")),
+        );
+    }
     let plain = ["workflow", "require"];
     for name in plain {
         assert!(

@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 use froben_model::{CallId, ErrorClass, ItemError, ItemOutcome, OperatorId, TaskSpec, Value};
 use froben_script::{Call, CallOp, Completion, Event, Failure, Limits, Revision, State, Vm};
 
+/// When every workflow here is started.
+pub const STARTED_MS: u64 = 1_800_000_000_000;
+
 /// The scripts that ship with Froben.
 pub fn shipped() -> BTreeMap<String, String> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts");
@@ -36,7 +39,7 @@ pub fn check(files: &BTreeMap<String, String>) -> Revision {
 }
 
 pub fn start(files: &BTreeMap<String, String>, input: Value) -> Vm {
-    Vm::start(&check(files), "t", input, 7, Limits::default()).unwrap()
+    Vm::start(&check(files), "t", input, 7, STARTED_MS, Limits::default()).unwrap()
 }
 
 /// Starts a body and lets it run into its first wait or its end.
@@ -86,7 +89,8 @@ impl Run {
         }
     }
 
-    /// Runs to the end. `answer` gives an outcome for each item of a delegation; sleeps end at once.
+    /// Runs to the end. `answer` gives an outcome for each item of a delegation; sleeps end at once,
+    /// and a child returns the name of its pipeline.
     pub fn finish(&mut self, answer: impl FnMut(&TaskSpec) -> Vec<ItemOutcome>) -> State {
         self.finish_by(|_| "op-a", answer)
     }
@@ -108,10 +112,12 @@ impl Run {
                             .extend(deliver(call.id, outcomes, sender(spec)));
                     }
                     CallOp::Sleep { .. } => {
-                        self.pending.push_back(Completion {
-                            call: call.id,
-                            event: Event::Slept,
-                        });
+                        self.pending.push_back(happened(call.id, Event::Slept));
+                    }
+                    CallOp::Run { pipeline, .. } => {
+                        let outcome = Ok(Value::text(pipeline.clone()));
+                        let ended = Event::ChildEnded { outcome };
+                        self.pending.push_back(happened(call.id, ended));
                     }
                     CallOp::Status { .. } | CallOp::Log { .. } | CallOp::Cancel { .. } => {}
                 }
@@ -159,15 +165,30 @@ impl Run {
 
 /// Every item of a delegation, by one operator, then its end.
 pub fn deliver(call: CallId, outcomes: Vec<ItemOutcome>, operator: &str) -> Vec<Completion> {
-    let item = |(index, outcome)| Event::Item {
-        index: index as u32,
-        outcome,
-        operator: Some(OperatorId::new(operator).unwrap()),
-    };
+    let item = |(index, outcome)| came(index as u32, outcome, operator);
     let events = outcomes
         .into_iter()
         .enumerate()
         .map(item)
         .chain([Event::Ended]);
-    events.map(|event| Completion { call, event }).collect()
+    events.map(|event| happened(call, event)).collect()
+}
+
+/// An item that `operator` had, unless its error says who.
+pub fn came(index: u32, outcome: ItemOutcome, operator: &str) -> Event {
+    let operator = match &outcome {
+        Ok(_) => Some(OperatorId::new(operator).unwrap()),
+        Err(error) => error.operator.clone(),
+    };
+    Event::Item {
+        index,
+        outcome,
+        operator,
+    }
+}
+
+/// It happened when the workflow was started.
+pub fn happened(call: CallId, event: Event) -> Completion {
+    let at_ms = STARTED_MS;
+    Completion { call, event, at_ms }
 }

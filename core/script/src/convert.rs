@@ -87,11 +87,11 @@ pub(crate) fn exact_int(number: f64) -> Option<i64> {
     whole.then_some(number as i64)
 }
 
-/// A whole number that our own Lua code hands over. Luau has one type of numbers; mlua shows whole ones
-/// as integers.
+/// A whole number, 0 or more, that is exact. Luau has one type of numbers; mlua shows whole ones as
+/// integers, also those beyond 2^53.
 pub(crate) fn whole(value: &LuaValue) -> Option<u64> {
     match value {
-        LuaValue::Integer(number) => u64::try_from(*number).ok(),
+        LuaValue::Integer(number) => u64::try_from(exact(*number).ok()?).ok(),
         LuaValue::Number(number) => u64::try_from(exact_int(*number)?).ok(),
         _ => None,
     }

@@ -142,7 +142,8 @@ fn setting(arg: ArgType, value: LuaValue) -> Result<Setting, String> {
 fn count(value: &LuaValue) -> Result<u64, String> {
     whole(value).ok_or_else(|| match value {
         LuaValue::Integer(_) | LuaValue::Number(_) => {
-            "got a number that is negative, fractional or beyond 2^53".to_owned()
+            "got a number that is negative, fractional or beyond 2^53, where it is not exact"
+                .to_owned()
         }
         other => format!("got {}", type_name(other)),
     })

@@ -168,7 +168,7 @@ impl Bridge {
             .map_err(|why| wrong(format!("the name of a pipeline is a string; {why}")))?;
         let pipelines = self.pipelines.get().cloned().unwrap_or_default();
         let info = revision::find(&pipelines, &pipeline).map_err(wrong)?;
-        let input = to_value(self.objects(), "the input", input).map_err(wrong)?;
+        let input = to_value(self.objects(), "input", input).map_err(wrong)?;
         check_input(info, &input).map_err(wrong)?;
         let input = info.with_defaults(input);
         let mut options = match options {

@@ -34,6 +34,28 @@ const MIXED: &str = "
   local pair = { ctx:delegate { kind = 'a.b/1' }, ctx:delegate { kind = 'a.b/1', items = { 1, 2 } } }
   local results = ctx:all(pair)
   for _, item in ctx:stream(pair) do ctx:log(tostring(item.index)) end
+  local racing = { ctx:run('t'), ctx:delegate { kind = 'a.b/1' }, ctx:run('t', nil, { key = 'c' }) }
+  for i = 1, 1 + ctx:random(3) do
+    table.insert(racing, ctx:spawn(function(n)
+      for _ = 1, n do
+        ctx:sleep(n)
+        local r = ctx:delegate { kind = 'a.b/1', items = { n, n } }:await()
+        ctx:log(`{n} {r.ok} {ctx:now()} {math.random(9)}`)
+      end
+      return ctx:map({ kind = 'a.b/1', items = { 1, 2, 3, 4, 5 } }, { width = 2, concurrency = n })
+    end, i))
+  end
+  local shared = ctx:stream { ctx:delegate { kind = 'a.b/1', items = { 1, 2, 3, 4 } } }
+  for i = 1, 2 do
+    ctx:spawn(function() for _, item in shared do ctx:log(`{i} took {item.index}`) end end)
+  end
+  while #racing > 0 do
+    local at, result = ctx:race(racing)
+    local what = getmetatable(racing[at])
+    if what == 'fiber' then ctx:log(`fiber {#result.ok} {#result.err}`) else ctx:log(`{what} {result.ok}`) end
+    if #racing == 2 and what == 'delegation' then racing[#racing % 2 + 1]:await() end
+    table.remove(racing, at)
+  end
   local order = {}
   for key, value in { b = 1, a = 2, zeta = 3, [7] = 4, [0.5] = 5 } do table.insert(order, tostring(key)) end
   ctx:log(table.concat(order, ' '))

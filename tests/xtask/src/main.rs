@@ -30,7 +30,13 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["demo", rest @ ..] => demo::run(rest),
         ["test"] => gate::run(),
-        ["docs"] => build::cargo(&["run", "--package", "froben-script", "--example", "reference"]),
+        ["docs"] => build::cargo(&[
+            "run",
+            "--package",
+            "froben-script",
+            "--example",
+            "reference",
+        ]),
         ["setup"] => setup::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

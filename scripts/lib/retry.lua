@@ -4,35 +4,60 @@
 -- plain Lua on the public verbs, so that an author can read it, copy it and change it. The policy:
 --
 --   * Only the items that failed are tried again; what has arrived stays.
---   * At once, as a task of its own with a fresh key, and on another operator: all that failed it so
---     far are avoided.
+--   * As a task of its own with a fresh key, and on another operator: all that failed it so far are
+--     avoided, and whoever sent a value that the script does not accept.
+--   * Each cause has a budget of its own, so that machines that come and go do not use up the patience
+--     for a task that fails: `lost` (the machine went away), `timeout`, `out_of_memory`, `invalid` (the
+--     value is not acceptable) and `error` (the worker failed).
 --   * If nobody else can take it (`no_capacity` while some are avoided), anybody may have it again after
---     a short pause. That does not count as an attempt, because nobody tried.
---   * After `attempts` tries, or at the first error that no other machine can mend, an error is raised
+--     a pause. That is in no budget, because nobody tried. If nobody can take it at all, that is the end.
+--   * When a budget is used up, or at the first error that no other machine can mend, an error is raised
 --     that tells the whole trail.
 
 local chunk = require("lib/chunk")
+local options = require("lib/options")
 
 local retry = {}
 
 -- How long a retry waits for an operator other than those that failed it.
 local ELSEWHERE = "10s"
--- The pause before a task goes back to operators that failed it doubles from the first to the last.
-local FIRST_PAUSE, LAST_PAUSE = 0.5, 8
+-- The pause, in seconds, before a task goes back to operators that failed it. It doubles each time.
+local RETURN = 0.5
+-- No pause grows beyond this.
+local LONGEST_PAUSE = 60
 
-local OPTIONS = { attempts = "number", accept = "function", on_item = "function" }
+local CAUSES = {
+  disconnected = "lost",
+  timeout = "timeout",
+  out_of_memory = "out_of_memory",
+  invalid_result = "invalid",
+  worker_failed = "error",
+}
+local ATTEMPTS = 5
+local BUDGETS = {
+  lost = "number",
+  timeout = "number",
+  out_of_memory = "number",
+  invalid = "number",
+  error = "number",
+}
+local OPTIONS = {
+  attempts = "number",
+  budgets = "table",
+  backoff = "number",
+  accept = "function",
+  on_item = "function",
+}
 
-local function check(options)
-  options = options or {}
-  for name, value in pairs(options) do
-    if OPTIONS[name] == nil then
-      error(`retry: unknown option {name}; there is accept, attempts, on_item`, 3)
-    end
-    if type(value) ~= OPTIONS[name] then
-      error(`retry: {name} is a {OPTIONS[name]}, got {type(value)}`, 3)
-    end
+-- How often an item may fail for each cause.
+local function read_budgets(given)
+  local attempts = given.attempts or ATTEMPTS
+  local budgets = table.clone(options.check("retry: budgets", given.budgets, BUDGETS, 3))
+  for cause in pairs(BUDGETS) do
+    -- What is lost says nothing about the task, so there may be more of it.
+    budgets[cause] = budgets[cause] or (if cause == "lost" then 2 * attempts else attempts)
   end
-  return options
+  return budgets
 end
 
 -- What became of one try, for the trail.
@@ -46,25 +71,28 @@ end
 -- key `key/n`. With `elsewhere`, a list of operators, it goes to others if there are any, as if these had
 -- failed it already.
 --
--- options.attempts   how often an item is tried; 5 if left out
--- options.accept     called with each value; a result for which it does not return true counts as
---                    `invalid_result`, and its second result says why
--- options.on_item    called as on_item(t, i, value, operator) when an item is done
-function retry.each(ctx, tasks, options)
-  options = check(options)
-  local attempts = options.attempts or 5
+-- given.attempts   how often an item may fail for one cause, the last time for good; 5 if left out
+-- given.budgets    the same for single causes: { lost, timeout, out_of_memory, invalid, error }; `lost` is
+--                  twice `attempts` if left out
+-- given.backoff    seconds before the first retry of a task, doubled each time; none if left out
+-- given.accept     called with each value; a result for which it does not return true counts as
+--                  `invalid_result`, and its second result says why
+-- given.on_item    called as on_item(t, i, value, operator) when an item is done
+function retry.each(ctx, tasks, given)
+  given = options.check("retry", given, OPTIONS, 2)
+  local budgets = read_budgets(given)
+  -- Jobs in the order in which they began, and by the number of their delegation.
+  local begun, jobs = {}, {}
   local values = {}
-  -- The delegations that the loop below follows. A retry is appended, and so joins the stream.
-  local running = {}
-  local jobs = {}
+  -- Fibers in which jobs go on that have to pause, and why it is all in vain.
+  local paused, hopeless = {}, nil
 
-  -- A job is one delegation: some items of one task, and how they fared before.
-  local function launch(job)
+  -- A job is some items of one task, and how they fared so far. This makes a delegation of it.
+  local function hand_out(job)
     local task = tasks[job.task]
     local spec = table.clone(task)
     job.try += 1
-    job.missing = #job.items
-    job.failed = {}
+    job.missing, job.failed = #job.items, {}
     spec.key = `{task.key}/{job.try}`
     spec.elsewhere = nil
     if task.items then
@@ -78,70 +106,27 @@ function retry.each(ctx, tasks, options)
       table.move(job.avoid, 1, #job.avoid, #spec.avoid + 1, spec.avoid)
       spec.queue_timeout = ELSEWHERE
     end
-    local delegation = ctx:delegate(spec)
-    jobs[delegation.id] = job
-    table.insert(running, delegation)
+    job.delegation = ctx:delegate(spec)
+    jobs[job.delegation.id] = job
+    return job.delegation
   end
 
+  -- Ends it all: what others are still at would be of no use.
   local function give_up(job, why)
     local key = tasks[job.task].key
-    error(`{key}: {#job.failed} of its items failed, {why}: {table.concat(job.trail, "; ")}`, 0)
-  end
-
-  -- A delegation is over and some of its items have no value.
-  local function try_again(job)
-    local err = job.failed[1].err
-    local items, nobody, mendable = {}, true, true
-    for at, failed in ipairs(job.failed) do
-      items[at] = failed.position
-      nobody = nobody and failed.err.class == "no_capacity"
-      if not failed.err.retryable then
-        mendable, err = false, failed.err
-      end
-      local operator = failed.err.operator
-      if operator and not table.find(job.avoid, operator) then
-        table.insert(job.avoid, operator)
+    hopeless = `{key}: {#job.failed} of its items failed, {why}: {table.concat(job.trail, "; ")}`
+    for _, other in ipairs(begun) do
+      if other.missing > 0 then
+        other.delegation:cancel()
       end
     end
-    table.insert(job.trail, describe(job.try, err))
-
-    if not mendable then
-      give_up(job, "which no other machine can mend")
-    elseif not nobody then
-      job.tried += 1
-      if job.tried >= attempts then
-        give_up(job, `after {job.tried} attempts`)
-      end
-    elseif #job.avoid > 0 then
-      ctx:sleep(job.pause)
-      job.pause = math.min(2 * job.pause, LAST_PAUSE)
-      job.avoid = {}
-    else
-      give_up(job, "for want of a machine")
-    end
-    job.items = items
-    launch(job)
   end
 
-  for task, spec in ipairs(tasks) do
-    if type(spec.key) ~= "string" then
-      error(`retry: task {task} has no key`, 2)
-    end
-    values[task] = {}
-    local items = {}
-    for position = 1, if spec.items then #spec.items else 1 do
-      items[position] = position
-    end
-    local avoid = table.clone(spec.elsewhere or {})
-    launch({ task = task, items = items, try = 0, tried = 0, avoid = avoid, trail = {}, pause = FIRST_PAUSE })
-  end
-
-  for _, item in ctx:stream(running) do
-    local job = jobs[item.delegation.id]
-    local position = job.items[item.index]
-    local err = item.err
-    if item.ok and options.accept then
-      local fits, why = options.accept(item.value)
+  -- The item has a value that is acceptable, or failed.
+  local function take(job, item)
+    local position, err = job.items[item.index], item.err
+    if item.ok and given.accept then
+      local fits, why = given.accept(item.value)
       if fits ~= true then
         err = {
           class = "invalid_result",
@@ -151,26 +136,141 @@ function retry.each(ctx, tasks, options)
         }
       end
     end
+    job.missing -= 1
     if err then
       table.insert(job.failed, { position = position, err = err })
-    else
-      values[job.task][position] = item.value
-      if options.on_item then
-        options.on_item(job.task, position, item.value, item.operator)
+      return
+    end
+    values[job.task][position] = item.value
+    if given.on_item then
+      given.on_item(job.task, position, item.value, item.operator)
+    end
+  end
+
+  -- Books a failed item. True if another machine may mend it and the budget allows that.
+  local function book(job, failed)
+    local err, position = failed.err, failed.position
+    if err.operator and not table.find(job.avoid, err.operator) then
+      table.insert(job.avoid, err.operator)
+    end
+    local cause = CAUSES[err.class]
+    if not err.retryable or not cause then
+      give_up(job, "which no other machine can mend")
+      return false
+    end
+    local spent = job.spent[position] or {}
+    job.spent[position] = spent
+    spent[cause] = (spent[cause] or 0) + 1
+    if spent[cause] >= budgets[cause] then
+      give_up(job, `after {job.tried} attempts`)
+      return false
+    end
+    return true
+  end
+
+  -- A delegation is over and some of its items have no value. Returns for how long to pause before the
+  -- next try; nothing if there is none.
+  local function judge(job)
+    local worst, nobody = job.failed[1].err, true
+    for _, failed in ipairs(job.failed) do
+      nobody = nobody and failed.err.class == "no_capacity"
+      if not failed.err.retryable then
+        worst = failed.err
       end
     end
-    job.missing -= 1
-    if job.missing == 0 and #job.failed > 0 then
-      try_again(job)
+    table.insert(job.trail, describe(job.try, worst))
+    ctx:log(`{tasks[job.task].key}: {#job.failed} items failed, {job.trail[#job.trail]}`)
+
+    local pause = job.pause
+    if nobody and #job.avoid == 0 then
+      return give_up(job, "for want of a machine")
+    elseif nobody then
+      job.avoid = {}
+      pause = math.max(pause, job.back)
+      job.back = math.min(2 * job.back, LONGEST_PAUSE)
+    else
+      job.tried += 1
+      for _, failed in ipairs(job.failed) do
+        if not book(job, failed) then
+          return nil
+        end
+      end
+      job.pause = math.min(2 * job.pause, LONGEST_PAUSE)
     end
+    job.items = {}
+    for at, failed in ipairs(job.failed) do
+      job.items[at] = failed.position
+    end
+    return pause
+  end
+
+  -- Follows the delegations of the list. A retry is appended, and so joins the stream; one that has to
+  -- pause does so in a fiber, beside the others.
+  local function follow(running)
+    for _, item in ctx:stream(running) do
+      if hopeless then
+        return
+      end
+      local job = jobs[item.delegation.id]
+      take(job, item)
+      local pause = if job.missing == 0 and #job.failed > 0 then judge(job) else nil
+      if hopeless then
+        return
+      elseif pause and pause > 0 then
+        local fiber = ctx:spawn(function()
+          ctx:sleep(pause)
+          if not hopeless then
+            follow({ hand_out(job) })
+          end
+        end)
+        table.insert(paused, fiber)
+      elseif pause then
+        table.insert(running, hand_out(job))
+      end
+    end
+  end
+
+  local first = {}
+  for task, spec in ipairs(tasks) do
+    if type(spec.key) ~= "string" then
+      error(`retry: task {task} has no key`, 2)
+    end
+    values[task] = {}
+    local items = {}
+    for position = 1, if spec.items then #spec.items else 1 do
+      items[position] = position
+    end
+    begun[task] = {
+      task = task,
+      items = items,
+      -- Delegations made of it; of these, those that somebody tried.
+      try = 0,
+      tried = 0,
+      trail = {},
+      avoid = table.clone(spec.elsewhere or {}),
+      -- By item, how often it failed for which cause.
+      spent = {},
+      pause = given.backoff or 0,
+      back = RETURN,
+    }
+    first[task] = hand_out(begun[task])
+  end
+  follow(first)
+  local at = 1
+  while paused[at] and not hopeless do
+    paused[at]:await()
+    at += 1
+  end
+  if hopeless then
+    error(hopeless, 0)
   end
   return values
 end
 
 -- Carries out one task of many items, cut into delegations of `width` items, and returns the values by
 -- item. The keys are `key/first-last/try`; `on_item` is called as on_item(i, value, operator).
-function retry.items(ctx, task, width, options)
-  options = check(options)
+function retry.items(ctx, task, width, given)
+  given = options.check("retry", given, OPTIONS, 2)
   local pieces = chunk.cut(task.items, width)
   local tasks = {}
   for at, piece in ipairs(pieces) do
@@ -178,8 +278,8 @@ function retry.items(ctx, task, width, options)
     tasks[at].key = `{task.key}/{piece.first}-{piece.last}`
     tasks[at].items = piece.items
   end
-  local each = table.clone(options)
-  local on_item = options.on_item
+  local each = table.clone(given)
+  local on_item = given.on_item
   if on_item then
     each.on_item = function(at, position, value, operator)
       on_item(pieces[at].first + position - 1, value, operator)
@@ -193,8 +293,8 @@ function retry.items(ctx, task, width, options)
 end
 
 -- Carries out one task of one item and returns its value.
-function retry.one(ctx, task, options)
-  return retry.each(ctx, { task }, options)[1][1]
+function retry.one(ctx, task, given)
+  return retry.each(ctx, { task }, given)[1][1]
 end
 
 return retry

@@ -12,10 +12,15 @@ use crate::error::{Error, Exit};
 const FOLDERS: [&str; 2] = ["pipelines", "lib"];
 
 /// What `froben dev` serves unless told otherwise.
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 5] = [
     (
         "lib/chunk.lua",
         include_str!("../../../scripts/lib/chunk.lua"),
+    ),
+    ("lib/era.lua", include_str!("../../../scripts/lib/era.lua")),
+    (
+        "lib/options.lua",
+        include_str!("../../../scripts/lib/options.lua"),
     ),
     (
         "lib/retry.lua",

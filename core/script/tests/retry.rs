@@ -6,8 +6,8 @@ mod harness;
 
 use std::collections::BTreeMap;
 
-use froben_model::{ErrorClass, ItemOutcome, TaskSpec, Value};
-use froben_script::{Limits, State, Vm};
+use froben_model::{CallId, ErrorClass, ItemOutcome, TaskSpec, Value};
+use froben_script::{CallOp, Event, Limits, State, Vm};
 use harness::*;
 
 /// The library with one pipeline, `t`, of this body.
@@ -242,6 +242,142 @@ fn an_author_chooses_attempts_and_what_is_acceptable() {
 }
 
 #[test]
+fn each_cause_has_a_budget_of_its_own() {
+    let body = |options: &str| {
+        format!(
+            "return retry.one(ctx, {{ kind = 'a.b/1', key = 'k' }}, {{ {options},
+               accept = function(value) return value == 'good' end }})"
+        )
+    };
+    // What comes, by try: more failures than any one budget, and none that is used up.
+    let mixed = [
+        lost(ErrorClass::Disconnected, "op-a"),
+        lost(ErrorClass::Timeout, "op-b"),
+        lost(ErrorClass::Disconnected, "op-c"),
+        lost(ErrorClass::OutOfMemory, "op-d"),
+        Ok(Value::text("bad")),
+        lost(ErrorClass::Disconnected, "op-f"),
+        lost(ErrorClass::WorkerFailed, "op-g"),
+        Ok(Value::text("good")),
+    ];
+    let mut outcomes = mixed.clone().into_iter();
+    let (good, state) = run(&body("attempts = 2"), |_| vec![outcomes.next().unwrap()]);
+    assert_eq!(state, State::Returned(Value::text("good")));
+    let keys: Vec<String> = (1..=8).map(|n| format!("k/{n}")).collect();
+    assert_eq!(good.keys(), keys);
+    // A different operator each time.
+    let avoid: Vec<usize> = good.tasks().iter().map(|task| task.avoid.len()).collect();
+    assert_eq!(avoid, [0, 1, 2, 3, 4, 4, 5, 6]);
+
+    for (options, class, tries) in [
+        ("attempts = 2", ErrorClass::Disconnected, 4),
+        ("budgets = { lost = 3 }", ErrorClass::Disconnected, 3),
+        ("budgets = { lost = 3 }", ErrorClass::Timeout, 5),
+        ("budgets = { timeout = 1 }", ErrorClass::Timeout, 1),
+        (
+            "budgets = { out_of_memory = 2 }",
+            ErrorClass::OutOfMemory,
+            2,
+        ),
+        ("budgets = { invalid = 3 }", ErrorClass::InvalidResult, 3),
+        (
+            "budgets = { error = 4 }, attempts = 2",
+            ErrorClass::WorkerFailed,
+            4,
+        ),
+    ] {
+        let (run, state) = run(&body(options), |_| vec![lost(class, "op-a")]);
+        let message = failed(state);
+        assert!(
+            message.contains(&format!("after {tries} attempts")),
+            "{options} {class}: {message}"
+        );
+        assert_eq!(run.tasks().len(), tries);
+    }
+}
+
+#[test]
+fn a_budget_is_an_items_and_not_its_pieces() {
+    // Each of two items of one piece fails twice, in turn: neither has used up its three.
+    let body = "return retry.items(ctx, { kind = 'a.b/1', key = 'k', items = { 1, 2 } }, 2, { attempts = 3 })";
+    let (run, state) = run(body, |spec| {
+        let mut outcomes = echo(spec);
+        let failing = match spec.key.as_str() {
+            "k/1-2/1" | "k/1-2/2" => 0..2,
+            "k/1-2/3" => 0..0,
+            key => panic!("{key}"),
+        };
+        for index in failing {
+            outcomes[index] = lost(ErrorClass::WorkerFailed, "op-a");
+        }
+        outcomes
+    });
+    let both = Value::List(vec![Value::Int(1), Value::Int(2)]);
+    assert_eq!(state, State::Returned(both));
+    assert_eq!(run.tasks().len(), 3);
+}
+
+#[test]
+fn a_job_that_pauses_holds_up_no_other() {
+    let body = "local order = {}
+        retry.each(ctx, {
+          { kind = 'a.b/1', key = 'slow' }, { kind = 'a.b/1', key = 'other', items = { 1, 2 } },
+        }, { backoff = 2, on_item = function(t, i) table.insert(order, `{t}.{i}`) end })
+        return table.concat(order, ' ')";
+    let revision = check(&with_library(body));
+    let input = Value::map::<String>([]);
+    let mut vm = Vm::start(&revision, "t", input, 1, STARTED_MS, Limits::default()).unwrap();
+    assert_eq!(vm.resume(Vec::new()).calls.len(), 2);
+    let failed = vm.resume(deliver(
+        CallId(1),
+        vec![lost(ErrorClass::WorkerFailed, "op-a")],
+        "op-a",
+    ));
+    let sleeps: Vec<_> = failed.calls.iter().map(|call| &call.op).collect();
+    assert!(matches!(
+        sleeps[..],
+        [CallOp::Log { .. }, CallOp::Sleep { ms: 2000 }]
+    ));
+    let pause = failed.calls[1].id;
+    // While it pauses, the other one goes on to its end.
+    vm.resume(deliver(
+        CallId(2),
+        vec![Ok(Value::Nil), Ok(Value::Nil)],
+        "op-b",
+    ));
+    let again = vm.resume(vec![happened(pause, Event::Slept)]);
+    let retried = again.calls[0].id;
+    let end = vm.resume(deliver(retried, vec![Ok(Value::Nil)], "op-b"));
+    assert_eq!(end.state, State::Returned(Value::text("2.1 2.2 1.1")));
+}
+
+#[test]
+fn when_it_is_hopeless_the_others_are_given_up_and_the_author_may_catch_it() {
+    let body = "local ok, why = pcall(retry.each, ctx, {
+          { kind = 'a.b/1', key = 'a' }, { kind = 'a.b/1', key = 'b' },
+        })
+        return `{ok} {why}`";
+    let revision = check(&with_library(body));
+    let input = Value::map::<String>([]);
+    let mut vm = Vm::start(&revision, "t", input, 1, STARTED_MS, Limits::default()).unwrap();
+    vm.resume(Vec::new());
+    let outcome = lost(ErrorClass::BadRequest, "op-a");
+    let progress = vm.resume(deliver(CallId(2), vec![outcome], "op-a"));
+    let cancelled = progress.calls.iter().any(|call| {
+        let target = CallId(1);
+        call.op == CallOp::Cancel { target }
+    });
+    assert!(cancelled, "{:?}", progress.calls);
+    let State::Returned(Value::Text(text)) = progress.state else {
+        panic!("{:?}", progress.state)
+    };
+    assert!(
+        text.starts_with("false b: 1 of its items failed, which no other machine can mend: try 1"),
+        "{text}"
+    );
+}
+
+#[test]
 fn several_tasks_run_at_once_and_keep_their_places() {
     let body = "return retry.each(ctx, {
         { kind = 'a.b/1', key = 'x', items = { 'x1', 'x2' } },
@@ -266,11 +402,15 @@ fn misuse_is_told() {
         ("retry.one(ctx, { kind = 'a.b/1' })", "task 1 has no key"),
         (
             "retry.one(ctx, { kind = 'a.b/1', key = 'k' }, { atempts = 3 })",
-            "unknown option atempts",
+            "unknown option atempts; did you mean attempts?",
         ),
         (
             "retry.one(ctx, { kind = 'a.b/1', key = 'k' }, { attempts = '3' })",
             "attempts is a number, got string",
+        ),
+        (
+            "retry.one(ctx, { kind = 'a.b/1', key = 'k' }, { budgets = { lots = 3 } })",
+            "retry: budgets: unknown option lots; did you mean lost?",
         ),
         ("chunk.cut({ 1 }, 0)", "at least one item"),
     ] {

@@ -234,6 +234,14 @@ mod tests {
     }
 
     #[test]
+    fn every_example_parses() {
+        for verb in VERBS {
+            let compiled = crate::sandbox::compile(verb.example);
+            assert!(compiled.is_ok(), "{}: {:?}", verb.name, compiled.err());
+        }
+    }
+
+    #[test]
     fn every_method_is_one_of_an_object() {
         for verb in VERBS {
             if let Some((variable, _)) = verb.method() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use froben_model::Value;
 use mlua::Value as LuaValue;
 
-use crate::convert::{Objects, text, to_value, type_name};
+use crate::convert::{text, type_name, whole};
 use crate::options::{Options, each};
 use crate::registry::WORKFLOW;
 use crate::suggest;
@@ -120,7 +120,6 @@ pub struct PipelineInfo {
 impl PipelineInfo {
     /// Reads the arguments of `workflow(name, options, run)`.
     pub(crate) fn read(
-        objects: &Objects,
         name: &LuaValue,
         options: &LuaValue,
         run: &LuaValue,
@@ -140,7 +139,7 @@ impl PipelineInfo {
         }
         let mut options = Options::read("workflow", options, WORKFLOW)?;
         let mut fields = |key: &str| match options.lua(key) {
-            Some(declared) => read_fields(objects, key, &declared),
+            Some(declared) => read_fields(key, &declared),
             None => Ok(BTreeMap::new()),
         };
         Ok(PipelineInfo {
@@ -226,11 +225,7 @@ fn check_fields(what: &str, fields: &BTreeMap<String, Field>, value: &Value) -> 
     }
 }
 
-fn read_fields(
-    objects: &Objects,
-    what: &str,
-    declared: &LuaValue,
-) -> Result<BTreeMap<String, Field>, String> {
+fn read_fields(what: &str, declared: &LuaValue) -> Result<BTreeMap<String, Field>, String> {
     let LuaValue::Table(table) = declared else {
         let got = type_name(declared);
         return Err(format!(
@@ -239,7 +234,7 @@ fn read_fields(
     };
     let mut fields = BTreeMap::new();
     each(table, |name, declared| {
-        let field = read_field(objects, &declared);
+        let field = read_field(&declared);
         let field = field.map_err(|why| format!("workflow: `{what}.{name}` {why}"))?;
         fields.insert(name, field);
         match fields.len() > FIELDS {
@@ -250,7 +245,7 @@ fn read_fields(
     Ok(fields)
 }
 
-fn read_field(objects: &Objects, declared: &LuaValue) -> Result<Field, String> {
+fn read_field(declared: &LuaValue) -> Result<Field, String> {
     match declared {
         LuaValue::String(_) => {
             let declared = text(declared)?;
@@ -273,24 +268,15 @@ fn read_field(objects: &Objects, declared: &LuaValue) -> Result<Field, String> {
             })
         }
         LuaValue::Table(table) => {
-            let default = table.raw_get::<LuaValue>("default");
-            let default = default.map_err(|error| error.to_string())?;
-            let default = to_value(objects, "default", &default)?;
-            let list = choices(table).map_err(|why| {
-                format!("is a type, or a list of strings to choose from and a `default`; {why}")
-            })?;
-            if default != Value::Nil
-                && !default
-                    .as_text()
-                    .is_some_and(|text| list.iter().any(|c| c == text))
-            {
+            let (list, default) = read_choices(table)?;
+            if default.as_ref().is_some_and(|text| !list.contains(text)) {
                 return Err("has a `default` that is not one of its choices".to_owned());
             }
             Ok(Field {
                 field_type: FieldType::String,
-                optional: default != Value::Nil,
+                optional: default.is_some(),
                 choices: list,
-                default: (default != Value::Nil).then_some(default),
+                default: default.map(Value::Text),
             })
         }
         other => Err(format!(
@@ -300,14 +286,37 @@ fn read_field(objects: &Objects, declared: &LuaValue) -> Result<Field, String> {
     }
 }
 
-fn choices(table: &mlua::Table) -> Result<Vec<String>, String> {
-    let mut choices = Vec::new();
-    for index in 1..=table.raw_len().min(CHOICES) {
-        let choice = table.raw_get::<LuaValue>(index);
-        choices.push(text(&choice.map_err(|error| error.to_string())?)?);
-    }
-    match choices.is_empty() {
-        true => Err("got none".to_owned()),
-        false => Ok(choices),
+/// The strings that a field is one of, and its default.
+fn read_choices(table: &mlua::Table) -> Result<(Vec<String>, Option<String>), String> {
+    let what = "is a type, or a list of strings to choose from and a `default`";
+    let (mut list, mut default, mut wrong) = (Vec::new(), None, None);
+    let walked = table.for_each(|key: LuaValue, value: LuaValue| {
+        let name = key.as_string().map(|name| name.to_string_lossy());
+        let read = match name.as_deref() {
+            Some("default") => text(&value)
+                .map(|text| default = Some(text))
+                .map_err(|why| format!("has a `default` that is no string; {why}")),
+            Some(name) => {
+                let hint = suggest::hint(name, ["default"]);
+                Err(format!(
+                    "has an unknown key `{name}` beside its choices{hint}"
+                ))
+            }
+            None if whole(&key) != Some(list.len() as u64 + 1) => Err(what.to_owned()),
+            None if list.len() == CHOICES => Err(format!("has more than {CHOICES} choices")),
+            None => text(&value)
+                .map(|text| list.push(text))
+                .map_err(|why| format!("{what}; {why}")),
+        };
+        read.map_err(|why| {
+            wrong = Some(why);
+            mlua::Error::runtime("stop")
+        })
+    });
+    match (wrong, walked) {
+        (Some(why), _) => Err(why),
+        (None, Err(error)) => Err(error.to_string()),
+        (None, Ok(())) if list.is_empty() => Err(format!("{what}; got none")),
+        (None, Ok(())) => Ok((list, default)),
     }
 }

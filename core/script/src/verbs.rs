@@ -504,7 +504,7 @@ impl Bridge {
     }
 
     fn workflow(&self, name: &LuaValue, options: &LuaValue, run: &LuaValue) -> Results {
-        let info = PipelineInfo::read(self.objects(), name, options, run);
+        let info = PipelineInfo::read(name, options, run);
         let info = info.map_err(|why| Refusal::Stop(Failure::new(Code::NotAPipeline, why)))?;
         let mut host = self.host();
         host.declared.push(info);

@@ -76,6 +76,14 @@ fn a_set_is_checked_as_a_whole() {
                 "pipelines/i.lua",
                 "return workflow('i', { input = { p = { 'a', default = 'b' } } }, function() end)",
             ),
+            (
+                "pipelines/j.lua",
+                "return workflow('j', { input = { p = { 'a', defualt = 'a' } } }, function() end)",
+            ),
+            (
+                "pipelines/k.lua",
+                "return workflow('k', { output = { p = { default = 'a' } } }, function() end)",
+            ),
         ],
         expect![[r#"
             FRB-LUA-009: pipelines/a.lua: the file does not return a workflow
@@ -86,7 +94,9 @@ fn a_set_is_checked_as_a_whole() {
             FRB-LUA-009: pipelines/f.lua:1: workflow: unknown key `inputs`; did you mean `input`?
             FRB-LUA-010: pipelines/g.lua:1: require: there is no module `lib/none`; the script set has no modules
             FRB-LUA-009: pipelines/h.lua: the file does not return a workflow
-            FRB-LUA-009: pipelines/i.lua:1: workflow: `input.p` has a `default` that is not one of its choices"#]],
+            FRB-LUA-009: pipelines/i.lua:1: workflow: `input.p` has a `default` that is not one of its choices
+            FRB-LUA-009: pipelines/j.lua:1: workflow: `input.p` has an unknown key `defualt` beside its choices; did you mean `default`?
+            FRB-LUA-009: pipelines/k.lua:1: workflow: `output.p` is a type, or a list of strings to choose from and a `default`; got none"#]],
     );
     check(
         &[

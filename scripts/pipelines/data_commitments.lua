@@ -85,7 +85,7 @@ return workflow("data_commitments", {
   end
   local done = 0
   ctx:status({ phase = "witness", done = 0, total = segments })
-  local witnesses = retry.items(ctx, {
+  local witness = {
     kind = "commitments.witness/1",
     key = "witness",
     input = { data = input.data, segment_bytes = SEGMENT_BYTES },
@@ -94,7 +94,8 @@ return workflow("data_commitments", {
     needs = { cpu_cores = 1, ram = "256MiB", shared = true },
     timeout = "2m",
     queue_timeout = input.patience,
-  }, 64, {
+  }
+  local witnesses = retry.items(ctx, witness, 64, {
     accept = has_blob("witness"),
     on_item = function()
       done += 1

@@ -1,9 +1,13 @@
 //! The command line, as clap reads it. `--help` is the manual page.
 
+mod author;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use author::Fmt;
 
 /// An open proving network: submit a workflow, get a verified proof.
 #[derive(Debug, Parser)]
@@ -56,6 +60,8 @@ pub(crate) enum Command {
     Coordinator(Coordinator),
     /// Start a coordinator and operators on this machine, and stay up
     Dev(Dev),
+    /// Format scripts in the house style
+    Fmt(Fmt),
     /// Explain a topic: exit-codes
     Help { topic: Option<String> },
 }

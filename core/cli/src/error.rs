@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use froben_author::files::FilesError;
 use froben_wire::Disposition;
 
 /// The documented exit codes: `froben help exit-codes`.
@@ -152,6 +153,21 @@ impl From<froben_wire::Error> for Error {
             Some(code) => shown.code(code),
             None => shown,
         }
+    }
+}
+
+impl From<FilesError> for Error {
+    fn from(error: FilesError) -> Self {
+        let exit = match &error {
+            FilesError::Unreadable { source, .. }
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Exit::NotFound
+            }
+            FilesError::Unreadable { .. } => Exit::Unexpected,
+            FilesError::TooLarge { .. } | FilesError::NotText { .. } => Exit::Script,
+        };
+        Error::new(exit, error.to_string())
     }
 }
 

@@ -49,6 +49,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Ca(command) => command::ca::run(command),
         Command::Coordinator(args::Coordinator::Run(args)) => command::coordinator::run(*args),
         Command::Dev(args) => command::dev::run(args),
+        Command::Fmt(args) => command::fmt::run(&args),
         Command::Help { topic } => command::help::run(topic.as_deref()),
     }
 }

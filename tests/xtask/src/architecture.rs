@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::build;
 
 /// Each of our crates, and which of ours it may use.
-const EDGES: [(&str, &[&str]); 17] = [
+const EDGES: [(&str, &[&str]); 18] = [
     ("froben-model", &[]),
     ("froben-schema", &["froben-model"]),
     ("froben-wire", &["froben-model", "froben-schema"]),
@@ -39,9 +39,11 @@ const EDGES: [(&str, &[&str]); 17] = [
             "froben-blobs",
         ],
     ),
+    ("froben-author", &["froben-model", "froben-script"]),
     (
         "froben-cli",
         &[
+            "froben-author",
             "froben-model",
             "froben-schema",
             "froben-wire",
@@ -78,11 +80,14 @@ const EDGES: [(&str, &[&str]); 17] = [
 ];
 
 /// Each foreign library that has a door, and who may name it.
-const DOORS: [(&str, &[&str]); 5] = [
+const DOORS: [(&str, &[&str]); 8] = [
     ("mlua", &["froben-script"]),
     ("rocksdb", &["froben-store"]),
     ("ocl", &["froben-opencl"]),
     ("object_store", &["froben-blobs"]),
+    ("stylua", &["froben-author"]),
+    ("full_moon", &["froben-author"]),
+    ("annotate-snippets", &["froben-author"]),
     (
         "capnp-rpc",
         &["froben-wire", "froben-server", "froben-operator"],

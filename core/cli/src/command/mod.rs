@@ -3,6 +3,7 @@
 pub(crate) mod ca;
 pub(crate) mod coordinator;
 pub(crate) mod dev;
+pub(crate) mod fmt;
 pub(crate) mod help;
 pub(crate) mod show;
 pub(crate) mod submit;

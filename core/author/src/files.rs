@@ -1,0 +1,120 @@
+//! Finds the scripts that a command line names.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use froben_model::limits::SCRIPT_BYTES;
+
+use crate::source::Sources;
+
+/// A folder that nests deeper than this is no folder of scripts.
+const DEPTH: usize = 8;
+
+/// Why files could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{} has {bytes} bytes; a script has at most {SCRIPT_BYTES}", path.display())]
+    TooLarge { path: PathBuf, bytes: u64 },
+    #[error("{} is not UTF-8", path.display())]
+    NotText { path: PathBuf },
+}
+
+/// Every `.lua` file below `path`, in order, or the file itself.
+pub fn find(path: &Path) -> Result<Vec<PathBuf>, FilesError> {
+    let mut found = Vec::new();
+    walk(path, DEPTH, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn walk(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), FilesError> {
+    let unreadable = |source| FilesError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    if fs::metadata(path).map_err(unreadable)?.is_file() {
+        found.push(path.to_owned());
+        return Ok(());
+    }
+    for entry in fs::read_dir(path).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name();
+        let hidden = name.to_string_lossy().starts_with('.');
+        let kind = entry.file_type().map_err(unreadable)?;
+        let path = entry.path();
+        let script = path.extension().is_some_and(|extension| extension == "lua");
+        if kind.is_dir() && !hidden && depth > 0 {
+            walk(&path, depth - 1, found)?;
+        } else if kind.is_file() && script {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// One script.
+pub fn read_one(path: &Path) -> Result<String, FilesError> {
+    let unreadable = |source| FilesError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let bytes = fs::metadata(path).map_err(unreadable)?.len();
+    if bytes > SCRIPT_BYTES as u64 {
+        let path = path.to_owned();
+        return Err(FilesError::TooLarge { path, bytes });
+    }
+    let bytes = fs::read(path).map_err(unreadable)?;
+    String::from_utf8(bytes).map_err(|_| FilesError::NotText {
+        path: path.to_owned(),
+    })
+}
+
+/// Every script of the folder `dir`, by its path in it, with `/` between the parts.
+pub fn read(dir: &Path) -> Result<Sources, FilesError> {
+    let mut sources = Sources::new();
+    for path in find(dir)? {
+        let inner = path.strip_prefix(dir).unwrap_or(&path);
+        let parts = inner
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy());
+        let inner = parts.collect::<Vec<_>>().join("/");
+        sources.insert(inner, read_one(&path)?);
+    }
+    Ok(sources)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_are_found_by_their_names() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let write = |path: &str, text: &[u8]| {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
+            fs::write(path, text).expect("a file");
+        };
+        write("pipelines/b.lua", b"b");
+        write("lib/deep/a.lua", b"a");
+        write("notes.txt", b"x");
+        write(".git/c.lua", b"c");
+        let sources = read(dir.path()).expect("all can be read");
+        let paths: Vec<_> = sources.keys().map(String::as_str).collect();
+        assert_eq!(paths, ["lib/deep/a.lua", "pipelines/b.lua"]);
+        assert_eq!(
+            read_one(&dir.path().join("pipelines/b.lua")).expect("text"),
+            "b"
+        );
+
+        write("lib/bad.lua", b"\xff");
+        assert!(matches!(read(dir.path()), Err(FilesError::NotText { .. })));
+        write("lib/bad.lua", &vec![b'-'; SCRIPT_BYTES + 1]);
+        assert!(matches!(read(dir.path()), Err(FilesError::TooLarge { .. })));
+        let missing = find(&dir.path().join("none"));
+        assert!(matches!(missing, Err(FilesError::Unreadable { .. })));
+    }
+}

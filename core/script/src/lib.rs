@@ -32,4 +32,5 @@ pub use limits::Limits;
 pub use registry::{ArgType, Key, OBJECTS, Object, OptionTable, Typed, VERBS, Verb};
 pub use revision::{PipelineInfo, Problem, Revision};
 pub use signature::{Field, FieldType, check_input};
+pub use suggest::nearest;
 pub use vm::{Progress, State, Vm};

@@ -2,7 +2,7 @@
 
 /// The nearest of `known`, if it is near enough to be what was meant: at most one edit in three
 /// letters, where an edit inserts, deletes or replaces a letter or swaps two neighbours.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = 1 + word.chars().count() / 3;
     if word.len() > 64 {
         return None;

@@ -51,6 +51,10 @@ fn write_object(text: &mut String, object: &Object) {
         put(text, format_args!("export type {name} = {{}}\n"));
         return;
     }
+    if is_outcome(fields) {
+        write_outcome(text, object);
+        return;
+    }
     put(text, format_args!("export type {name}{generics} = {{\n"));
     for Typed { name, luau, prose } in *fields {
         write_prose(text, "  ", prose);
@@ -72,6 +76,36 @@ fn write_object(text: &mut String, object: &Object) {
         );
     }
     text.push_str("}\n");
+}
+
+/// It tells by `ok` whether there is an `err`.
+fn is_outcome(fields: &[Typed]) -> bool {
+    let has = |name: &str| fields.iter().any(|field| field.name == name);
+    let tells = fields
+        .iter()
+        .any(|field| (field.name, field.luau) == ("ok", "boolean"));
+    tells && has("err")
+}
+
+/// An outcome is one of two tables, so that a checker knows that `err` is there where `ok` is false, and
+/// that it may not be there where nobody asked.
+fn write_outcome(text: &mut String, object: &Object) {
+    put(text, format_args!("export type {} =\n", object.name));
+    for (mark, ok) in [(" ", true), ("|", false)] {
+        put(text, format_args!("  {mark} {{\n"));
+        for Typed { name, luau, prose } in object.fields {
+            write_prose(text, "    ", prose);
+            let luau = match (*name, ok) {
+                ("ok", true) => "true",
+                ("ok", false) => "false",
+                ("err", true) => "nil",
+                ("err", false) => luau.trim_end_matches('?'),
+                _ => luau,
+            };
+            put(text, format_args!("    {name}: {luau},\n"));
+        }
+        text.push_str("  }\n");
+    }
 }
 
 fn write_options(text: &mut String, table: &OptionTable) {

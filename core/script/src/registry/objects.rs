@@ -84,8 +84,8 @@ pub const OBJECTS: &[Object] = &[
             OPERATOR,
             typed(
                 "delegation",
-                "Delegation?",
-                "whose item it is, where it comes from `ctx:stream`",
+                "Delegation",
+                "whose item it is; only where it comes from `ctx:stream`",
             ),
         ],
         "How one item ended.",

@@ -64,7 +64,7 @@ impl Finding {
 }
 
 /// By file, then by place, errors first.
-pub fn sort(findings: &mut [Finding]) {
+pub(crate) fn sort(findings: &mut [Finding]) {
     let place = |finding: &Finding| finding.span.as_ref().map(|span| (span.start, span.end));
     findings.sort_by(|a, b| {
         a.path

@@ -8,11 +8,13 @@
 pub mod files;
 mod finding;
 mod format;
+mod lint;
 mod render;
 mod source;
 mod syntax;
 
-pub use finding::{Finding, Severity, sort};
+pub use finding::{Finding, Severity};
 pub use format::{FormatError, diff, format};
+pub use lint::{LINTS, Lint, LintOptions, lint};
 pub use render::{Paint, render, to_json};
 pub use source::{Place, Source, Sources};

@@ -46,7 +46,7 @@ impl<'a> Source<'a> {
     }
 
     /// The byte at `column`, in bytes from 0, of `line`, from 0: how Luau counts.
-    pub fn offset(&self, line: u32, column: u32) -> usize {
+    pub(crate) fn offset(&self, line: u32, column: u32) -> usize {
         let line = self.line_range(line.saturating_add(1));
         self.floor(line.end.min(line.start + column as usize))
     }

@@ -6,6 +6,9 @@ use std::ops::Range;
 /// Sources by their path in the script set.
 pub type Sources = BTreeMap<String, String>;
 
+/// A declaration is looked through so far for what a message about it names.
+const CALL_LINES: u32 = 40;
+
 /// One source, and where its lines begin.
 #[derive(Debug, Clone)]
 pub struct Source<'a> {
@@ -67,16 +70,31 @@ impl<'a> Source<'a> {
     /// backticks or quotes and that stands there, or else the whole line without its indentation.
     pub(crate) fn aim(&self, line: u32, message: &str) -> Range<usize> {
         let range = self.line_range(line);
-        let text = &self.text[range.clone()];
-        let quoted = message.split(['`', '\'', '"']).skip(1).step_by(2);
-        let words = quoted.filter(|word| !word.trim().is_empty());
-        for word in words {
-            if let Some(at) = find_word(text, word) {
-                return range.start + at..range.start + at + word.len();
-            }
+        if let Some(found) = self.find_quoted(range.clone(), message) {
+            return found;
         }
+        let text = &self.text[range.clone()];
         let indent = text.len() - text.trim_start().len();
         range.start + indent..range.start + text.trim_end().len().max(indent)
+    }
+
+    /// The same, of a call that begins on `line` and may go on below.
+    pub(crate) fn aim_from(&self, line: u32, message: &str) -> Range<usize> {
+        let here = self.line_range(line);
+        let below = self.line_range(line.saturating_add(CALL_LINES)).end;
+        let found = self.find_quoted(here.clone(), message);
+        found
+            .or_else(|| self.find_quoted(here.start..below, message))
+            .unwrap_or_else(|| self.aim(line, ""))
+    }
+
+    fn find_quoted(&self, within: Range<usize>, message: &str) -> Option<Range<usize>> {
+        let quoted = message.split(['`', '\'', '"']).skip(1).step_by(2);
+        let words = quoted.filter(|word| !word.trim().is_empty());
+        words.into_iter().find_map(|word| {
+            let at = within.start + find_word(&self.text[within.clone()], word)?;
+            Some(at..at + word.len())
+        })
     }
 
     fn floor(&self, at: usize) -> usize {
@@ -130,5 +148,7 @@ mod tests {
         assert_eq!(source.aim(2, "no 'nothing' and `keyed`"), 14..19);
         assert_eq!(source.aim(2, "wrong"), 14..24);
         assert_eq!(source.aim(3, "wrong"), 26..26);
+        assert_eq!(source.aim_from(1, "unknown `key`"), 20..23);
+        assert_eq!(source.aim_from(2, "`local` and `nothing`"), 14..24);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use froben_script::{Limits, Problem, Revision};
+use froben_script::{Code, Limits, Problem, Revision};
 use full_moon::LuaVersion;
 use full_moon::ast::Ast;
 
@@ -88,9 +88,13 @@ fn refused(text: &str) -> Option<Problem> {
 /// Luau's compiler names the line only; the other parser often stumbles at the same place and knows the
 /// column.
 pub(crate) fn place(source: &Source<'_>, problem: &Problem) -> Range<usize> {
+    // What a pipeline declares is told of the line on which it begins to.
+    if problem.code == Code::NotAPipeline {
+        return source.aim_from(problem.line, &problem.message);
+    }
     let line = source.line_range(problem.line);
     let aimed = source.aim(problem.line, &problem.message);
-    if problem.code != froben_script::Code::Syntax || aimed.start != line_indent(source, &line) {
+    if problem.code != Code::Syntax || aimed.start != line_indent(source, &line) {
         return aimed;
     }
     if source.text.len() > 1 << 16 {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use author::Fmt;
+pub(crate) use author::{Explain, Fmt, Lint, New, Report, Scripts, ScriptsCheck};
 
 /// An open proving network: submit a workflow, get a verified proof.
 #[derive(Debug, Parser)]
@@ -62,6 +62,15 @@ pub(crate) enum Command {
     Dev(Dev),
     /// Format scripts in the house style
     Fmt(Fmt),
+    /// Find what breaks determinism or wastes your time, without running anything
+    Lint(Lint),
+    /// Check a set of scripts
+    #[command(subcommand)]
+    Scripts(Scripts),
+    /// Start a pipeline of your own from a template
+    New(New),
+    /// Explain an error code or a lint, like FRB-LUA-002 or unused-result
+    Explain(Explain),
     /// Explain a topic: exit-codes
     Help { topic: Option<String> },
 }

@@ -5,6 +5,7 @@ mod args;
 mod client;
 mod command;
 mod error;
+mod kinds;
 mod output;
 mod scripts;
 mod session;
@@ -50,6 +51,10 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Coordinator(args::Coordinator::Run(args)) => command::coordinator::run(*args),
         Command::Dev(args) => command::dev::run(args),
         Command::Fmt(args) => command::fmt::run(&args),
+        Command::Lint(args) => command::lint::run(&args),
+        Command::Scripts(args::Scripts::Check(args)) => command::scripts::check(&args),
+        Command::New(args) => command::new::run(&args),
+        Command::Explain(args) => command::explain::run(&args),
         Command::Help { topic } => command::help::run(topic.as_deref()),
     }
 }

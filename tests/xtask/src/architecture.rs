@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::build;
 
 /// Each of our crates, and which of ours it may use.
-const EDGES: [(&str, &[&str]); 18] = [
+const EDGES: [(&str, &[&str]); 19] = [
     ("froben-model", &[]),
     ("froben-schema", &["froben-model"]),
     ("froben-wire", &["froben-model", "froben-schema"]),
@@ -40,6 +40,7 @@ const EDGES: [(&str, &[&str]); 18] = [
         ],
     ),
     ("froben-author", &["froben-model", "froben-script"]),
+    ("froben-typecheck", &[]),
     (
         "froben-cli",
         &[
@@ -80,7 +81,7 @@ const EDGES: [(&str, &[&str]); 18] = [
 ];
 
 /// Each foreign library that has a door, and who may name it.
-const DOORS: [(&str, &[&str]); 8] = [
+const DOORS: [(&str, &[&str]); 9] = [
     ("mlua", &["froben-script"]),
     ("rocksdb", &["froben-store"]),
     ("ocl", &["froben-opencl"]),
@@ -88,6 +89,7 @@ const DOORS: [(&str, &[&str]); 8] = [
     ("stylua", &["froben-author"]),
     ("full_moon", &["froben-author"]),
     ("annotate-snippets", &["froben-author"]),
+    ("luau-analyze", &["froben-typecheck"]),
     (
         "capnp-rpc",
         &["froben-wire", "froben-server", "froben-operator"],

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
+
+use super::Format;
 
 #[derive(Debug, Args)]
 #[command(after_help = FMT_AFTER)]
@@ -18,3 +20,72 @@ pub(crate) struct Fmt {
 const FMT_AFTER: &str = "\
 The style is fixed: two spaces, 120 columns, double quotes. What a script means never changes: the
 result is parsed and compared with the source before it is written.";
+
+#[derive(Debug, Args)]
+#[command(after_help = LINT_AFTER)]
+pub(crate) struct Lint {
+    /// Files, or folders with scripts in them
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) report: Report,
+}
+
+/// How findings are judged and printed.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// The kinds of task that machines will offer; others are warned of
+    #[arg(long, value_name = "KIND,KIND", value_delimiter = ',')]
+    pub(crate) kinds: Option<Vec<String>>,
+    /// Let warnings fail too
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// How to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Format,
+}
+
+const LINT_AFTER: &str = "\
+`froben explain NAME` tells about a lint. A comment at the end of a line, or on the line before it,
+silences one: `-- lint: allow(unused-result) nobody waits for the warm-up`. The reason is required.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Scripts {
+    /// Check a folder of scripts as the coordinator would, and more: syntax, declarations, types, lints
+    Check(ScriptsCheck),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScriptsCheck {
+    /// The folder that holds pipelines/ and lib/
+    #[arg(value_name = "DIR", default_value = "scripts")]
+    pub(crate) dir: PathBuf,
+    /// Leave types out
+    #[arg(long)]
+    pub(crate) no_types: bool,
+    #[command(flatten)]
+    pub(crate) report: Report,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = NEW_AFTER)]
+pub(crate) struct New {
+    /// What to begin with; without it, the templates are listed
+    pub(crate) template: Option<String>,
+    /// The pipeline's name: lower-case letters, digits, `_`; the template's by default
+    pub(crate) name: Option<String>,
+    /// The folder that holds pipelines/; made if it is missing
+    #[arg(long, value_name = "DIR", default_value = "scripts")]
+    pub(crate) dir: PathBuf,
+}
+
+const NEW_AFTER: &str = "\
+Example: froben new fan-out squares
+
+Nothing is overwritten.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// An error code or a lint's name; without it, all are listed
+    pub(crate) code: Option<String>,
+}

@@ -3,8 +3,12 @@
 pub(crate) mod ca;
 pub(crate) mod coordinator;
 pub(crate) mod dev;
+pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod help;
+pub(crate) mod lint;
+pub(crate) mod new;
+pub(crate) mod scripts;
 pub(crate) mod show;
 pub(crate) mod submit;
 pub(crate) mod verify;

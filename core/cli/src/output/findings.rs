@@ -1,8 +1,60 @@
-//! What the author's tools found, on standard error.
+//! What the author's tools found: on standard error for people, as a document on standard output for
+//! programs.
 
 use std::io::IsTerminal;
 
-use froben_author::{Finding, Paint, Sources, render};
+use froben_author::{Finding, LintOptions, Paint, Sources, render, to_json};
+
+use crate::args::{Format, Report};
+use crate::error::{Error, Exit};
+use crate::kinds;
+use crate::output::print_json;
+
+/// What the linter is told beside the scripts.
+pub(crate) fn lint_options(report: &Report) -> Result<LintOptions, Error> {
+    let kinds = kinds::known(report.kinds.as_deref())?;
+    Ok(LintOptions { kinds })
+}
+
+/// Prints what was found in `files` files.
+///
+/// *Errors*: something has to be mended.
+pub(crate) fn report(
+    findings: &[Finding],
+    sources: &Sources,
+    report: &Report,
+) -> Result<(), Error> {
+    let errors = findings.iter().filter(|finding| finding.is_error()).count();
+    let warnings = findings.len() - errors;
+    match report.output {
+        Format::Json => print_json(&to_json(findings, sources)),
+        Format::Text => findings
+            .iter()
+            .for_each(|finding| print_one(finding, sources)),
+    }
+    let files = count(sources.len(), "script", "scripts");
+    let summary = match findings.is_empty() {
+        true => format!("nothing to mend in {files}"),
+        false => {
+            let (errors, warnings) = (
+                count(errors, "error", "errors"),
+                count(warnings, "warning", "warnings"),
+            );
+            format!("{errors} and {warnings} in {files}")
+        }
+    };
+    if errors > 0 || (report.strict && warnings > 0) {
+        return Err(Error::new(Exit::Script, summary)
+            .hint("`froben explain CODE` tells more about a code or a lint"));
+    }
+    eprintln!("{summary}");
+    Ok(())
+}
+
+/// `1 error`, `2 errors`.
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
 
 /// The line, carets under it, and the hint.
 pub(crate) fn print_one(finding: &Finding, sources: &Sources) {

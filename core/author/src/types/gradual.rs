@@ -1,0 +1,179 @@
+//! What is added to a source so that only what is known is checked.
+//!
+//! Luau's checker, in strict mode, infers a type for whatever carries none, and stumbles over what it
+//! inferred: unannotated code that is right draws errors by the dozen. So parameters without a type are
+//! made `any`, and so are the results of functions that return sometimes more and sometimes fewer. What
+//! the author annotated, and what the host and the language give, is checked.
+
+use std::ops::Range;
+
+use full_moon::LuaVersion;
+use full_moon::ast::luau::ExportedTypeDeclaration;
+use full_moon::ast::{
+    AnonymousFunction, Block, Call, Expression, FunctionArgs, FunctionBody, FunctionCall,
+    FunctionDeclaration, LastStmt, LocalFunction, Parameter, Prefix, Return, Suffix,
+};
+use full_moon::visitors::{Visit, Visitor};
+
+use crate::lint::tree::{arguments, literal_text, name_of, plain_call, span, text_of};
+
+/// The type of parameters that are called `ctx`.
+const CTX: &str = ": Ctx";
+const ANY: &str = ": any";
+const ANY_RESULTS: &str = ": ...any";
+
+/// A change to a source that keeps its lines.
+#[derive(Debug, Clone)]
+pub(super) enum Edit {
+    Insert(usize, &'static str),
+    /// Padded with blanks to the same width.
+    Replace(Range<usize>, String),
+}
+
+impl Edit {
+    pub(super) fn start(&self) -> usize {
+        match self {
+            Edit::Insert(at, _) => *at,
+            Edit::Replace(span, _) => span.start,
+        }
+    }
+}
+
+/// Where modules are required, and which.
+pub(super) type Requires = Vec<(Range<usize>, String)>;
+
+pub(super) fn edits(text: &str) -> (Vec<Edit>, Requires) {
+    let parsed = full_moon::parse_fallible(text, LuaVersion::luau());
+    let mut annotator = Annotator::default();
+    annotator.visit_ast(parsed.ast());
+    (annotator.edits, annotator.requires)
+}
+
+#[derive(Default)]
+struct Annotator {
+    edits: Vec<Edit>,
+    requires: Requires,
+    /// Where functions begin whose parameters get their types from what they are handed to.
+    typed: Vec<usize>,
+}
+
+impl Visitor for Annotator {
+    fn visit_function_call(&mut self, call: &FunctionCall) {
+        self.require(call);
+        let Prefix::Name(name) = call.prefix() else {
+            return;
+        };
+        // Other functions may themselves be unannotated, and give no types.
+        let known = ["workflow", "ctx", "table", "string", "pcall", "xpcall"];
+        if !known.contains(&name_of(name)) {
+            return;
+        }
+        for suffix in call.suffixes() {
+            let given = match suffix {
+                Suffix::Call(Call::AnonymousCall(given)) => given,
+                Suffix::Call(Call::MethodCall(method)) => method.args(),
+                _ => continue,
+            };
+            for argument in arguments(given) {
+                if let Expression::Function(function) = argument {
+                    self.typed.push(span(&**function).start);
+                }
+            }
+        }
+    }
+
+    fn visit_anonymous_function(&mut self, function: &AnonymousFunction) {
+        if !self.typed.contains(&span(function).start) {
+            self.annotate(function.body());
+        }
+    }
+
+    fn visit_local_function(&mut self, function: &LocalFunction) {
+        self.annotate(function.body());
+    }
+
+    fn visit_function_declaration(&mut self, function: &FunctionDeclaration) {
+        self.annotate(function.body());
+    }
+
+    fn visit_exported_type_declaration(&mut self, declared: &ExportedTypeDeclaration) {
+        // Only a whole source may export types, and here it is a part of one.
+        let export = span(declared.export_token());
+        self.edits.push(Edit::Replace(export, String::new()));
+    }
+}
+
+impl Annotator {
+    fn require(&mut self, call: &FunctionCall) {
+        let named = plain_call(call).filter(|(name, _)| name_of(name) == "require");
+        let Some((name, given)) = named else {
+            return;
+        };
+        let module = match given {
+            FunctionArgs::String(token) => text_of(token),
+            given => arguments(given).next().and_then(literal_text),
+        };
+        if let Some(module) = module {
+            let span = span(name).start..span(given).end;
+            self.requires.push((span, module.to_owned()));
+        }
+    }
+
+    fn annotate(&mut self, body: &FunctionBody) {
+        for (parameter, declared) in body.parameters().iter().zip(body.type_specifiers()) {
+            if let (Parameter::Name(name), None) = (parameter, declared) {
+                let type_of = if name_of(name) == "ctx" { CTX } else { ANY };
+                self.edits.push(Edit::Insert(span(name).end, type_of));
+            }
+        }
+        if body.return_type().is_none() && Returns::of(body.block()).differ {
+            let (_, close) = body.parameters_parentheses().tokens();
+            self.edits.push(Edit::Insert(span(close).end, ANY_RESULTS));
+        }
+    }
+}
+
+/// How many values the returns of one function give.
+#[derive(Default)]
+struct Returns {
+    count: Option<usize>,
+    differ: bool,
+    /// Functions inside it return for themselves.
+    depth: u32,
+}
+
+impl Returns {
+    fn of(block: &Block) -> Self {
+        let mut returns = Returns::default();
+        block.visit(&mut returns);
+        // Running off the end returns nothing.
+        if !matches!(block.last_stmt(), Some(LastStmt::Return(_))) {
+            returns.differ |= returns.count.is_some_and(|count| count > 0);
+        }
+        returns
+    }
+}
+
+impl Visitor for Returns {
+    fn visit_function_body(&mut self, _: &FunctionBody) {
+        self.depth += 1;
+    }
+
+    fn visit_function_body_end(&mut self, _: &FunctionBody) {
+        self.depth -= 1;
+    }
+
+    fn visit_return(&mut self, returned: &Return) {
+        if self.depth > 0 {
+            return;
+        }
+        // A call at the end of a list gives as many values as it likes.
+        let last = returned.returns().last().map(|last| last.value());
+        let count = match last {
+            Some(Expression::FunctionCall(_)) => usize::MAX,
+            _ => returned.returns().len(),
+        };
+        self.differ |= self.count.is_some_and(|known| known != count);
+        self.count = Some(count);
+    }
+}

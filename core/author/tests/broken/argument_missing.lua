@@ -1,0 +1,4 @@
+return workflow("x", {}, function(ctx, input)
+  ctx:sleep()
+  return {}
+end)

@@ -1,0 +1,3 @@
+return workflow("x", {
+  input = { a = { "b", "c", default = "d" } },
+}, function() return {} end)

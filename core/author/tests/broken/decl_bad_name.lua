@@ -1,0 +1,1 @@
+return workflow("Not A Name", {}, function() return {} end)

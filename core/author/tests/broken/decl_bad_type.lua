@@ -1,0 +1,3 @@
+return workflow("x", {
+  input = { a = "blbo" },
+}, function() return {} end)

@@ -1,0 +1,1 @@
+return workflow("x", { inputs = {} }, function() return {} end)

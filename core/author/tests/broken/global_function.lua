@@ -1,0 +1,4 @@
+return workflow("x", {}, function(ctx, input)
+  function helper() end
+  return {}
+end)

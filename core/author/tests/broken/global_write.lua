@@ -1,0 +1,4 @@
+return workflow("x", {}, function(ctx, input)
+  done = 0
+  return {}
+end)

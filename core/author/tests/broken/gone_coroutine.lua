@@ -1,0 +1,4 @@
+return workflow("x", {}, function(ctx, input)
+  local _ = coroutine.wrap(input.f)
+  return {}
+end)

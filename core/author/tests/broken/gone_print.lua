@@ -1,0 +1,4 @@
+return workflow("x", {}, function(ctx, input)
+  print("here")
+  return {}
+end)

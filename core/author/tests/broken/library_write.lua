@@ -1,0 +1,4 @@
+return workflow("x", {}, function(ctx, input)
+  string.trim = nil
+  return {}
+end)

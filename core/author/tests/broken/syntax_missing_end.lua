@@ -1,0 +1,2 @@
+return workflow("x", {}, function(ctx, input)
+  if input.a then return {} 

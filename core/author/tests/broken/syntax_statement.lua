@@ -1,0 +1,2 @@
+workflow
+return 1

@@ -1,0 +1,1 @@
+return workflow("x", {}, function() end

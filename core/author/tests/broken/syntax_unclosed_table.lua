@@ -1,0 +1,3 @@
+local t = { a = 1,
+  b = 2
+return t

@@ -1,0 +1,4 @@
+return workflow("x", {}, function(ctx, input)
+  local name = "a"
+  return { name + 1 }
+end)

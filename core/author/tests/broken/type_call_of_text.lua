@@ -1,0 +1,5 @@
+return workflow("x", {}, function(ctx, input)
+  local name = "a"
+  name()
+  return {}
+end)

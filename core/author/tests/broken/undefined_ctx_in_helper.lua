@@ -1,0 +1,4 @@
+return workflow("x", {}, function(ctx, input)
+  context:log("x")
+  return {}
+end)

@@ -1,0 +1,41 @@
+//! `froben scripts`: sets of scripts.
+
+use froben_author::{CheckOptions, TypeChecker, check as check_set, files};
+
+use crate::args::ScriptsCheck;
+use crate::error::{Error, Exit};
+use crate::output::findings;
+
+pub(crate) fn check(args: &ScriptsCheck) -> Result<(), Error> {
+    let ScriptsCheck {
+        dir,
+        no_types,
+        report,
+    } = args;
+    if !dir.is_dir() {
+        let why = format!("{} is not a folder", dir.display());
+        return Err(
+            Error::new(Exit::NotFound, why).hint("name the folder that holds pipelines/ and lib/")
+        );
+    }
+    let sources = files::read(dir)?;
+    let types = match no_types {
+        true => None,
+        false => Some(checker()?),
+    };
+    let options = CheckOptions {
+        lint: findings::lint_options(report)?,
+        types,
+    };
+    findings::report(&check_set(&sources, &options), &sources, report)
+}
+
+fn checker() -> Result<TypeChecker, Error> {
+    TypeChecker::beside_this_program().ok_or_else(|| {
+        Error::new(
+            Exit::Unexpected,
+            "froben-typecheck is not beside this program",
+        )
+        .hint("install it there, or leave types out with --no-types")
+    })
+}

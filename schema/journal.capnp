@@ -164,3 +164,25 @@ struct ScriptSet {
     source @1 :Text;
   }
 }
+
+struct Served {
+  # An entry of the history of revisions: from here on new workflows got `revision`.
+  index @0 :UInt64;
+  # 1, 2, 3 ... without gaps; also its key.
+  revision @1 :Data;
+  # 32 bytes: the script set's content hash.
+  timeMs @2 :UInt64;
+  by @3 :Text;
+  # The name of the admin, or "coordinator".
+  origin @4 :Origin;
+  note @5 :Text;
+
+  enum Origin {
+    start @0;
+    # The coordinator's own folder, as it was started.
+    folder @1;
+    # That folder, read again.
+    apply @2;
+    rollback @3;
+  }
+}

@@ -13,6 +13,7 @@
 
 mod body;
 mod script_set;
+mod served;
 
 use capnp::message::{Builder, HeapAllocator, ReaderOptions};
 use capnp::serialize;
@@ -20,7 +21,7 @@ use capnp::traits::Owned;
 use froben_model::limits;
 use froben_schema::{convert, journal_capnp};
 
-use crate::{Record, ScriptSet};
+use crate::{Record, ScriptSet, Served};
 
 pub use script_set::revision_hash;
 
@@ -91,17 +92,33 @@ pub fn decode_scripts(bytes: &[u8]) -> Result<ScriptSet, CodecError> {
     Ok(script_set::read(message.get()?)?)
 }
 
+/// *Errors*: an entry that [`decode_served`] would refuse or change.
+pub fn encode_served(entry: &Served) -> Result<Vec<u8>, CodecError> {
+    let mut message = Builder::new_default();
+    served::write(entry, message.init_root());
+    match served::read(message.get_root_as_reader()?)? == *entry {
+        true => seal(What::Served, &message),
+        false => Err(CodecError::Unfaithful),
+    }
+}
+
+pub fn decode_served(bytes: &[u8]) -> Result<Served, CodecError> {
+    let message = open::<journal_capnp::served::Owned>(What::Served, bytes)?;
+    Ok(served::read(message.get()?)?)
+}
+
 /// What the bytes are, so that one is never read as the other.
 #[derive(Clone, Copy)]
 enum What {
     Record,
     Scripts,
+    Served,
 }
 
 impl What {
     fn limit(self) -> usize {
         match self {
-            What::Record => RECORD_BYTES,
+            What::Record | What::Served => RECORD_BYTES,
             What::Scripts => SCRIPT_SET_BYTES,
         }
     }
@@ -110,6 +127,7 @@ impl What {
         let what = match self {
             What::Record => b'r',
             What::Scripts => b's',
+            What::Served => b'h',
         };
         let mut hasher = blake3::Hasher::new();
         hasher.update(&[what, format]).update(message);

@@ -9,8 +9,8 @@ use std::ops::Range;
 use froben_model::{CallId, SeekerId, Value, WorkflowId};
 
 use crate::{
-    Batch, Body, Error, Finish, Record, RevisionHash, ScriptSet, Seq, Started, Store, Submitted,
-    revision_hash,
+    Batch, Body, Error, Finish, Origin, Record, RevisionHash, ScriptSet, Seq, Served, Started,
+    Store, Submitted, revision_hash,
 };
 
 /// Runs every case against fresh stores; `reopen` gives what a restarted process finds.
@@ -23,6 +23,9 @@ pub fn check<S: Store>(mut fresh: impl FnMut() -> S, mut reopen: impl FnMut(S) -
     a_finished_workflow_is_known_as_over(&mut fresh, &mut reopen);
     many_workflows_share_a_batch(&mut fresh, &mut reopen);
     revisions_are_kept_by_hash(&mut fresh, &mut reopen);
+    revisions_are_found_by_their_beginning(&mut fresh, &mut reopen);
+    the_history_grows_entry_by_entry(&mut fresh, &mut reopen);
+    an_entry_that_is_not_the_next_is_refused(&mut fresh, &mut reopen);
     epochs_grow(&mut fresh, &mut reopen);
 }
 
@@ -292,6 +295,133 @@ fn revisions_are_kept_by_hash<S: Store>(fresh: Fresh<'_, S>, reopen: Reopen<'_, 
         assert_eq!(store.revision(other).expect("a read"), None);
         store = reopen(store);
     }
+}
+
+fn revisions_are_found_by_their_beginning<S: Store>(fresh: Fresh<'_, S>, reopen: Reopen<'_, S>) {
+    let mut store = fresh();
+    let set = |n: usize| ScriptSet {
+        files: BTreeMap::from([("pipelines/x.lua".into(), format!("return {n}"))]),
+    };
+    let mut hashes: Vec<_> = (0..40)
+        .map(|n| {
+            let hash = revision_hash(&set(n));
+            store.put_revision(hash, &set(n)).expect("a write");
+            hash
+        })
+        .collect();
+    hashes.sort();
+    let find = |store: &S, prefix: &str, limit| {
+        let prefix = prefix.parse().expect("invariant: it is a prefix");
+        store.find_revisions(&prefix, limit).expect("a read")
+    };
+    for _ in 0..2 {
+        for hash in &hashes {
+            let text = hash.to_string();
+            for digits in [4, 5, 6, 63, 64] {
+                let prefix = &text[..digits];
+                let expected: Vec<_> = hashes
+                    .iter()
+                    .copied()
+                    .filter(|hash| hash.to_string().starts_with(prefix))
+                    .collect();
+                assert_eq!(find(&store, prefix, 9), expected, "{prefix}");
+                assert_eq!(find(&store, prefix, 0), [], "{prefix}");
+            }
+            // One off in its last digit.
+            let last = if text.ends_with('0') { '1' } else { '0' };
+            assert_eq!(find(&store, &format!("{}{last}", &text[..63]), 9), []);
+        }
+        store = reopen(store);
+    }
+}
+
+/// The entry at `index`; different for each.
+pub fn entry(index: u64) -> Served {
+    let origin = Origin::ALL[index as usize % Origin::ALL.len()];
+    Served {
+        index,
+        revision: RevisionHash([index as u8; 32]),
+        time_ms: index.saturating_add(1000),
+        by: format!("admin-{index}"),
+        origin,
+        note: "because".repeat(index as usize % 3),
+    }
+}
+
+/// What makes these entries durable.
+pub fn entries(indexes: impl IntoIterator<Item = u64>) -> Batch {
+    Batch {
+        served: indexes.into_iter().map(entry).collect(),
+        ..Batch::default()
+    }
+}
+
+fn the_history_grows_entry_by_entry<S: Store>(fresh: Fresh<'_, S>, reopen: Reopen<'_, S>) {
+    let mut store = fresh();
+    assert_eq!(store.newest_served().expect("a read"), None);
+    assert_eq!(store.history(0, 9).expect("a read"), []);
+    commit(&store, &entries([1]));
+    // Two in a batch, and in one with a workflow.
+    commit(&store, &entries([2, 3]));
+    let mut batch = Sample::new(1).start("", 2);
+    batch.merge(entries([4]));
+    commit(&store, &batch);
+    // More than 256, so that indexes are not ordered by their lowest byte.
+    for index in 5..=300 {
+        commit(&store, &entries([index]));
+    }
+    for n in 300..302 {
+        for (from, limit, expected) in [
+            (0, 2, 1..3),
+            (1, 2, 1..3),
+            (3, 0, 3..3),
+            (255, 3, 255..258),
+            (n, 9, n..n + 1),
+            (n + 1, 9, 0..0),
+            (u64::MAX, 9, 0..0),
+        ] {
+            let read = store.history(from, limit).expect("a read");
+            let expected: Vec<_> = expected.map(entry).collect();
+            assert_eq!(read, expected, "{limit} from {from}");
+        }
+        assert_eq!(store.newest_served().expect("a read"), Some(entry(n)));
+        Sample::new(1).assert_holds(&store, 2);
+        store = reopen(store);
+        commit(&store, &entries([n + 1]));
+    }
+}
+
+fn an_entry_that_is_not_the_next_is_refused<S: Store>(fresh: Fresh<'_, S>, reopen: Reopen<'_, S>) {
+    let mut store = fresh();
+    for none_yet in [0, 2, u64::MAX] {
+        let refused = store.commit(&entries([none_yet]));
+        assert!(
+            matches!(refused, Err(Error::HistoryMoved { index, newest: 0 }) if index == none_yet),
+            "{refused:?}"
+        );
+    }
+    commit(&store, &entries([1, 2]));
+    for _ in 0..2 {
+        for bad in [vec![2], vec![4], vec![3, 3], vec![3, 5], vec![0]] {
+            // With a record that is right, which must not stay either.
+            let mut batch = Sample::new(1).start("", 1);
+            batch.merge(entries(bad.clone()));
+            let refused = store.commit(&batch);
+            assert!(
+                matches!(refused, Err(Error::HistoryMoved { .. })),
+                "{bad:?}: {refused:?}"
+            );
+            assert_eq!(store.newest_served().expect("a read"), Some(entry(2)));
+            assert_eq!(store.workflows().expect("a read"), BTreeMap::new());
+        }
+        // One that could not be read back.
+        let mut unreadable = entries([3]);
+        unreadable.served[0].note = "x".repeat(1 << 20);
+        assert!(matches!(store.commit(&unreadable), Err(Error::Write(_))));
+        assert_eq!(store.history(3, 9).expect("a read"), []);
+        store = reopen(store);
+    }
+    commit(&store, &entries([3]));
 }
 
 fn epochs_grow<S: Store>(fresh: Fresh<'_, S>, reopen: Reopen<'_, S>) {

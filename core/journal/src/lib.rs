@@ -13,12 +13,12 @@ mod record;
 mod store;
 
 pub use codec::{
-    CodecError, FORMAT, RECORD_BYTES, SCRIPT_SET_BYTES, decode, decode_scripts, encode,
-    encode_scripts, revision_hash,
+    CodecError, FORMAT, RECORD_BYTES, SCRIPT_SET_BYTES, decode, decode_scripts, decode_served,
+    encode, encode_scripts, encode_served, revision_hash,
 };
 pub use memory::MemoryStore;
 pub use record::{
-    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, Item, Parent, Record,
-    RevisionHash, ScriptSet, Status, Submitted,
+    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, Item, Origin, Parent, Record,
+    RevisionHash, ScriptSet, Served, Status, Submitted,
 };
 pub use store::{Batch, Error, Seq, Started, Store};

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use froben_model::{SeekerId, WorkflowId};
+use froben_model::{RevisionPrefix, SeekerId, WorkflowId};
 
 use crate::order::{self, Known};
 use crate::{
-    Batch, Error, Record, RevisionHash, ScriptSet, Seq, Started, Store, decode, decode_scripts,
-    encode, encode_scripts, revision_hash,
+    Batch, Error, Record, RevisionHash, ScriptSet, Seq, Served, Started, Store, decode,
+    decode_scripts, decode_served, encode, encode_scripts, encode_served, revision_hash,
 };
 
 /// A journal in memory. Clones share it.
@@ -34,6 +34,8 @@ struct Disk {
     over: BTreeMap<WorkflowId, bool>,
     keys: BTreeMap<(SeekerId, String), WorkflowId>,
     revisions: BTreeMap<RevisionHash, Vec<u8>>,
+    /// Entry 1 first.
+    history: Vec<Vec<u8>>,
     epoch: u64,
 }
 
@@ -85,6 +87,10 @@ impl Known for Disk {
         let key = (seeker.clone(), key.to_owned());
         Ok(self.keys.get(&key).copied())
     }
+
+    fn newest_index(&self) -> Result<u64, Error> {
+        Ok(self.history.len() as u64)
+    }
 }
 
 impl Store for MemoryStore {
@@ -100,6 +106,7 @@ impl Store for MemoryStore {
                 Ok((*workflow, bytes))
             })
             .collect::<Result<Vec<_>, Error>>()?;
+        let served = encode_history(&batch.served)?;
         if state.commits_to_fail > 0 {
             state.commits_to_fail -= 1;
             return Err(Error::Write("the disk failed, as it was told to".into()));
@@ -125,6 +132,7 @@ impl Store for MemoryStore {
         for workflow in &batch.finished {
             disk.over.insert(*workflow, true);
         }
+        disk.history.extend(served);
         Ok(())
     }
 
@@ -182,11 +190,49 @@ impl Store for MemoryStore {
             .map_err(|reason| Error::Read(format!("revision {hash}: {reason}")))
     }
 
+    fn find_revisions(
+        &self,
+        prefix: &RevisionPrefix,
+        limit: usize,
+    ) -> Result<Vec<RevisionHash>, Error> {
+        let state = self.alive()?;
+        let from = state.disk.revisions.range(prefix.first()..);
+        let found = from
+            .map(|(hash, _)| *hash)
+            .take_while(|hash| prefix.admits(hash));
+        Ok(found.take(limit).collect())
+    }
+
+    fn newest_served(&self) -> Result<Option<Served>, Error> {
+        let newest = self.alive()?.disk.newest_index()?;
+        Ok(self.history(newest, 1)?.pop())
+    }
+
+    fn history(&self, from: u64, limit: usize) -> Result<Vec<Served>, Error> {
+        let state = self.alive()?;
+        let skipped = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
+        (1..)
+            .zip(&state.disk.history)
+            .skip(skipped)
+            .take(limit)
+            .map(|(index, bytes)| {
+                decode_served(bytes).map_err(|reason| Error::history_damaged(index, reason))
+            })
+            .collect()
+    }
+
     fn next_epoch(&self) -> Result<u64, Error> {
         let mut state = self.alive()?;
         state.disk.epoch += 1;
         Ok(state.disk.epoch)
     }
+}
+
+fn encode_history(served: &[Served]) -> Result<Vec<Vec<u8>>, Error> {
+    let encoded = served.iter().map(|entry| {
+        encode_served(entry).map_err(|reason| Error::unwritable_entry(entry.index, reason))
+    });
+    encoded.collect()
 }
 
 #[cfg(test)]
@@ -210,6 +256,19 @@ mod tests {
         }
         store.commit(&batch).unwrap();
         assert_eq!(store.workflows().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_failed_entry_of_the_history_leaves_the_old_one() {
+        let store = MemoryStore::new();
+        store.commit(&conformance::entries([1])).unwrap();
+        store.fail_next_commits(1);
+        let next = conformance::entries([2]);
+        assert!(matches!(store.commit(&next), Err(Error::Write(_))));
+        let newest = store.newest_served().unwrap();
+        assert_eq!(newest, Some(conformance::entry(1)));
+        store.commit(&next).unwrap();
+        assert_eq!(store.crash().history(1, 9).unwrap().len(), 2);
     }
 
     #[test]

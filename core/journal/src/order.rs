@@ -1,7 +1,7 @@
 //! What a store takes: the one place where the order of records is decided.
 //!
 //! Every store calls [`admit`] before it writes, so that none of them can hold a gap, a record twice
-//! or two workflows under one idempotency key. It looks at positions only; what the records say is
+//! or two workflows under one idempotency key, or two entries of the history under one index. It looks at positions only; what the records say is
 //! for the engine to judge.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,17 +17,22 @@ pub trait Known {
 
     /// The workflow that holds a key.
     fn key_holder(&self, seeker: &SeekerId, key: &str) -> Result<Option<WorkflowId>, Error>;
+
+    /// The index of the newest entry of the history; 0 before the first.
+    fn newest_index(&self) -> Result<u64, Error>;
 }
 
 /// Gives the seq that comes next for every workflow of the batch, once it is written.
 ///
 /// *Errors*: [`Error::OutOfOrder`] for a workflow that starts twice or without a record, or under a
 /// key that is taken; for a record of a workflow that has not started; for one that is not the next.
+/// [`Error::HistoryMoved`] for an entry of the history that is not the next.
 pub fn admit(batch: &Batch, known: &impl Known) -> Result<BTreeMap<WorkflowId, Seq>, Error> {
     let Batch {
         records,
         started,
         finished,
+        served,
     } = batch;
     let mut next = BTreeMap::new();
 
@@ -74,6 +79,16 @@ pub fn admit(batch: &Batch, known: &impl Known) -> Result<BTreeMap<WorkflowId, S
     for workflow in finished {
         if !next.contains_key(workflow) {
             started_next(*workflow, 0, known)?;
+        }
+    }
+    if !served.is_empty() {
+        let mut newest = known.newest_index()?;
+        for entry in served {
+            let index = entry.index;
+            if newest.checked_add(1) != Some(index) {
+                return Err(Error::HistoryMoved { index, newest });
+            }
+            newest = index;
         }
     }
     Ok(next)

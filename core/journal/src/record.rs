@@ -3,6 +3,7 @@
 //! A record says what was decided or what arrived, never what follows from it: the rest is derived by
 //! applying records in order.
 
+pub use froben_model::revision::{Origin, RevisionHash, ScriptSet, Served};
 pub use froben_model::view::Failure;
 use froben_model::{
     CallId, ItemError, ItemOutcome, MachineId, SeekerId, TaskSpec, TimeMs, Value, WorkflowId,
@@ -167,20 +168,4 @@ pub enum Finish {
     Output(Value),
     Failed(Failure),
     Cancelled,
-}
-
-/// The BLAKE3 content hash of a script set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RevisionHash(pub [u8; 32]);
-
-impl std::fmt::Display for RevisionHash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-/// The sources of a revision: path (`pipelines/x.lua`, `lib/retry.lua`) and text, by path.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ScriptSet {
-    pub files: std::collections::BTreeMap<String, String>,
 }

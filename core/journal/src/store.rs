@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use froben_model::{SeekerId, WorkflowId};
+use froben_model::{RevisionPrefix, SeekerId, WorkflowId};
 
-use crate::{Record, RevisionHash, ScriptSet};
+use crate::{Record, RevisionHash, ScriptSet, Served};
 
 /// A record's position in its workflow's journal, from 0, without gaps.
 pub type Seq = u64;
@@ -18,6 +18,8 @@ pub struct Batch {
     pub started: Vec<Started>,
     /// Workflows that are over from here on: they need no recovery.
     pub finished: Vec<WorkflowId>,
+    /// What the history of revisions goes on with.
+    pub served: Vec<Served>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +36,9 @@ impl Batch {
             records,
             started,
             finished,
+            served,
         } = self;
-        records.is_empty() && started.is_empty() && finished.is_empty()
+        records.is_empty() && started.is_empty() && finished.is_empty() && served.is_empty()
     }
 
     /// Adds `other` behind this one.
@@ -44,10 +47,12 @@ impl Batch {
             records,
             started,
             finished,
+            served,
         } = other;
         self.records.extend(records);
         self.started.extend(started);
         self.finished.extend(finished);
+        self.served.extend(served);
     }
 }
 
@@ -55,8 +60,9 @@ impl Batch {
 pub trait Store: Send + Sync + 'static {
     /// Writes a batch. On `Ok` it is on disk and survives a power cut; on `Err` none of it counts.
     ///
-    /// *Errors*: [`Error::OutOfOrder`] by the rules of [`crate::order::admit`]; [`Error::Write`] for
-    /// a record that could not be read back, and when the disk fails.
+    /// *Errors*: [`Error::OutOfOrder`] and [`Error::HistoryMoved`] by the rules of
+    /// [`crate::order::admit`]; [`Error::Write`] for a record that could not be read back, and when
+    /// the disk fails.
     fn commit(&self, batch: &Batch) -> Result<(), Error>;
 
     /// The records of a workflow from `from` on, at most `limit`, in order. Empty if there are none.
@@ -78,6 +84,19 @@ pub trait Store: Send + Sync + 'static {
     fn put_revision(&self, hash: RevisionHash, set: &ScriptSet) -> Result<(), Error>;
 
     fn revision(&self, hash: RevisionHash) -> Result<Option<ScriptSet>, Error>;
+
+    /// The hashes of the script sets that are kept and begin like this, at most `limit`, in order.
+    fn find_revisions(
+        &self,
+        prefix: &RevisionPrefix,
+        limit: usize,
+    ) -> Result<Vec<RevisionHash>, Error>;
+
+    /// The newest entry of the history of revisions; `None` before the first.
+    fn newest_served(&self) -> Result<Option<Served>, Error>;
+
+    /// Entries of the history from the index `from` on, at most `limit`, in order.
+    fn history(&self, from: u64, limit: usize) -> Result<Vec<Served>, Error>;
 
     /// Counts one more start of the coordinator and gives the count; durable on return.
     fn next_epoch(&self) -> Result<u64, Error>;
@@ -108,12 +127,28 @@ pub enum Error {
         seq: Seq,
         reason: &'static str,
     },
+    /// Somebody was faster: the compare-and-set of the history.
+    #[error("entry {index} of the history does not follow entry {newest}")]
+    HistoryMoved { index: u64, newest: u64 },
+    #[error("entry {index} of the history is damaged: {reason}")]
+    HistoryDamaged { index: u64, reason: String },
 }
 
 impl Error {
     /// A record that [`crate::encode`] refuses.
     pub fn unwritable(workflow: WorkflowId, seq: Seq, reason: impl Display) -> Self {
         Error::Write(format!("record {seq} of {workflow}: {reason}"))
+    }
+
+    /// An entry of the history that [`crate::encode_served`] refuses.
+    pub fn unwritable_entry(index: u64, reason: impl Display) -> Self {
+        Error::Write(format!("entry {index} of the history: {reason}"))
+    }
+
+    /// An entry of the history that is there and cannot be read, or one that should be there.
+    pub fn history_damaged(index: u64, reason: impl Display) -> Self {
+        let reason = reason.to_string();
+        Error::HistoryDamaged { index, reason }
     }
 
     /// A script set under a hash that is not its own.

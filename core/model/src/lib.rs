@@ -11,6 +11,7 @@ pub mod limits;
 pub mod machine;
 pub mod outcome;
 pub mod resources;
+pub mod revision;
 pub mod task;
 pub mod value;
 pub mod view;
@@ -21,6 +22,7 @@ pub use lease::LeaseToken;
 pub use machine::{DeviceSpec, MachineSpec};
 pub use outcome::{ErrorClass, ItemError, ItemOutcome};
 pub use resources::Needs;
+pub use revision::{RevisionHash, RevisionPrefix, ScriptSet};
 pub use task::{Assignment, TaskSpec};
 pub use value::Value;
 

@@ -20,6 +20,14 @@ pub const DELEGATIONS: usize = 10_000;
 pub const TEXT_BYTES: usize = 4 << 10;
 /// A script file.
 pub const SCRIPT_BYTES: usize = 256 << 10;
+/// Files of one script set.
+pub const SCRIPT_FILES: usize = 256;
+/// All sources of one script set: it travels as one message.
+pub const SCRIPT_SET_BYTES: usize = 4 << 20;
+/// A file's path in a script set.
+pub const SCRIPT_PATH_BYTES: usize = 128;
+/// What whoever serves a revision says about it.
+pub const NOTE_BYTES: usize = 200;
 /// Kinds that one machine offers.
 pub const KINDS: usize = 256;
 /// Devices of one machine.

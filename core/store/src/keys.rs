@@ -7,9 +7,10 @@ pub(crate) const RECORDS: &str = "records";
 pub(crate) const WORKFLOWS: &str = "workflows";
 pub(crate) const KEYS: &str = "keys";
 pub(crate) const REVISIONS: &str = "revisions";
+pub(crate) const HISTORY: &str = "history";
 pub(crate) const META: &str = "meta";
 
-pub(crate) const FAMILIES: [&str; 5] = [RECORDS, WORKFLOWS, KEYS, REVISIONS, META];
+pub(crate) const FAMILIES: [&str; 6] = [RECORDS, WORKFLOWS, KEYS, REVISIONS, HISTORY, META];
 
 pub(crate) const META_FORMAT: &[u8] = b"format";
 pub(crate) const META_EPOCH: &[u8] = b"epoch";
@@ -28,6 +29,11 @@ pub(crate) fn record(workflow: WorkflowId, seq: Seq) -> [u8; 24] {
 pub(crate) fn seq(key: &[u8]) -> Option<Seq> {
     let seq = key.get(16..)?.try_into().ok()?;
     Some(Seq::from_be_bytes(seq))
+}
+
+/// The index in a key of the history.
+pub(crate) fn index(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.try_into().ok()?))
 }
 
 pub(crate) fn workflow(bytes: &[u8]) -> Option<WorkflowId> {

@@ -11,8 +11,11 @@
 //! | `workflows` | workflow, 16 bytes | 1 byte: 0 live, 1 over |
 //! | `keys` | seeker, a zero byte, idempotency key | workflow, 16 bytes |
 //! | `revisions` | hash, 32 bytes | an encoded script set |
+//! | `history` | index, 8 bytes | an encoded entry: a revision that was served |
 //! | `meta` | `format` | 4 bytes, of this table |
 //! | | `epoch` | 8 bytes: starts of the coordinator so far |
+//!
+//! `history` is younger than the rest: a journal from before has none, and gets it when it is opened.
 
 mod keys;
 mod options;

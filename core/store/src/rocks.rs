@@ -8,10 +8,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use froben_journal::order::{self, Known};
 use froben_journal::{
-    Batch, Error, Record, RevisionHash, ScriptSet, Seq, Started, Store, decode, decode_scripts,
-    encode, encode_scripts, revision_hash,
+    Batch, Error, Record, RevisionHash, ScriptSet, Seq, Served, Started, Store, decode,
+    decode_scripts, decode_served, encode, encode_scripts, encode_served, revision_hash,
 };
-use froben_model::{SeekerId, WorkflowId};
+use froben_model::{RevisionPrefix, SeekerId, WorkflowId};
 use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, PrefixRange, WriteBatch};
 
 use crate::{keys, options};
@@ -128,6 +128,19 @@ impl RocksStore {
             .map_err(|error| Error::Write(error.to_string()))
     }
 
+    /// The index of the newest entry of the history; 0 before the first.
+    fn newest_index(&self) -> Result<u64, Error> {
+        let family = self.family(keys::HISTORY);
+        let mut last = self
+            .db
+            .iterator_cf_opt(family, options::read(), IteratorMode::End);
+        match last.next().transpose().map_err(read_error)? {
+            None => Ok(0),
+            Some((key, _)) => keys::index(&key)
+                .ok_or_else(|| Error::Read("a key of the history is malformed".into())),
+        }
+    }
+
     fn next_on_disk(&self, workflow: WorkflowId) -> Result<Seq, Error> {
         let mut options = options::read();
         options.set_iterate_range(PrefixRange(workflow.0));
@@ -163,6 +176,10 @@ impl Known for Written<'_> {
     fn key_holder(&self, seeker: &SeekerId, key: &str) -> Result<Option<WorkflowId>, Error> {
         self.store.by_idempotency_key(seeker, key)
     }
+
+    fn newest_index(&self) -> Result<u64, Error> {
+        self.store.newest_index()
+    }
 }
 
 impl Store for RocksStore {
@@ -197,6 +214,11 @@ impl Store for RocksStore {
         }
         for workflow in &batch.finished {
             write.put_cf(self.family(keys::WORKFLOWS), workflow.0, keys::OVER);
+        }
+        for entry in &batch.served {
+            let index = entry.index;
+            let bytes = encode_served(entry).map_err(|why| Error::unwritable_entry(index, why))?;
+            write.put_cf(self.family(keys::HISTORY), index.to_be_bytes(), bytes);
         }
         self.write(write)?;
 
@@ -281,6 +303,57 @@ impl Store for RocksStore {
             .map(|bytes| decode_scripts(&bytes))
             .transpose()
             .map_err(|why| Error::Read(format!("revision {hash}: {why}")))
+    }
+
+    fn find_revisions(
+        &self,
+        prefix: &RevisionPrefix,
+        limit: usize,
+    ) -> Result<Vec<RevisionHash>, Error> {
+        let first = prefix.first();
+        let mode = IteratorMode::From(&first.0, Direction::Forward);
+        let family = self.family(keys::REVISIONS);
+        let mut found = Vec::new();
+        for entry in self.db.iterator_cf_opt(family, options::read(), mode) {
+            let (key, _) = entry.map_err(read_error)?;
+            let Ok(hash) = <[u8; 32]>::try_from(&*key) else {
+                return Err(Error::Read("the list of revisions is malformed".into()));
+            };
+            let hash = RevisionHash(hash);
+            if found.len() >= limit || !prefix.admits(&hash) {
+                break;
+            }
+            found.push(hash);
+        }
+        Ok(found)
+    }
+
+    fn newest_served(&self) -> Result<Option<Served>, Error> {
+        match self.newest_index()? {
+            0 => Ok(None),
+            newest => Ok(self.history(newest, 1)?.pop()),
+        }
+    }
+
+    fn history(&self, from: u64, limit: usize) -> Result<Vec<Served>, Error> {
+        let from = from.max(1);
+        let first = from.to_be_bytes();
+        let mode = IteratorMode::From(&first, Direction::Forward);
+        let family = self.family(keys::HISTORY);
+        let found = self.db.iterator_cf_opt(family, options::read(), mode);
+        let mut read = Vec::new();
+        for (index, entry) in (from..=u64::MAX).zip(found.take(limit)) {
+            let (key, bytes) = entry.map_err(read_error)?;
+            if keys::index(&key) != Some(index) {
+                return Err(Error::history_damaged(index, "it is missing"));
+            }
+            let entry = decode_served(&bytes).map_err(|why| Error::history_damaged(index, why))?;
+            if entry.index != index {
+                return Err(Error::history_damaged(index, "it is another entry"));
+            }
+            read.push(entry);
+        }
+        Ok(read)
     }
 
     fn next_epoch(&self) -> Result<u64, Error> {

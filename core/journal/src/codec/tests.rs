@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, Item, Parent, RevisionHash,
-    Status, Submitted, revision_hash,
+    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, Item, Origin, Parent,
+    RevisionHash, Status, Submitted, revision_hash,
 };
 
 /// One of each form, under the name that the golden file gives it.
@@ -208,6 +208,43 @@ fn the_newest_golden_file_has_every_form() {
         .collect();
     written += &line("scripts", encode_scripts(&scripts()).unwrap());
     assert!(golden == written, "it would be:\n{written}");
+}
+
+/// One entry of each origin, a line each, as the first format that has a history writes them.
+const GOLDEN_HISTORY: &str = include_str!("../../tests/golden/history-v2.hex");
+
+fn history() -> Vec<Served> {
+    (1..)
+        .zip(Origin::ALL)
+        .map(|(index, origin)| Served {
+            index,
+            revision: revision_hash(&scripts()),
+            time_ms: 1_800_000_000_000 + index,
+            by: "ada".into(),
+            origin,
+            note: "fewer chunks".into(),
+        })
+        .collect()
+}
+
+#[test]
+fn entries_of_the_history_are_read_for_ever() {
+    let golden: Vec<_> = GOLDEN_HISTORY
+        .lines()
+        .map(|digits| decode_served(&hex::decode(digits).unwrap()).unwrap())
+        .collect();
+    assert_eq!(golden, history());
+    for entry in history() {
+        let bytes = encode_served(&entry).unwrap();
+        assert_eq!(decode_served(&bytes).unwrap(), entry);
+        // It is nothing else.
+        assert!(matches!(decode(&bytes), Err(CodecError::Checksum)));
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            assert!(decode_served(&damaged).is_err(), "byte {at}");
+        }
+    }
 }
 
 #[test]

@@ -129,6 +129,62 @@ fn a_journal_without_a_format_is_refused_unless_it_is_empty() {
 }
 
 #[test]
+fn a_journal_from_before_the_history_opens_and_gets_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let sample = Sample::new(1);
+    {
+        // What version 0.1.0 made.
+        let families = [
+            "records",
+            "workflows",
+            "keys",
+            "revisions",
+            "meta",
+            "default",
+        ];
+        let families = options::families(families);
+        let db = DB::open_cf_descriptors(&options::database(), dir.path(), families).unwrap();
+        let put = |family, key: &[u8], value: &[u8]| {
+            db.put_cf(db.cf_handle(family).unwrap(), key, value)
+                .unwrap();
+        };
+        put("meta", b"format", &1u32.to_be_bytes());
+        put("meta", b"epoch", &7u64.to_be_bytes());
+        put("workflows", &sample.workflow.0, &[0]);
+        let record = encode(&sample.record(0)).unwrap();
+        put("records", &keys::record(sample.workflow, 0), &record);
+    }
+    for _ in 0..2 {
+        let store = open(&dir);
+        sample.assert_holds(&store, 1);
+        assert_eq!(store.newest_served().unwrap(), None);
+    }
+    let store = open(&dir);
+    store.commit(&conformance::entries([1])).unwrap();
+    assert_eq!(store.next_epoch().unwrap(), 8);
+    drop(store);
+    let newest = open(&dir).newest_served().unwrap();
+    assert_eq!(newest, Some(conformance::entry(1)));
+}
+
+#[test]
+fn a_missing_and_a_damaged_entry_of_the_history_are_named() {
+    for damage in [None, Some([1, 2, 3].as_slice())] {
+        let dir = tempfile::tempdir().unwrap();
+        open(&dir).commit(&conformance::entries([1, 2, 3])).unwrap();
+        tamper(&dir, &[], keys::HISTORY, &2u64.to_be_bytes(), damage);
+        let store = open(&dir);
+        assert_eq!(store.history(1, 1).unwrap().len(), 1);
+        assert_eq!(store.newest_served().unwrap(), Some(conformance::entry(3)));
+        let read = store.history(1, 9);
+        assert!(
+            matches!(read, Err(Error::HistoryDamaged { index: 2, .. })),
+            "{read:?}"
+        );
+    }
+}
+
+#[test]
 fn a_record_that_is_missing_or_damaged_is_named() {
     let (sample, bytes) = (Sample::new(1), [1, 2, 3]);
     for damage in [None, Some(bytes.as_slice())] {

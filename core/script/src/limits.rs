@@ -49,9 +49,11 @@ impl Default for Limits {
 }
 
 /// Files of one script set.
-pub(crate) const FILES: usize = 256;
+pub(crate) const FILES: usize = model::SCRIPT_FILES;
 /// All sources of one script set.
-pub(crate) const SET_BYTES: usize = 4 << 20;
+pub(crate) const SET_BYTES: usize = model::SCRIPT_SET_BYTES;
+/// CPU time for evaluating all pipelines of a set: whoever wants a set checked gets an answer.
+pub(crate) const CHECK_MS: u64 = 2_000;
 /// The common input and the items of one delegation, by weight: it travels as one message. Encoded it
 /// may take twice as much, which still has to fit a record.
 pub(crate) const TASK_BYTES: usize = 3 << 20;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use froben_model::limits::SCRIPT_BYTES;
+use froben_model::limits::{SCRIPT_BYTES, SCRIPT_PATH_BYTES};
 
 pub use crate::signature::PipelineInfo;
 
-use crate::limits::{FILES, Limits, SET_BYTES};
+use crate::limits::{CHECK_MS, FILES, Limits, SET_BYTES};
 use crate::sandbox::{Sandbox, compile, location};
+use crate::slice::thread_cpu_ns;
 use crate::verbs::Chunks;
 use crate::{Code, Failure, suggest};
 
@@ -89,7 +90,8 @@ pub struct Revision {
 
 impl Revision {
     /// Checks `files`, sources by path: compiles every one, and evaluates each of `pipelines/` in a
-    /// sandbox of its own to read what it declares.
+    /// sandbox of its own to read what it declares. The files together have [`CHECK_MS`] of CPU time for
+    /// that, so that a check ends soon whatever is in them.
     ///
     /// *Errors*: every problem that was found, by path; a set with any is not a revision.
     pub fn check(files: &BTreeMap<String, String>, limits: &Limits) -> Result<Self, Vec<Problem>> {
@@ -111,7 +113,16 @@ impl Revision {
 
         let chunks = Arc::new(chunks);
         let mut pipelines: BTreeMap<String, PipelineInfo> = BTreeMap::new();
+        let started_ns = thread_cpu_ns();
         for path in files.keys().filter(|path| path.starts_with("pipelines/")) {
+            let spent_ms = thread_cpu_ns().saturating_sub(started_ns) / 1_000_000;
+            if spent_ms >= CHECK_MS {
+                let message = format!(
+                    "the files before it took {spent_ms} ms to evaluate, a set has {CHECK_MS} ms"
+                );
+                problems.push(Problem::new(Code::Cpu, path, message));
+                break;
+            }
             let evaluated = Sandbox::new(chunks.clone(), path, limits, 0)
                 .and_then(|sandbox| sandbox.evaluate());
             match evaluated {
@@ -207,7 +218,9 @@ fn is_script_path(path: &str) -> bool {
     };
     let fits = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_' || c == b'-';
     let named = |part: &str| !part.is_empty() && part.bytes().all(fits);
-    path.len() <= 128 && ["pipelines", "lib"].contains(&top) && rest.split('/').all(named)
+    path.len() <= SCRIPT_PATH_BYTES
+        && ["pipelines", "lib"].contains(&top)
+        && rest.split('/').all(named)
 }
 
 /// Luau says `3: Expected ...`.

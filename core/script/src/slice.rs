@@ -199,7 +199,7 @@ fn script_position(state: *mut ffi::lua_State) -> Option<(String, u32)> {
     })
 }
 
-fn thread_cpu_ns() -> u64 {
+pub(crate) fn thread_cpu_ns() -> u64 {
     let now = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
         .expect("invariant: Linux has a CPU clock for each thread");
     now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64

@@ -21,17 +21,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use froben_journal::{Body, RevisionHash, Store, revision_hash};
+use froben_journal::{Body, RevisionHash, Store};
+use froben_model::revision::ScriptProblem;
 use froben_model::{TimeMs, WorkflowId};
 use froben_scheduler::{Policy, SessionId};
 use froben_script::{Limits, Revision};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use crate::effect::{Answer, Effect, MachineCommand, ScriptCommand};
-use crate::engine::{Engine, Serving, Step};
+use crate::engine::{Engine, Step};
 use crate::handle::EngineHandle;
 use crate::input::{Input, Ticket};
-use crate::scripts;
+use crate::{scripts, serve};
 
 /// Records that one commit holds at most; more wait for the next.
 const COMMIT_RECORDS: usize = 4096;
@@ -43,6 +44,7 @@ pub struct Config {
     pub policy: Policy,
     /// Of the scheduler's ties.
     pub seed: u64,
+    /// The coordinator's own; see [`serve::at_start`] for when they are served.
     pub scripts: froben_journal::ScriptSet,
 }
 
@@ -52,12 +54,12 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] froben_journal::Error),
     #[error("{}", problems(.0))]
-    Scripts(Vec<froben_script::Problem>),
+    Scripts(Vec<ScriptProblem>),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }
 
-fn problems(problems: &[froben_script::Problem]) -> String {
+fn problems(problems: &[impl ToString]) -> String {
     let lines: Vec<_> = problems.iter().map(|problem| problem.to_string()).collect();
     format!("the scripts do not check: {}", lines.join("; "))
 }
@@ -110,16 +112,10 @@ impl Running {
             seed,
             scripts: set,
         } = config;
-        let revision = Revision::check(&set.files, &Limits::default()).map_err(Error::Scripts)?;
-        let hash = revision_hash(&set);
-        store.put_revision(hash, &set)?;
-        let epoch = store.next_epoch()?;
-        let serving = Serving {
-            hash,
-            revision: Arc::new(revision),
-        };
-        let mut engine = Engine::new(epoch, seed, policy, serving);
         let clock = Clock::new();
+        let serving = serve::at_start(store.as_ref(), set, clock.now())?;
+        let epoch = store.next_epoch()?;
+        let mut engine = Engine::new(epoch, seed, policy, serving);
         let recovered = recover(&mut engine, store.as_ref(), clock.now())?;
 
         let routes = SharedRoutes::default();

@@ -10,6 +10,7 @@ use froben_script::{Completion, Revision};
 use std::sync::Arc;
 
 use crate::input::Ticket;
+use crate::serve::{Outcome, ServingNow};
 
 #[derive(Debug)]
 pub enum Effect {
@@ -31,6 +32,8 @@ pub enum Answer {
     State(Option<WorkflowState>),
     Detail(Found),
     List(Vec<WorkflowSummary>),
+    Serve(Outcome),
+    Serving(ServingNow),
     Pipelines(Vec<PipelineInfo>),
     Machines(Vec<MachineView>),
     Receipt(Receipt),

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use froben_journal::{Batch, Body, Finish, Record, RevisionHash, Started};
+use froben_journal::{Batch, Body, Finish, Record, RevisionHash, Served, Started};
 use froben_model::view::{
     DelegationState, Failure, PipelineInfo, PipelineInput, WorkflowState, WorkflowSummary,
 };
@@ -27,8 +27,15 @@ const WAITING_ASKED: usize = 16;
 
 /// The scripts that new workflows run.
 pub struct Serving {
-    pub hash: RevisionHash,
+    /// The newest of the history.
+    pub entry: Served,
     pub revision: Arc<Revision>,
+}
+
+impl Serving {
+    pub fn hash(&self) -> RevisionHash {
+        self.entry.revision
+    }
 }
 
 pub struct Engine {
@@ -59,7 +66,7 @@ pub struct Step {
 impl Engine {
     /// An engine without workflows; [`Engine::recover`] brings in those of the journal.
     pub fn new(epoch: u64, seed: u64, policy: Policy, serving: Serving) -> Self {
-        let revisions = BTreeMap::from([(serving.hash, serving.revision.clone())]);
+        let revisions = BTreeMap::from([(serving.hash(), serving.revision.clone())]);
         Engine {
             epoch,
             serving,
@@ -109,6 +116,11 @@ impl Engine {
             } => {
                 let list = self.list(&seeker, limit);
                 self.reply(ticket, Answer::List(list));
+            }
+            Input::Serve(serve) => self.serve(serve),
+            Input::Serving { ticket } => {
+                let now = self.serving_now();
+                self.reply(ticket, Answer::Serving(now));
             }
             Input::Pipelines { ticket } => {
                 let pipelines = self.pipelines();
@@ -330,7 +342,7 @@ impl Engine {
     }
 
     fn pipelines(&self) -> Vec<PipelineInfo> {
-        let revision = self.serving.hash.to_string();
+        let revision = self.serving.hash().to_string();
         let pipelines = self.serving.revision.pipelines();
         pipelines
             .iter()

@@ -25,8 +25,10 @@ use crate::workflow::Workflow;
 const REQUESTS: usize = 1024;
 /// Workers' lines inside the engine at once; more are dropped.
 const LINES: usize = 256;
+/// Checking compiles and evaluates: one at a time, so that it takes no more than one core.
+const CHECKS: usize = 1;
 /// How long a request waits to get in, and then for its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Records that a look into the journal reads at once.
 const PAGE: usize = 1000;
 
@@ -49,6 +51,8 @@ pub struct EngineHandle {
     store: Arc<dyn Store>,
     permits: Arc<Semaphore>,
     lines: Arc<Semaphore>,
+    /// Script sets that are checked at once.
+    pub(crate) checks: Arc<Semaphore>,
 }
 
 impl EngineHandle {
@@ -59,12 +63,14 @@ impl EngineHandle {
     ) -> Self {
         let permits = Arc::new(Semaphore::new(REQUESTS));
         let lines = Arc::new(Semaphore::new(LINES));
+        let checks = Arc::new(Semaphore::new(CHECKS));
         EngineHandle {
             engine,
             routes,
             store,
             permits,
             lines,
+            checks,
         }
     }
 
@@ -280,7 +286,7 @@ impl EngineHandle {
         let _ = self.engine.send(Message::Input(input));
     }
 
-    async fn ask(&self, input: impl FnOnce(Ticket) -> Input) -> Result<Answer, Busy> {
+    pub(crate) async fn ask(&self, input: impl FnOnce(Ticket) -> Input) -> Result<Answer, Busy> {
         let entering = self.permits.clone().acquire_owned();
         let place = match tokio::time::timeout(PATIENCE, entering).await {
             Ok(Ok(place)) => place,
@@ -305,7 +311,7 @@ impl EngineHandle {
         }
     }
 
-    async fn read_journal<T: Send + 'static>(
+    pub(crate) async fn read_journal<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn Store) -> Result<T, froben_journal::Error> + Send + 'static,
     ) -> Result<T, Busy> {
@@ -318,7 +324,7 @@ impl EngineHandle {
     }
 }
 
-fn unexpected<T>(answer: &Answer) -> Result<T, Busy> {
+pub(crate) fn unexpected<T>(answer: &Answer) -> Result<T, Busy> {
     unreachable!("invariant: every request has its kind of answer, not {answer:?}")
 }
 

@@ -6,6 +6,8 @@ use froben_model::{
 use froben_scheduler::SessionId;
 use froben_script::Progress;
 
+use crate::serve::Serve;
+
 /// Names a request, so that its answer finds its way back. The engine never looks inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
@@ -27,6 +29,12 @@ pub enum Input {
         ticket: Ticket,
         seeker: SeekerId,
         limit: usize,
+    },
+    /// An admin, or the coordinator's folder, wants another revision for new workflows.
+    Serve(Serve),
+    /// What is served now, and who runs what.
+    Serving {
+        ticket: Ticket,
     },
     Pipelines {
         ticket: Ticket,

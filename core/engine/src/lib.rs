@@ -14,6 +14,7 @@ mod handle;
 pub mod input;
 mod recover;
 mod scripts;
+pub mod serve;
 mod submit;
 #[cfg(test)]
 mod tests;
@@ -23,4 +24,5 @@ pub use driver::{Config, Error, Running};
 pub use effect::{MachineCommand, Receipt};
 pub use froben_scheduler::{Policy, SessionId};
 pub use handle::{Busy, EngineHandle};
+pub use serve::{Applied, Change, NotServed, Sources};
 pub use workflow::Misfit;

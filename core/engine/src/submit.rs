@@ -78,7 +78,7 @@ impl Engine {
         }
         let submitted = Submitted {
             pipeline: pipeline.clone(),
-            revision: self.serving.hash,
+            revision: self.serving.hash(),
             seeker,
             idempotency_key,
             input: input.clone(),

@@ -6,7 +6,7 @@ mod children;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use froben_journal::{Body, MemoryStore, RevisionHash, ScriptSet, Store};
+use froben_journal::{Body, MemoryStore, Origin, RevisionHash, ScriptSet, Served, Store};
 use froben_model::view::{DelegationState, WorkflowState};
 use froben_model::{
     Assignment, CallId, ErrorClass, ItemError, Kind, MachineId, MachineSpec, OperatorId, SeekerId,
@@ -54,7 +54,14 @@ fn serving(store: &MemoryStore, source: &str) -> Serving {
         .put_revision(hash, &set)
         .expect("a store in memory takes it");
     Serving {
-        hash,
+        entry: Served {
+            index: 1,
+            revision: hash,
+            time_ms: 0,
+            by: "coordinator".to_string(),
+            origin: Origin::Start,
+            note: String::new(),
+        },
         revision: Arc::new(revision),
     }
 }

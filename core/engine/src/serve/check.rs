@@ -1,0 +1,71 @@
+//! Checking a set, and what of a revision is shown to people.
+
+use std::collections::BTreeMap;
+
+use froben_journal::ScriptSet;
+use froben_model::revision::{FieldView, ScriptProblem, Signature};
+use froben_model::{Value, limits};
+use froben_script::{Code, Field, Limits, PipelineInfo, Problem, Revision};
+
+/// Compiles and evaluates; never on the engine's thread. It takes bounded time and memory whatever is
+/// in the set: see [`Revision::check`].
+pub(crate) fn check(set: &ScriptSet) -> Result<Revision, Vec<ScriptProblem>> {
+    let checked = Revision::check(&set.files, &Limits::default());
+    let revision =
+        checked.map_err(|problems| problems.into_iter().map(problem).collect::<Vec<_>>())?;
+    match revision.pipelines().is_empty() {
+        true => Err(vec![no_pipelines()]),
+        false => Ok(revision),
+    }
+}
+
+/// Serving nothing at all is never what was meant; an empty folder is a mistake.
+fn no_pipelines() -> ScriptProblem {
+    ScriptProblem {
+        code: Code::ScriptSet.as_str().to_string(),
+        path: String::new(),
+        line: 0,
+        message: "it has no pipelines".to_string(),
+        hint: "a set has at least one file pipelines/NAME.lua that returns a workflow".to_string(),
+    }
+}
+
+fn problem(problem: Problem) -> ScriptProblem {
+    let Problem {
+        code,
+        path,
+        line,
+        message,
+        hint,
+    } = problem;
+    ScriptProblem {
+        code: code.as_str().to_string(),
+        path,
+        line,
+        message: limits::one_line(&message),
+        hint: hint.to_string(),
+    }
+}
+
+/// What each pipeline takes and gives, by name.
+pub(crate) fn signatures(revision: &Revision) -> Vec<Signature> {
+    let pipelines = revision.pipelines().values();
+    let signature = |info: &PipelineInfo| Signature {
+        name: info.name.clone(),
+        path: info.path.clone(),
+        inputs: fields(&info.inputs),
+        outputs: fields(&info.outputs),
+    };
+    pipelines.map(signature).collect()
+}
+
+fn fields(fields: &BTreeMap<String, Field>) -> Vec<FieldView> {
+    let view = |(name, field): (&String, &Field)| FieldView {
+        // Names and choices may be long; they are to be shown.
+        name: limits::one_line(name),
+        expected: limits::one_line(&field.expected()),
+        optional: field.optional,
+        default: field.default.clone().unwrap_or(Value::Nil),
+    };
+    fields.iter().map(view).collect()
+}

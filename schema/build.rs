@@ -1,7 +1,7 @@
 //! Generates Rust from the schemas, with the `capnp` compiler of the system.
 
 fn main() {
-    let schemas = ["common", "operator", "seeker", "journal"];
+    let schemas = ["common", "operator", "seeker", "admin", "journal"];
     let mut command = capnpc::CompilerCommand::new();
     for schema in schemas {
         let file = format!("{schema}.capnp");

@@ -3,14 +3,16 @@
 
 using Common = import "common.capnp";
 using Operator = import "operator.capnp";
+using Admin = import "admin.capnp";
 
 interface Coordinator {
-  # What a connection gets first. The certificate decides which door opens; the other one fails with
-  # a reason.
+  # What a connection gets first. The certificate decides which door opens; the others fail with a
+  # reason. An admin's opens the seekers' door too.
 
   operator @0 (protocolVersion :UInt32) -> (session :Operator.OperatorSession);
   seeker @1 (protocolVersion :UInt32) -> (session :SeekerSession);
   ping @2 () -> (protocolVersion :UInt32, serverVersion :Text);
+  admin @3 (protocolVersion :UInt32) -> (session :Admin.AdminSession);
 }
 
 enum WorkflowState {

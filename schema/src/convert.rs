@@ -11,6 +11,7 @@ mod blob;
 mod lease;
 mod machine;
 mod outcome;
+mod revision;
 mod task;
 mod value;
 mod view;
@@ -21,6 +22,10 @@ pub use lease::{read_token, write_token};
 pub use machine::{read_device, read_machine, write_device, write_machine};
 pub use outcome::{
     read_class, read_item_error, read_outcome, write_class, write_item_error, write_outcome,
+};
+pub use revision::{
+    read_plan, read_problems, read_script_set, read_served, write_plan, write_problems,
+    write_script_set, write_served,
 };
 pub use task::{read_needs, read_task, write_needs, write_task};
 pub use value::{read_value, write_value};

@@ -17,4 +17,10 @@ macro_rules! generated {
     )*};
 }
 
-generated!(common_capnp, operator_capnp, seeker_capnp, journal_capnp);
+generated!(
+    common_capnp,
+    operator_capnp,
+    seeker_capnp,
+    admin_capnp,
+    journal_capnp
+);

@@ -10,6 +10,7 @@ use froben_schema::common_capnp::PROTOCOL_VERSION;
 use froben_schema::seeker_capnp::coordinator;
 use froben_wire::{Cutter, FaultCode, Policy, Role, Subject};
 
+use crate::admin::Admin;
 use crate::answer::fault;
 use crate::operator::Operator;
 use crate::seeker::Seeker;
@@ -81,7 +82,7 @@ impl Door {
             ));
         }
         let subject = &self.peer.subject;
-        if subject.role != role {
+        if !subject.role.opens(role) {
             return Err(fault(
                 FaultCode::WrongRole,
                 format!(
@@ -114,6 +115,17 @@ impl coordinator::Server for Door {
         let name = self.open(Role::Seeker, params.get()?.get_protocol_version())?;
         let id = SeekerId::new(name).map_err(|e| fault(FaultCode::WrongRole, e.to_string()))?;
         let session = Seeker::new(self.peer.clone(), id);
+        results.get().set_session(capnp_rpc::new_client(session));
+        Ok(())
+    }
+
+    async fn admin(
+        self: Rc<Self>,
+        params: coordinator::AdminParams,
+        mut results: coordinator::AdminResults,
+    ) -> Result<(), capnp::Error> {
+        let name = self.open(Role::Admin, params.get()?.get_protocol_version())?;
+        let session = Admin::new(self.peer.clone(), name.to_owned());
         results.get().set_session(capnp_rpc::new_client(session));
         Ok(())
     }

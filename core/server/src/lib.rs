@@ -4,6 +4,7 @@
 //! engine. This crate decides nothing: it lets peers in, checks what they send, keeps each of them
 //! within its bounds, and passes on.
 
+mod admin;
 mod admission;
 mod answer;
 mod blobs;

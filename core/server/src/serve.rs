@@ -284,7 +284,7 @@ impl Shard {
         };
         let policy = match subject.role {
             Role::Operator => self.options.operator,
-            Role::Seeker | Role::Coordinator => self.options.seeker,
+            Role::Seeker | Role::Admin | Role::Coordinator => self.options.seeker,
         };
         tracing::debug!(%subject, %address, "connected");
         let connection = incoming.serve(policy, |cutter| {

@@ -153,7 +153,7 @@ impl Ca {
         // An operator's certificate must not pass for a coordinator's, nor the other way round.
         params.extended_key_usages = vec![match role {
             Role::Coordinator => ExtendedKeyUsagePurpose::ServerAuth,
-            Role::Operator | Role::Seeker => ExtendedKeyUsagePurpose::ClientAuth,
+            Role::Operator | Role::Seeker | Role::Admin => ExtendedKeyUsagePurpose::ClientAuth,
         }];
         let key = KeyPair::generate().map_err(issue)?;
         let leaf = params.signed_by(&key, &self.issuer).map_err(issue)?;

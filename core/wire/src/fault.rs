@@ -36,10 +36,11 @@ pub enum FaultCode {
     /// The bytes are not those of the blob that they should be.
     WrongBytes,
     NoSuchWorkflow,
+    NoSuchRevision,
 }
 
 impl FaultCode {
-    pub const ALL: [FaultCode; 9] = [
+    pub const ALL: [FaultCode; 10] = [
         FaultCode::WrongRole,
         FaultCode::Version,
         FaultCode::Invalid,
@@ -49,6 +50,7 @@ impl FaultCode {
         FaultCode::NoSuchBlob,
         FaultCode::WrongBytes,
         FaultCode::NoSuchWorkflow,
+        FaultCode::NoSuchRevision,
     ];
 
     pub fn name(self) -> &'static str {
@@ -62,6 +64,7 @@ impl FaultCode {
             FaultCode::NoSuchBlob => "FRB-BLB-001",
             FaultCode::WrongBytes => "FRB-BLB-002",
             FaultCode::NoSuchWorkflow => "FRB-WFL-001",
+            FaultCode::NoSuchRevision => "FRB-SCR-002",
         }
     }
 
@@ -70,7 +73,9 @@ impl FaultCode {
             FaultCode::WrongRole | FaultCode::Version => Disposition::Denied,
             FaultCode::Invalid | FaultCode::WrongBytes => Disposition::Invalid,
             FaultCode::TooMany | FaultCode::Busy => Disposition::Busy,
-            FaultCode::NoSuchBlob | FaultCode::NoSuchWorkflow => Disposition::NotFound,
+            FaultCode::NoSuchBlob | FaultCode::NoSuchWorkflow | FaultCode::NoSuchRevision => {
+                Disposition::NotFound
+            }
             FaultCode::Internal => Disposition::Unexpected,
         }
     }

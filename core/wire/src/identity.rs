@@ -27,17 +27,25 @@ pub enum Role {
     Coordinator,
     Operator,
     Seeker,
+    /// A seeker who may also say which scripts new workflows run.
+    Admin,
 }
 
 impl Role {
-    pub const ALL: [Role; 3] = [Role::Coordinator, Role::Operator, Role::Seeker];
+    pub const ALL: [Role; 4] = [Role::Coordinator, Role::Operator, Role::Seeker, Role::Admin];
 
     pub fn name(self) -> &'static str {
         match self {
             Role::Coordinator => "coordinator",
             Role::Operator => "operator",
             Role::Seeker => "seeker",
+            Role::Admin => "admin",
         }
+    }
+
+    /// Whether its certificate opens the door of `door`.
+    pub fn opens(self, door: Role) -> bool {
+        self == door || (self == Role::Admin && door == Role::Seeker)
     }
 }
 
@@ -53,7 +61,7 @@ impl FromStr for Role {
     fn from_str(text: &str) -> Result<Role, String> {
         let found = Role::ALL.into_iter().find(|role| role.name() == text);
         found.ok_or_else(|| {
-            format!("`{text}` is no role; the roles are coordinator, operator and seeker")
+            format!("`{text}` is no role; the roles are coordinator, operator, seeker and admin")
         })
     }
 }
@@ -167,7 +175,7 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// A moment as a person reads it, in UTC: `2026-01-31 12:00 UTC`.
-pub(crate) fn date(seconds: i64) -> String {
+pub fn date(seconds: i64) -> String {
     match time::OffsetDateTime::from_unix_timestamp(seconds) {
         Ok(moment) => format!(
             "{}-{:02}-{:02} {:02}:{:02} UTC",

@@ -26,7 +26,7 @@ pub use connection::{Connection, Cutter};
 pub use dial::{Link, dial};
 pub use error::{Disposition, Error, Rejection};
 pub use fault::{Fault, FaultCode};
-pub use identity::{CA_FILE, CERT_FILE, Identity, KEY_FILE, Role, Subject};
+pub use identity::{CA_FILE, CERT_FILE, Identity, KEY_FILE, Role, Subject, date};
 pub use policy::{Heartbeat, Limits, Policy};
 
 /// The DNS name that every coordinator's certificate carries. Clients verify this name and never the

@@ -14,6 +14,7 @@ use froben_model::view::{WorkflowDetail, WorkflowState};
 use froben_model::{
     Assignment, ItemOutcome, Kind, LeaseToken, MachineSpec, OperatorId, Value, WorkflowId,
 };
+use froben_schema::admin_capnp::admin_session;
 use froben_schema::common_capnp::{PROTOCOL_VERSION, blob_store};
 use froben_schema::convert;
 use froben_schema::operator_capnp::{Receipt, machine, operator_session, registration};
@@ -129,6 +130,17 @@ impl Coordinator {
         }
     }
 
+    pub(crate) async fn admin(&self, name: &str) -> Admin {
+        let link = self.dial(Role::Admin, name).await;
+        let mut request = link.coordinator.admin_request();
+        request.get().set_protocol_version(PROTOCOL_VERSION);
+        let session = request.send().pipeline.get_session();
+        Admin {
+            _link: link,
+            session,
+        }
+    }
+
     /// An operator's connection with a machine `label` registered.
     pub(crate) async fn machine(&self, operator: &str, label: &str) -> Machine {
         let link = self.dial(Role::Operator, operator).await;
@@ -150,6 +162,12 @@ impl Drop for Coordinator {
             running.stop();
         }
     }
+}
+
+pub(crate) struct Admin {
+    /// Holds the connection open.
+    _link: Link,
+    pub(crate) session: admin_session::Client,
 }
 
 pub(crate) struct Seeker {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod admins;
 mod blobs;
 mod host;
 mod machines;

@@ -1,5 +1,7 @@
 //! The house style, which nobody has to think about.
 
+use std::time::Duration;
+
 use similar::TextDiff;
 use stylua_lib::{Config, IndentType, LuaVersion, OutputVerification};
 
@@ -8,6 +10,9 @@ use crate::source::Source;
 use crate::syntax::{SyntaxError, UNREAD, on_deep_stack, parse};
 
 /// Why a source was not formatted: it does not parse.
+/// After this a diff is no longer the shortest.
+const DIFF_TIME: Duration = Duration::from_millis(500);
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.message)]
 pub struct FormatError(pub Finding);
@@ -44,16 +49,16 @@ pub fn format(path: &str, text: &str) -> Result<String, FormatError> {
     })
 }
 
-/// What formatting changes, as a unified diff; empty if nothing.
-pub fn diff(path: &str, before: &str, after: &str) -> String {
+/// A unified diff, under the names of both sides; empty if they are the same.
+pub fn diff(names: [&str; 2], before: &str, after: &str) -> String {
     if before == after {
         return String::new();
     }
-    let diff = TextDiff::from_lines(before, after);
-    let mut unified = diff.unified_diff();
-    unified
-        .header(path, &format!("{path} (formatted)"))
-        .to_string()
+    let diff = TextDiff::configure()
+        .timeout(DIFF_TIME)
+        .diff_lines(before, after);
+    let [from, to] = names;
+    diff.unified_diff().header(from, to).to_string()
 }
 
 #[cfg(test)]
@@ -85,8 +90,8 @@ mod tests {
             +  return d
              end
         "#]]
-        .assert_eq(&diff("lib/x.lua", untidy, &tidy));
-        assert_eq!(diff("lib/x.lua", &tidy, &tidy), "");
+        .assert_eq(&diff(["lib/x.lua", "lib/x.lua (formatted)"], untidy, &tidy));
+        assert_eq!(diff(["lib/x.lua"; 2], &tidy, &tidy), "");
     }
 
     #[test]
@@ -113,7 +118,7 @@ mod tests {
         assert!(sources.len() >= 3);
         for (path, text) in &sources {
             let formatted = format(path, text).expect("it parses");
-            let change = diff(path, text, &formatted);
+            let change = diff([path, "formatted"], text, &formatted);
             assert_eq!(change, "", "run `froben fmt scripts`");
         }
     }

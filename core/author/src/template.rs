@@ -158,7 +158,12 @@ mod tests {
             );
             for (path, text) in &sources {
                 let formatted = format(path, text).expect("it parses");
-                assert_eq!(crate::diff(path, text, &formatted), "", "{}", template.name);
+                assert_eq!(
+                    crate::diff([path, "formatted"], text, &formatted),
+                    "",
+                    "{}",
+                    template.name
+                );
             }
             let revision =
                 froben_script::Revision::check(&sources, &froben_script::Limits::default());

@@ -1,13 +1,18 @@
 //! The command line, as clap reads it. `--help` is the manual page.
 
 mod author;
+mod scripts;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use author::{Explain, Fmt, Lint, New, Report, Scripts, ScriptsCheck};
+pub(crate) use author::{Explain, Fmt, Lint, New, Report, ScriptsCheck};
+pub(crate) use scripts::{
+    AdminRemote, ChangeArgs, Scripts, ScriptsApply, ScriptsFetch, ScriptsHistory, ScriptsPlan,
+    ScriptsRollback,
+};
 
 /// An open proving network: submit a workflow, get a verified proof.
 #[derive(Debug, Parser)]
@@ -21,7 +26,7 @@ pub(crate) struct Cli {
         long,
         global = true,
         env = "FROBEN_LOG",
-        default_value = "warn",
+        default_value = "warn,froben::scripts=info",
         value_name = "FILTER"
     )]
     pub(crate) log: String,
@@ -52,6 +57,9 @@ pub(crate) enum Command {
     Pipelines(Query),
     /// List the machines that are connected
     Machines(Query),
+    /// Check a set of scripts; as an admin, say which ones new workflows run
+    #[command(subcommand)]
+    Scripts(Scripts),
     /// Make and use the private CA of a network
     #[command(subcommand)]
     Ca(Ca),
@@ -64,9 +72,6 @@ pub(crate) enum Command {
     Fmt(Fmt),
     /// Find what breaks determinism or wastes your time, without running anything
     Lint(Lint),
-    /// Check a set of scripts
-    #[command(subcommand)]
-    Scripts(Scripts),
     /// Start a pipeline of your own from a template
     New(New),
     /// Explain an error code or a lint, like FRB-LUA-002 or unused-result
@@ -237,11 +242,13 @@ pub(crate) enum RoleArg {
     Coordinator,
     Operator,
     Seeker,
+    /// A seeker who may also change the scripts: `froben scripts`
+    Admin,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Coordinator {
-    /// Run in the foreground until SIGINT or SIGTERM
+    /// Run in the foreground until SIGINT or SIGTERM; SIGHUP reads the scripts again
     Run(Box<CoordinatorRun>),
 }
 
@@ -256,9 +263,13 @@ pub(crate) struct CoordinatorRun {
     /// The coordinator's cert.pem, key.pem and ca.pem
     #[arg(long, value_name = "DIR")]
     pub(crate) identity: PathBuf,
-    /// The scripts: a folder with pipelines/ and lib/
+    /// The coordinator's own scripts: a folder with pipelines/ and lib/. They are served if nothing was
+    /// served before, or if they are news; SIGHUP reads them again
     #[arg(long, default_value = "scripts", value_name = "DIR")]
     pub(crate) scripts: PathBuf,
+    /// Read the scripts again whenever a file of them changes
+    #[arg(long)]
+    pub(crate) watch: bool,
     /// Threads that serve connections
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) shards: u8,
@@ -281,6 +292,9 @@ pub(crate) struct Dev {
     /// The scripts to serve; those that come with the program by default
     #[arg(long, value_name = "DIR")]
     pub(crate) scripts: Option<PathBuf>,
+    /// Serve the scripts anew whenever a file of them changes
+    #[arg(long)]
+    pub(crate) watch: bool,
     /// Stop when standard input closes, as a child of another program
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,

@@ -35,6 +35,10 @@ macro_rules! ask {
     }};
 }
 
+mod admin;
+
+pub(crate) use admin::{Admin, Changed};
+
 impl Client {
     /// *Errors*: unreachable, a certificate that does not open the door, no answer in time.
     pub(crate) async fn connect(address: &str, identity: &Identity) -> Result<Client, Error> {

@@ -19,11 +19,13 @@ pub(crate) enum Exit {
     WorkflowFailed,
     ProofInvalid,
     NoCapacity,
+    Changes,
+    Moved,
     RetryLater,
 }
 
 impl Exit {
-    pub(crate) const ALL: [Exit; 11] = [
+    pub(crate) const ALL: [Exit; 13] = [
         Exit::Unexpected,
         Exit::Usage,
         Exit::NotFound,
@@ -34,6 +36,8 @@ impl Exit {
         Exit::WorkflowFailed,
         Exit::ProofInvalid,
         Exit::NoCapacity,
+        Exit::Changes,
+        Exit::Moved,
         Exit::RetryLater,
     ];
 
@@ -49,6 +53,8 @@ impl Exit {
             Exit::WorkflowFailed => 8,
             Exit::ProofInvalid => 9,
             Exit::NoCapacity => 10,
+            Exit::Changes => 20,
+            Exit::Moved => 21,
             Exit::RetryLater => 75,
         }
     }
@@ -65,6 +71,8 @@ impl Exit {
             Exit::WorkflowFailed => "the workflow failed or was cancelled",
             Exit::ProofInvalid => "a proof, a bundle or a digest does not hold",
             Exit::NoCapacity => "no machine can do it",
+            Exit::Changes => "scripts plan: there is a change to apply",
+            Exit::Moved => "scripts: somebody was faster, look again",
             Exit::RetryLater => "busy: the same command may succeed later",
         }
     }
@@ -100,6 +108,11 @@ impl Error {
         Error::new(Exit::Usage, message)
     }
 
+    /// An exit code that says it all; nothing is printed.
+    pub(crate) fn quiet(exit: Exit) -> Self {
+        Error::new(exit, "")
+    }
+
     /// A file that can't be read or written.
     pub(crate) fn file(action: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let exit = match error.kind() {
@@ -127,6 +140,9 @@ impl Error {
             message,
             hint,
         } = self;
+        if message.is_empty() {
+            return;
+        }
         match code {
             Some(code) => eprintln!("error: {message} [{code}]"),
             None => eprintln!("error: {message}"),

@@ -9,6 +9,7 @@ mod kinds;
 mod output;
 mod scripts;
 mod session;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -48,11 +49,11 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Pipelines(args) => command::show::pipelines(&args),
         Command::Machines(args) => command::show::machines(&args),
         Command::Ca(command) => command::ca::run(command),
+        Command::Scripts(command) => command::scripts::run(command),
         Command::Coordinator(args::Coordinator::Run(args)) => command::coordinator::run(*args),
         Command::Dev(args) => command::dev::run(args),
         Command::Fmt(args) => command::fmt::run(&args),
         Command::Lint(args) => command::lint::run(&args),
-        Command::Scripts(args::Scripts::Check(args)) => command::scripts::check(&args),
         Command::New(args) => command::new::run(&args),
         Command::Explain(args) => command::explain::run(&args),
         Command::Help { topic } => command::help::run(topic.as_deref()),

@@ -53,7 +53,8 @@ pub(crate) fn read(dir: &Path) -> Result<ScriptSet, Error> {
             }
             Err(error) => {
                 return Err(Error::file("read", &path, &error)
-                    .hint("--scripts names a folder that holds pipelines/ and lib/"));
+                    .code("FRB-LUA-013")
+                    .hint("a script set is a folder that holds pipelines/ and, if need be, lib/"));
             }
         };
         for entry in entries {
@@ -80,7 +81,7 @@ fn source(path: &Path) -> Result<String, Error> {
             path.display(),
             limits::SCRIPT_BYTES
         );
-        return Err(Error::new(Exit::Script, why));
+        return Err(Error::new(Exit::Script, why).code("FRB-LUA-013"));
     }
     std::fs::read_to_string(path).map_err(|error| Error::file("read", path, &error))
 }

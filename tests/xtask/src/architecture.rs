@@ -81,7 +81,7 @@ const EDGES: [(&str, &[&str]); 19] = [
 ];
 
 /// Each foreign library that has a door, and who may name it.
-const DOORS: [(&str, &[&str]); 9] = [
+const DOORS: [(&str, &[&str]); 11] = [
     ("mlua", &["froben-script"]),
     ("rocksdb", &["froben-store"]),
     ("ocl", &["froben-opencl"]),
@@ -90,6 +90,8 @@ const DOORS: [(&str, &[&str]); 9] = [
     ("full_moon", &["froben-author"]),
     ("annotate-snippets", &["froben-author"]),
     ("luau-analyze", &["froben-typecheck"]),
+    ("similar", &["froben-author"]),
+    ("notify", &["froben-cli"]),
     (
         "capnp-rpc",
         &["froben-wire", "froben-server", "froben-operator"],

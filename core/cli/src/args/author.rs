@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
 use super::Format;
 
@@ -48,12 +48,6 @@ pub(crate) struct Report {
 const LINT_AFTER: &str = "\
 `froben explain NAME` tells about a lint. A comment at the end of a line, or on the line before it,
 silences one: `-- lint: allow(unused-result) nobody waits for the warm-up`. The reason is required.";
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Scripts {
-    /// Check a folder of scripts as the coordinator would, and more: syntax, declarations, types, lints
-    Check(ScriptsCheck),
-}
 
 #[derive(Debug, Args)]
 pub(crate) struct ScriptsCheck {

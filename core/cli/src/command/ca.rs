@@ -37,6 +37,7 @@ fn run_issue(issue: args::Issue) -> Result<(), Error> {
             args::RoleArg::Coordinator => Role::Coordinator,
             args::RoleArg::Operator => Role::Operator,
             args::RoleArg::Seeker => Role::Seeker,
+            args::RoleArg::Admin => Role::Admin,
         },
         name,
         dns: Vec::new(),

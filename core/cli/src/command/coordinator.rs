@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use froben_blobs::Blobs;
 use froben_engine::{Config, Policy, Running};
+use froben_journal::{ScriptSet, Store};
 use froben_store::RocksStore;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::CoordinatorRun;
+use crate::command::reload;
 use crate::error::{Error, Exit};
 use crate::scripts;
+use crate::watch::Watch;
 
 pub(crate) fn run(args: CoordinatorRun) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -27,16 +30,26 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
         listen,
         data,
         identity,
-        scripts,
+        scripts: folder,
+        watch,
         shards,
         until_stdin_closes,
     } = args;
     let identity = froben_wire::Identity::load(&identity)?;
-    let scripts = scripts::read(&scripts)?;
+    let scripts = scripts::read(&folder);
+    let watch = match watch {
+        true => Some(Watch::new(&folder)?),
+        false => None,
+    };
+    let hangup = listen_to(SignalKind::hangup())?;
     // The port first: what is wrong most often should be known before the journal is opened.
     let listener = bind(listen)?;
     std::fs::create_dir_all(&data).map_err(|error| Error::file("make", &data, &error))?;
     let store = open_store(&data.join("journal"))?;
+    let scripts = match scripts {
+        Ok(scripts) => scripts,
+        Err(error) => served_before(store.as_ref(), error)?,
+    };
     let blobs = Blobs::open(&data.join("blobs"))
         .await
         .map_err(|error| Error::new(Exit::Unexpected, error.to_string()))?;
@@ -63,6 +76,7 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
     let ended = tokio::select! {
         reason = running.failure() => Err(journal_failed(&reason)),
         stopped = stop_asked(until_stdin_closes) => stopped,
+        never = reload::keep(&running.handle, &folder, hangup, watch) => match never {},
     };
     server.stop().await;
     running.stop();
@@ -101,6 +115,24 @@ fn open_store(path: &Path) -> Result<Arc<RocksStore>, Error> {
     })
 }
 
+/// What was served last, for a coordinator whose own scripts can't be read.
+fn served_before(store: &RocksStore, error: Error) -> Result<ScriptSet, Error> {
+    let read = || -> Result<Option<ScriptSet>, froben_journal::Error> {
+        match store.newest_served()? {
+            Some(entry) => store.revision(entry.revision),
+            None => Ok(None),
+        }
+    };
+    let failed = |error: froben_journal::Error| Error::new(Exit::Unexpected, error.to_string());
+    match read().map_err(failed)? {
+        Some(scripts) => {
+            reload::log(&error);
+            Ok(scripts)
+        }
+        None => Err(error),
+    }
+}
+
 fn start_error(error: froben_engine::Error) -> Error {
     match error {
         froben_engine::Error::Scripts(_) => Error::new(Exit::Script, error.to_string()),
@@ -116,13 +148,14 @@ fn journal_failed(reason: &str) -> Error {
     )
 }
 
+fn listen_to(kind: SignalKind) -> Result<Signal, Error> {
+    signal(kind).map_err(|error| Error::new(Exit::Unexpected, format!("no signals: {error}")))
+}
+
 /// Waits for SIGINT, SIGTERM or, if asked, the end of standard input.
 pub(crate) async fn stop_asked(until_stdin_closes: bool) -> Result<(), Error> {
-    let listen = |kind| {
-        signal(kind).map_err(|error| Error::new(Exit::Unexpected, format!("no signals: {error}")))
-    };
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen_to(SignalKind::interrupt())?;
+    let mut terminate = listen_to(SignalKind::terminate())?;
     let stdin = async {
         if until_stdin_closes {
             stdin_closed().await;

@@ -44,6 +44,7 @@ async fn up(args: Dev) -> Result<(), Error> {
         port,
         operators,
         scripts,
+        watch,
         until_stdin_closes,
     } = args;
     let (data, _temporary) = data_folder(data)?;
@@ -60,14 +61,17 @@ async fn up(args: Dev) -> Result<(), Error> {
     let address = format!("127.0.0.1:{port}");
 
     let mut network = Network::default();
-    let coordinator = Part::coordinator(&address, &data, &identities, &scripts)?;
+    let mut coordinator = Part::coordinator(&address, &data, &identities, &scripts)?;
+    if watch {
+        coordinator.args.push("--watch".to_string());
+    }
     network.start(coordinator).await?;
     for number in 1..=operators {
         network
             .start(Part::operator(&address, &identities, number)?)
             .await?;
     }
-    announce(&address, &identities.join("seeker"), operators);
+    announce(&address, &identities, operators);
 
     let ended = tokio::select! {
         stopped = stop_asked(until_stdin_closes) => stopped,
@@ -77,13 +81,23 @@ async fn up(args: Dev) -> Result<(), Error> {
     ended
 }
 
-fn announce(address: &str, seeker: &Path, operators: u8) {
+fn announce(address: &str, identities: &Path, operators: u8) {
     eprintln!("froben dev: a coordinator on {address} and {operators} operators are up");
-    eprintln!("froben dev: in another shell, type the next two lines and submit a file of yours:");
+    eprintln!(
+        "froben dev: in another shell, type the next three lines and submit a file of yours:"
+    );
     println!("export FROBEN_COORDINATOR={address}");
-    println!("export FROBEN_IDENTITY={}", seeker.display());
+    println!(
+        "export FROBEN_IDENTITY={}",
+        identities.join("seeker").display()
+    );
+    println!(
+        "export FROBEN_ADMIN_IDENTITY={}",
+        identities.join("admin").display()
+    );
     eprintln!("froben submit data_commitments --input data=FILE --wait -o bundle.bin");
     eprintln!("froben verify bundle.bin --input FILE");
+    eprintln!("froben scripts history");
     println!("ready");
 }
 
@@ -123,6 +137,7 @@ fn make_identities(dir: &Path, operators: u8) -> Result<(), Error> {
     let everybody = [
         (Role::Coordinator, "coordinator".to_string()),
         (Role::Seeker, "seeker".to_string()),
+        (Role::Admin, "admin".to_string()),
     ];
     for (role, name) in everybody.into_iter().chain(operators) {
         let to = dir.join(&name);

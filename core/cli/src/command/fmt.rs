@@ -54,7 +54,8 @@ fn one(path: &Path, check: bool) -> Result<Outcome, Error> {
         return Ok(Outcome::Tidy);
     }
     if check {
-        print!("{}", diff(&shown, &before, &after));
+        let formatted = format!("{shown} (formatted)");
+        print!("{}", diff([&shown, &formatted], &before, &after));
     } else {
         replace(path, &after)?;
         eprintln!("formatted {shown}");

@@ -8,6 +8,7 @@ pub(crate) mod fmt;
 pub(crate) mod help;
 pub(crate) mod lint;
 pub(crate) mod new;
+pub(crate) mod reload;
 pub(crate) mod scripts;
 pub(crate) mod show;
 pub(crate) mod submit;

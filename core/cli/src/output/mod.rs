@@ -3,6 +3,7 @@
 pub(crate) mod findings;
 pub(crate) mod json;
 pub(crate) mod progress;
+pub(crate) mod revisions;
 pub(crate) mod text;
 
 /// Prints a JSON document on standard output.

@@ -10,7 +10,7 @@ use froben_model::{TimeMs, Value, limits};
 
 use crate::output::json;
 
-fn table(header: &[&str]) -> Table {
+pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
@@ -19,7 +19,7 @@ fn table(header: &[&str]) -> Table {
 }
 
 /// A table's text, without the blanks at the ends of its lines.
-fn text(table: &Table) -> String {
+pub(crate) fn text(table: &Table) -> String {
     let lines = table.to_string();
     let lines: Vec<_> = lines.lines().map(str::trim_end).collect();
     lines.join("\n")

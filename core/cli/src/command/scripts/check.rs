@@ -1,4 +1,4 @@
-//! `froben scripts`: sets of scripts.
+//! `froben scripts check`: a folder, on this machine alone.
 
 use froben_author::{CheckOptions, TypeChecker, check as check_set, files};
 

@@ -9,10 +9,10 @@ use crate::finding::Finding;
 use crate::source::Source;
 use crate::syntax::{SyntaxError, UNREAD, on_deep_stack, parse};
 
-/// Why a source was not formatted: it does not parse.
 /// After this a diff is no longer the shortest.
 const DIFF_TIME: Duration = Duration::from_millis(500);
 
+/// Why a source was not formatted: it does not parse.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.message)]
 pub struct FormatError(pub Finding);

@@ -112,6 +112,18 @@ fn a_coordinator_that_is_not_there_or_can_not_start() {
         .position(|arg| arg == "--scripts")
         .expect("it is there");
     second[at + 1] = scripts;
+    // What was served before is served again, with a word on what is wrong.
+    let args: Vec<_> = second.iter().map(String::as_str).collect();
+    let mut again = Process::start("coordinator", "froben", &args);
+    again.wait_for("coordinator listens on");
+    again.wait_for("pipelines/x.lua:1");
+    again.kill();
+    // With nothing to go back to there is nothing to serve.
+    let at = second
+        .iter()
+        .position(|arg| arg == "--data")
+        .expect("it is there");
+    second[at + 1] = network.path("fresh");
     run(&second).refused(4, &["pipelines/x.lua:1"]);
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::build;
 
 /// Each of our crates, and which of ours it may use.
-const EDGES: [(&str, &[&str]); 19] = [
+const EDGES: [(&str, &[&str]); 20] = [
     ("froben-model", &[]),
     ("froben-schema", &["froben-model"]),
     ("froben-wire", &["froben-model", "froben-schema"]),
@@ -77,6 +77,7 @@ const EDGES: [(&str, &[&str]); 19] = [
             "froben-opencl",
         ],
     ),
+    ("froben-bench", &["froben-model", "froben-script"]),
     ("froben-e2e", &[]),
 ];
 

@@ -19,6 +19,7 @@ usage: cargo xtask VERB
                 (default: LICENSE-APACHE; parameters `dev`, or --params standard)
   test          the whole gate: formatting, clippy, every test; what CI runs
   docs          writes what is made from the code: the scripts' types and the manual of their verbs
+  bench [NAME]  the benchmarks, or those whose name contains NAME; docs/performance.md quotes them
   setup         only installs what the others need
 
 Build products go to $CARGO_TARGET_DIR, or else to the cache folder of your home.
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
             "--example",
             "reference",
         ]),
+        ["bench", rest @ ..] => bench(rest),
         ["setup"] => setup::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
@@ -54,4 +56,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// With the profile that everything else is built with, so that nothing is built twice.
+fn bench(args: &[&str]) -> Result<(), String> {
+    setup::run()?;
+    let command = [
+        "bench",
+        "--workspace",
+        "--profile",
+        "dev",
+        "--bench",
+        "*",
+        "--",
+    ];
+    build::cargo(&[&command[..], args].concat())
 }

@@ -1,0 +1,153 @@
+//! The script runtime: creation, replay, resumption, a wide fan-out, and what watching a loop costs.
+//!
+//! All times are CPU time of the thread: other work on the machine does not show in them.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use froben_bench::{FAN_OUT, ONE_BY_ONE, delegations, pipeline, result, start};
+use froben_script::{Completion, State, Vm};
+use nix::time::{ClockId, clock_gettime};
+
+/// A loop that does nothing else than what an interrupt could slow down.
+const HOT_LOOP: &str = "local x = 0 for i = 1, 3e6 do x = (x + i) % 1000 end";
+
+/// CPU time of this thread.
+struct CpuTime;
+
+fn cpu() -> Duration {
+    let now = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("Linux has the clock");
+    Duration::new(now.tv_sec() as u64, now.tv_nsec() as u32)
+}
+
+impl Measurement for CpuTime {
+    type Intermediate = Duration;
+    type Value = Duration;
+
+    fn start(&self) -> Duration {
+        cpu()
+    }
+
+    fn end(&self, started: Duration) -> Duration {
+        cpu() - started
+    }
+
+    fn add(&self, a: &Duration, b: &Duration) -> Duration {
+        *a + *b
+    }
+
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn to_f64(&self, value: &Duration) -> f64 {
+        WallTime.to_f64(value)
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        WallTime.formatter()
+    }
+}
+
+fn creation(c: &mut Criterion<CpuTime>) {
+    let revision = pipeline("return 1");
+    c.bench_function("vm/create", |bencher| {
+        bencher.iter(|| black_box(start(&revision, 1)));
+    });
+    c.bench_function("vm/create_run_drop", |bencher| {
+        bencher.iter(|| start(&revision, 1).resume(Vec::new()));
+    });
+}
+
+/// A journal of 1,000 completions: 500 tasks of one item.
+fn replay(c: &mut Criterion<CpuTime>) {
+    let revision = pipeline(FAN_OUT);
+    let calls = start(&revision, 500).resume(Vec::new()).calls;
+    let journal: Vec<Completion> = delegations(&calls).into_iter().flat_map(result).collect();
+    assert_eq!(journal.len(), 1000);
+    c.bench_function("vm/replay_1000_events", |bencher| {
+        bencher.iter_batched(
+            || journal.clone(),
+            |journal| {
+                let progress = start(&revision, 500).resume(journal);
+                assert!(matches!(progress.state, State::Returned(_)));
+            },
+            BatchSize::LargeInput,
+        );
+    });
+}
+
+/// From a result to the next call.
+fn resumption(c: &mut Criterion<CpuTime>) {
+    const LIFE: u64 = 5_000;
+    let revision = pipeline(ONE_BY_ONE);
+    c.bench_function("vm/resume_with_result", |bencher| {
+        bencher.iter_custom(|iterations| {
+            let mut spent = Duration::ZERO;
+            let mut vm: Option<Vm> = None;
+            let mut waits_for = Vec::new();
+            for iteration in 0..iterations {
+                if iteration % LIFE == 0 {
+                    let mut fresh = start(&revision, 1);
+                    waits_for = delegations(&fresh.resume(Vec::new()).calls);
+                    vm = Some(fresh);
+                }
+                let vm = vm.as_mut().expect("made in the first iteration");
+                let completions = result(waits_for[0]).to_vec();
+                let before = cpu();
+                let progress = black_box(vm.resume(completions));
+                spent += cpu() - before;
+                waits_for = delegations(&progress.calls);
+            }
+            spent
+        });
+    });
+}
+
+/// 10,000 tasks at once, and each result as it comes.
+fn fan_out(c: &mut Criterion<CpuTime>) {
+    let revision = pipeline(FAN_OUT);
+    let mut group = c.benchmark_group("vm");
+    group.sample_size(10);
+    group.bench_function("fan_out_10000", |bencher| {
+        bencher.iter(|| {
+            let mut vm = start(&revision, 10_000);
+            let calls = vm.resume(Vec::new()).calls;
+            let mut state = State::Blocked;
+            for call in delegations(&calls) {
+                state = vm.resume(result(call).to_vec()).state;
+            }
+            assert!(matches!(state, State::Returned(_)), "{state:?}");
+        });
+    });
+    group.finish();
+}
+
+/// The same loop in the sandbox and in a Luau state that nothing watches.
+fn interrupts(c: &mut Criterion<CpuTime>) {
+    let mut group = c.benchmark_group("hot_loop");
+    group.sample_size(30);
+    let bare = mlua::Lua::new();
+    let chunk = bare.load(HOT_LOOP).into_function().expect("it compiles");
+    group.bench_function("no_interrupt", |bencher| {
+        bencher.iter(|| chunk.call::<()>(()).expect("it runs"));
+    });
+    let revision = pipeline(HOT_LOOP);
+    group.bench_function("sandbox", |bencher| {
+        bencher.iter_batched_ref(
+            || start(&revision, 1),
+            |vm| vm.resume(Vec::new()),
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = creation, replay, resumption, fan_out, interrupts
+}
+criterion_main!(benches);

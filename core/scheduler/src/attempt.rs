@@ -215,6 +215,7 @@ impl Scheduler {
         let delegation = known(self.delegations.get(&key));
         self.queue.take_back(&delegation.seeker);
         match delegation.queue_deadline_ms() <= self.now {
+            _ if self.parked(key) => {}
             true => self.no_capacity(key),
             false => {
                 self.pass.fresh.insert(key);

@@ -118,12 +118,20 @@ impl Scheduler {
 
     fn check_delegation(&self, key: DelegationKey, delegation: &Delegation) -> Found {
         let timer = self.timers.get(&Owner::Delegation(key));
-        must!(timer.is_some(), "owns no timer");
+        let parked = delegation.state == State::Queued && self.parked(key);
+        must!(
+            timer.is_some() != parked,
+            "owns no timer, or is parked and owns one"
+        );
         must!(
             delegation.items.missing() > 0,
             "all items are in and it is not over"
         );
         let due = match (delegation.state, &delegation.lease) {
+            (State::Queued, None) if parked => {
+                must!(delegation.hold.is_none(), "is parked and holds a machine");
+                return Ok(());
+            }
             (State::Queued, None) => delegation.queue_deadline_ms(),
             (State::Assigned | State::Running, Some(lease)) => {
                 self.check_lease(lease.token, lease.session, key, delegation)?;
@@ -213,6 +221,10 @@ impl Scheduler {
         }
         let mut shares: BTreeMap<&SeekerId, (u32, u32)> = BTreeMap::new();
         for (key, delegation) in &self.delegations {
+            if delegation.state == State::Queued && self.parked(*key) {
+                must!(!standing.contains_key(key), "{key} is parked and in a line");
+                continue;
+            }
             let share = shares.entry(&delegation.seeker).or_default();
             match delegation.state {
                 State::Queued => {

@@ -115,6 +115,11 @@ pub enum Input {
     },
     /// Nobody wants the delegation any more.
     Cancel { key: DelegationKey },
+    /// No delegation of the workflow is handed out from here on, also none that comes back or is queued
+    /// later. Attempts that run go on.
+    Pause { workflow: WorkflowId },
+    /// They are handed out again, and begin to wait anew.
+    Resume { workflow: WorkflowId },
     /// What the journal knows of a machine, fed at recovery in any order: for each item, one of its
     /// value or of an error that blames the operator; for each end whose failure blames the operator,
     /// the items that were missing; for each requeue that counted as a fault, one.

@@ -1,8 +1,10 @@
 //! The scheduler's state and its one door.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use froben_model::{ErrorClass, Kind, MachineId, MachineSpec, SeekerId, TimeMs};
+use froben_model::{
+    CallId, ErrorClass, Kind, MachineId, MachineSpec, SeekerId, TimeMs, WorkflowId,
+};
 
 use crate::bench::Bench;
 use crate::capacity::{Demand, Offer};
@@ -26,6 +28,8 @@ pub struct Scheduler {
     /// Those that are not over.
     pub(crate) delegations: BTreeMap<DelegationKey, Delegation>,
     pub(crate) queue: Queue,
+    /// Workflows whose queued delegations are parked: in no line, and without a timer.
+    pub(crate) paused: BTreeSet<WorkflowId>,
     pub(crate) fleet: Fleet,
     pub(crate) reputation: Reputation,
     pub(crate) bench: Bench,
@@ -63,6 +67,7 @@ impl Scheduler {
             step: 0,
             delegations: BTreeMap::new(),
             queue: Queue::default(),
+            paused: BTreeSet::new(),
             fleet: Fleet::new(seed),
             reputation: Reputation::new(&policy),
             bench: Bench::new(&policy),
@@ -106,6 +111,8 @@ impl Scheduler {
             } => self.item(token, index, error),
             Input::Finish { token, failure } => self.finish(token, failure),
             Input::Cancel { key } => self.cancel(key),
+            Input::Pause { workflow } => self.pause_workflow(workflow),
+            Input::Resume { workflow } => self.resume_workflow(workflow),
             Input::RecordOutcome {
                 machine,
                 kind,
@@ -180,13 +187,17 @@ impl Scheduler {
         self.wait(key);
         if done {
             self.end_complete(key);
-        } else if !hopeless {
+        } else if !hopeless && !self.parked(key) {
             self.pass.fresh.insert(key);
         }
     }
 
-    /// Puts a delegation in state Queued into its line, with its timer.
+    /// Puts a delegation in state Queued into its line, with its timer, unless it is parked.
     pub(crate) fn wait(&mut self, key: DelegationKey) {
+        if self.parked(key) {
+            // The one of the attempt that it came back from.
+            return self.timers.clear(&Owner::Delegation(key));
+        }
         let delegation = &self.delegations[&key];
         let shape = (&delegation.offer, &delegation.demand);
         let picky = delegation.picky();
@@ -197,8 +208,51 @@ impl Scheduler {
             .set(Owner::Delegation(key), delegation.queue_deadline_ms());
     }
 
+    /// Whether a delegation that waits is out of the running until its workflow is resumed.
+    pub(crate) fn parked(&self, key: DelegationKey) -> bool {
+        self.paused.contains(&key.workflow)
+    }
+
+    fn queued_of(&self, workflow: WorkflowId) -> Vec<DelegationKey> {
+        let key = |call| DelegationKey { workflow, call };
+        let all = self
+            .delegations
+            .range(key(CallId(0))..=key(CallId(u64::MAX)));
+        let queued = all.filter(|(_, delegation)| delegation.state == State::Queued);
+        queued.map(|(key, _)| *key).collect()
+    }
+
+    fn pause_workflow(&mut self, workflow: WorkflowId) {
+        if self.paused.contains(&workflow) {
+            return;
+        }
+        for key in self.queued_of(workflow) {
+            self.stop_waiting(key);
+            self.timers.clear(&Owner::Delegation(key));
+            self.pass.fresh.remove(&key);
+        }
+        self.paused.insert(workflow);
+    }
+
+    fn resume_workflow(&mut self, workflow: WorkflowId) {
+        if !self.paused.remove(&workflow) {
+            return;
+        }
+        for key in self.queued_of(workflow) {
+            let place = self.queue.place(self.now);
+            if let Some(delegation) = self.delegations.get_mut(&key) {
+                delegation.place = place;
+            }
+            self.wait(key);
+            self.pass.fresh.insert(key);
+        }
+    }
+
     /// Takes a delegation out of its line and frees the machine that was held for it.
     pub(crate) fn stop_waiting(&mut self, key: DelegationKey) {
+        if self.parked(key) {
+            return;
+        }
         let delegation = self.delegations.get_mut(&key);
         let delegation = delegation.expect("invariant: who waits is known");
         let shape = (&delegation.offer, &delegation.demand);

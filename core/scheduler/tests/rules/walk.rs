@@ -5,10 +5,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use froben_model::{ErrorClass, LeaseToken, MachineId, MachineSpec, SeekerId};
+use froben_model::{CallId, ErrorClass, LeaseToken, MachineId, MachineSpec, SeekerId, WorkflowId};
 use froben_scheduler::{Decision, DelegationKey, End, Input, Policy, Scheduler, SessionId, Task};
 
-use crate::net::{GIB, avoiding, cpu, error, gpu, items, key, kind, shared, spec};
+use crate::net::{GIB, avoiding, cpu, error, gpu, items, kind, shared, spec};
+
+/// How many workflows share the calls.
+const WORKFLOWS: u64 = 4;
+
+fn key(call: u64) -> DelegationKey {
+    DelegationKey {
+        workflow: WorkflowId([(call % WORKFLOWS) as u8; 16]),
+        call: CallId(call),
+    }
+}
 
 /// Everything that a seed decides.
 struct Dice(u64);
@@ -42,6 +52,8 @@ struct Delegation {
     task: Task,
     items: BTreeSet<u32>,
     attempts: u32,
+    /// How long it may take from when it begins to wait.
+    within_ms: u64,
     /// By when it must be over: the wait, then the longest attempt that can follow it.
     by_ms: u64,
     ended: bool,
@@ -54,6 +66,7 @@ struct Watcher {
     delegations: BTreeMap<DelegationKey, Delegation>,
     live: BTreeMap<LeaseToken, Attempt>,
     used: BTreeSet<LeaseToken>,
+    paused: BTreeSet<WorkflowId>,
     ends: BTreeMap<&'static str, u64>,
 }
 
@@ -83,6 +96,8 @@ impl Watcher {
             } => {
                 let delegation = self.delegations.get_mut(key).expect("it was queued");
                 assert!(!delegation.ended, "{key} goes on after its end");
+                let paused = self.paused.contains(&key.workflow);
+                assert!(!paused, "{key} is handed out while its workflow is paused");
                 delegation.attempts += 1;
                 assert_eq!(token.attempt, delegation.attempts);
                 assert!(self.used.insert(*token), "{token} is used twice");
@@ -359,7 +374,11 @@ impl Walk {
             task: task.clone(),
             items: missing,
             attempts,
-            by_ms: self.now + task.queue_timeout_ms + longest_ms,
+            within_ms: task.queue_timeout_ms + longest_ms,
+            by_ms: match self.watcher.paused.contains(&key.workflow) {
+                true => u64::MAX,
+                false => self.now + task.queue_timeout_ms + longest_ms,
+            },
             ended: false,
         };
         self.watcher.delegations.insert(key, delegation);
@@ -443,7 +462,12 @@ impl Walk {
                 };
                 self.input(outcome);
             }
-            15..=18 => {
+            15 => {
+                let workflow = key(self.dice.below(WORKFLOWS)).workflow;
+                let paused = self.dice.below(2) == 0;
+                self.set_paused(workflow, paused);
+            }
+            16..=19 => {
                 let ms = 1 << self.dice.below(13);
                 self.pass(ms);
             }
@@ -451,8 +475,31 @@ impl Walk {
         }
     }
 
+    /// Pausing what is paused, or resuming what is not, changes nothing.
+    fn set_paused(&mut self, workflow: WorkflowId, paused: bool) {
+        let changes = match paused {
+            true => self.watcher.paused.insert(workflow),
+            false => self.watcher.paused.remove(&workflow),
+        };
+        for (key, delegation) in &mut self.watcher.delegations {
+            if changes && key.workflow == workflow {
+                delegation.by_ms = match paused {
+                    true => u64::MAX,
+                    false => self.now + delegation.within_ms,
+                };
+            }
+        }
+        self.input(match paused {
+            true => Input::Pause { workflow },
+            false => Input::Resume { workflow },
+        });
+    }
+
     /// No more work and no more faults: everything must come to its end by itself.
     fn settle(&mut self) {
+        for call in 0..WORKFLOWS {
+            self.set_paused(key(call).workflow, false);
+        }
         self.pass(60_000);
         assert!(self.watcher.live.is_empty(), "attempts live on");
         let open = self.watcher.delegations.values().filter(|d| !d.ended);

@@ -50,7 +50,16 @@ pub async fn fetch<W: AsyncWrite + Unpin>(
         .get()
         .and_then(|results| results.get_reader())
         .map_err(|error| failed("opening a blob", &error))?;
+    fetch_from(&reader, blob, sink, patience).await
+}
 
+/// The same from a reader that is open already.
+pub async fn fetch_from<W: AsyncWrite + Unpin>(
+    reader: &blob_reader::Client,
+    blob: &BlobRef,
+    sink: &mut W,
+    patience: Duration,
+) -> Result<(), Error> {
     let damaged = |reason: String| Error::Damaged {
         what: format!("blob {}", blob.hash),
         reason,
@@ -61,7 +70,7 @@ pub async fn fetch<W: AsyncWrite + Unpin>(
     let mut chunks = stream::iter(offsets)
         .map(|offset| {
             let expected = (blob.size_bytes - offset).min(chunk_bytes);
-            let reading = read_chunk(&reader, offset);
+            let reading = read_chunk(reader, offset);
             async move { Ok((expected, reading.await?)) }
         })
         .buffered(WINDOW);

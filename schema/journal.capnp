@@ -3,7 +3,7 @@
 
 using Common = import "common.capnp";
 
-const journalVersion :UInt32 = 2;
+const journalVersion :UInt32 = 3;
 
 struct Record {
   timeMs @0 :UInt64;
@@ -21,6 +21,13 @@ struct Record {
     finished @10 :Finished;
     logged @11 :Logged;
     childEnded @12 :ChildEnded;
+    tallied @13 :List(Tally);
+    # What its machines did, for their reputation. The record before `finished`, since version 3.
+    paused @14 :Void;
+    # From here on the script is told nothing, and what waits for a machine waits on.
+    resumed @15 :Void;
+    migrated @16 :Data;
+    # From here on it keeps this revision: 32 bytes. Its script makes the calls before this again.
   }
 }
 
@@ -36,6 +43,9 @@ struct Submitted {
   parent @6 :Parent;
   # Absent unless another workflow runs this one.
 
+  forkedFrom @7 :ForkedFrom;
+  # Absent unless it is a fork.
+
   struct Parent {
     workflow @0 :Data;
     # 16 bytes: its id.
@@ -43,6 +53,17 @@ struct Submitted {
     depth @2 :UInt32;
     # How many workflows are above this one: 1 or more.
   }
+}
+
+struct ForkedFrom {
+  workflow @0 :Data;
+  # 16 bytes.
+  step @1 :UInt64;
+  # The first call that was not kept.
+  carried @2 :UInt64;
+  # So many records behind this one are the other workflow's: accounted for there, never here.
+  begunMs @3 :UInt64;
+  # When the first workflow of the line began: its script's time goes on in the fork.
 }
 
 struct Called {
@@ -60,6 +81,8 @@ struct Called {
     # The call id of the delegation or child to cancel.
     run @7 :Run;
   }
+  fed @8 :UInt64;
+  # How many completions the script had been told when it made the call; 0 also if unknown.
 
   struct Status {
     phase @0 :Text;
@@ -148,6 +171,17 @@ struct ChildEnded {
   # A workflow that this one runs is over. Written together with that one's `finished`.
   call @0 :UInt64;
   finish @1 :Finished;
+}
+
+struct Tally {
+  # Items of one machine at one kind, within an hour.
+  machine @0 :Text;
+  kind @1 :Text;
+  ok @2 :UInt32;
+  failed @3 :UInt32;
+  # By the operator's own fault.
+  atMs @4 :UInt64;
+  # When the last of them ended.
 }
 
 struct Logged {

@@ -20,6 +20,7 @@ enum WorkflowState {
   succeeded @1;
   failed @2;
   cancelled @3;
+  paused @4;
 }
 
 struct Failure {
@@ -152,10 +153,63 @@ interface SeekerSession {
   pipelines @6 () -> (pipelines :List(PipelineInfo));
   machines @7 () -> (machines :List(MachineStatus));
 
+  pause @8 (id :Text) -> (state :WorkflowState);
+  # From here on its script is told nothing and its delegations are not handed out. What runs may
+  # finish, and what comes is kept. Idempotent. Answers after the record is on disk, with the state
+  # that holds then, like the next one.
+
+  resume @9 (id :Text) -> (state :WorkflowState);
+  # Lets it go on. Idempotent.
+
+  fork @10 (id :Text, step :Text, revision :Text) -> (answer :SubmitAnswer);
+  # Starts a workflow that begins where this one, live or over, was before `step`: a call's number or a
+  # delegation's key. All calls before it are kept with what came of them. `revision` as in `migrate`,
+  # or empty for the one that the workflow keeps; refused if it would not make the kept calls again.
+  # Not idempotent.
+
+  migrate @11 (id :Text, revision :Text, dryRun :Bool) -> (answer :MigrateAnswer);
+  # Holds the workflow's journal against a revision, "newest" or 64 hex digits, and, unless `dryRun`,
+  # moves a live workflow there. Refused with the first call that differs. Idempotent. Fails as busy
+  # while the script keeps running: pause it first.
+
+  export @12 (id :Text, keepNames :Bool) -> (answer :ExportAnswer);
+  # The whole workflow as a file that replays anywhere. Without `keepNames` people and machines have
+  # pseudonyms in it. Idempotent.
+
   struct SubmitAnswer {
     union {
       id @0 :Text;
       refused @1 :Failure;
+    }
+  }
+
+  struct MigrateAnswer {
+    union {
+      done @0 :Migrated;
+      refused @1 :Failure;
+    }
+  }
+
+  struct Migrated {
+    revision @0 :Text;
+    calls @1 :UInt64;
+    # Of the journal: the revision makes them again.
+    beyond @2 :UInt64;
+    # Calls that it makes beyond them at once.
+    switched @3 :Bool;
+    # Whether the workflow keeps it from here on.
+  }
+
+  struct ExportAnswer {
+    union {
+      file @0 :File;
+      refused @1 :Failure;
+    }
+
+    struct File {
+      blob @0 :Common.BlobRef;
+      # What the bytes are to be checked against. No store has it: it is to be had from the reader.
+      reader @1 :Common.BlobReader;
     }
   }
 }

@@ -2,6 +2,7 @@
 
 mod author;
 mod scripts;
+mod workflow;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ pub(crate) use scripts::{
     AdminRemote, ChangeArgs, Scripts, ScriptsApply, ScriptsFetch, ScriptsHistory, ScriptsPlan,
     ScriptsRollback,
 };
+pub(crate) use workflow::{Export, Fork, Migrate, WorkflowVerb};
 
 /// An open proving network: submit a workflow, get a verified proof.
 #[derive(Debug, Parser)]
@@ -53,6 +55,9 @@ pub(crate) enum Command {
     Cancel(Workflow),
     /// Show what a workflow's script, machines and coordinator said
     Logs(Logs),
+    /// Pause, resume, fork, migrate or export a workflow
+    #[command(subcommand)]
+    Workflow(WorkflowVerb),
     /// List the pipelines that the coordinator serves
     Pipelines(Query),
     /// List the machines that are connected
@@ -273,9 +278,29 @@ pub(crate) struct CoordinatorRun {
     /// Threads that serve connections
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) shards: u8,
+    #[command(flatten)]
+    pub(crate) capacity: CapacityArgs,
     /// Stop when standard input closes, as a child of another program
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,
+}
+
+/// How much a coordinator takes on.
+#[derive(Debug, Args)]
+pub(crate) struct CapacityArgs {
+    /// Threads that run scripts; as many as there are cores, and at least 2, by default
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) script_threads: Option<u16>,
+    /// What the scripts' sandboxes may occupy together. Those that wait longest go when it is used up,
+    /// and are rebuilt from the journal when something comes for them
+    #[arg(long, default_value = "512MiB", value_name = "SIZE")]
+    pub(crate) script_memory: String,
+    /// Workflows that may be live at once
+    #[arg(long, default_value_t = 200_000, value_name = "N")]
+    pub(crate) workflows: usize,
+    /// Of them, those of one seeker
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    pub(crate) workflows_of_one: usize,
 }
 
 #[derive(Debug, Args)]

@@ -8,10 +8,12 @@ use std::time::Duration;
 use froben_model::view::{
     Failure, LogLine, MachineView, PipelineInfo, WorkflowDetail, WorkflowState, WorkflowSummary,
 };
-use froben_model::{BlobHash, BlobRef, Value, WorkflowId};
+use froben_model::{BlobHash, BlobRef, Value, WorkflowId, limits};
 use froben_schema::common_capnp::{self, blob_store};
 use froben_schema::convert;
-use froben_schema::seeker_capnp::seeker_session::{self, submit_answer};
+use froben_schema::seeker_capnp::seeker_session::{
+    self, export_answer, migrate_answer, submit_answer,
+};
 use froben_wire::{Error, Identity, Link, Policy, blobs, call, dial, failed};
 use tokio::io::AsyncWriteExt;
 
@@ -118,6 +120,105 @@ impl Client {
         })
     }
 
+    /// The state that holds after it.
+    pub(crate) async fn pause(&self, id: WorkflowId) -> Result<WorkflowState, Error> {
+        let mut request = self.session.pause_request();
+        request.get().set_id(id.to_string());
+        ask!(self, "pausing the workflow", request, |answer| {
+            Ok(convert::read_workflow_state(answer.get_state()?))
+        })
+    }
+
+    /// The state that holds after it.
+    pub(crate) async fn resume(&self, id: WorkflowId) -> Result<WorkflowState, Error> {
+        let mut request = self.session.resume_request();
+        request.get().set_id(id.to_string());
+        ask!(self, "resuming the workflow", request, |answer| {
+            Ok(convert::read_workflow_state(answer.get_state()?))
+        })
+    }
+
+    /// Starts a workflow that begins where another one was. Not idempotent.
+    pub(crate) async fn fork(
+        &self,
+        id: WorkflowId,
+        step: &str,
+        revision: &str,
+    ) -> Result<Result<WorkflowId, Failure>, Error> {
+        let mut request = self.session.fork_request();
+        let mut params = request.get();
+        params.set_id(id.to_string());
+        params.set_step(step);
+        params.set_revision(revision);
+        ask!(self, "forking the workflow", request, |answer| {
+            match answer.get_answer()?.which()? {
+                submit_answer::Id(id) => Ok(Ok(read_id(id?)?)),
+                submit_answer::Refused(refused) => Ok(Err(convert::read_failure(refused?)?)),
+            }
+        })
+    }
+
+    pub(crate) async fn migrate(
+        &self,
+        id: WorkflowId,
+        revision: &str,
+        dry_run: bool,
+    ) -> Result<Result<Moved, Failure>, Error> {
+        let mut request = self.session.migrate_request();
+        let mut params = request.get();
+        params.set_id(id.to_string());
+        params.set_revision(revision);
+        params.set_dry_run(dry_run);
+        ask!(self, "migrating the workflow", request, |answer| {
+            match answer.get_answer()?.which()? {
+                migrate_answer::Done(done) => {
+                    let done = done?;
+                    Ok(Ok(Moved {
+                        revision: limits::one_line(done.get_revision()?.to_str()?),
+                        calls: done.get_calls(),
+                        beyond: done.get_beyond(),
+                        switched: done.get_switched(),
+                    }))
+                }
+                migrate_answer::Refused(refused) => Ok(Err(convert::read_failure(refused?)?)),
+            }
+        })
+    }
+
+    /// Writes a workflow's export to a file that appears only when all of it is there. Gives its size.
+    pub(crate) async fn export(
+        &self,
+        id: WorkflowId,
+        keep_names: bool,
+        path: &Path,
+    ) -> Result<Result<u64, Failure>, Error> {
+        let mut request = self.session.export_request();
+        request.get().set_id(id.to_string());
+        request.get().set_keep_names(keep_names);
+        let exported = ask!(self, "exporting the workflow", request, |answer| {
+            match answer.get_answer()?.which()? {
+                export_answer::File(file) => {
+                    let file = file?;
+                    Ok(Ok((
+                        convert::read_blob(file.get_blob()?)?,
+                        file.get_reader()?,
+                    )))
+                }
+                export_answer::Refused(refused) => Ok(Err(convert::read_failure(refused?)?)),
+            }
+        })?;
+        let (blob, reader) = match exported {
+            Ok(exported) => exported,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        place(path, async |mut file| {
+            blobs::fetch_from(&reader, &blob, &mut file, self.patience()).await?;
+            Ok(file)
+        })
+        .await?;
+        Ok(Ok(blob.size_bytes))
+    }
+
     /// Log lines from `from` on, the oldest first.
     pub(crate) async fn logs(
         &self,
@@ -175,32 +276,45 @@ impl Client {
 
     /// Writes a blob to a file that appears only when all of it is there.
     pub(crate) async fn download(&self, blob: BlobRef, path: &Path) -> Result<(), Error> {
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(format!(".{}.part", std::process::id()));
-        let partial = Path::new(&partial);
-        let fetched = self.fetch_into(blob, partial).await;
-        let placed = match fetched {
-            Ok(()) => std::fs::rename(partial, path).map_err(|error| io("write", path, &error)),
-            Err(error) => Err(error),
-        };
-        if placed.is_err() {
-            let _ = std::fs::remove_file(partial);
-        }
-        placed
+        place(path, async |mut file| {
+            blobs::fetch(&self.store, &blob, &mut file, self.patience()).await?;
+            Ok(file)
+        })
+        .await
     }
+}
 
-    async fn fetch_into(&self, blob: BlobRef, path: &Path) -> Result<(), Error> {
-        let mut file = tokio::fs::File::create(path)
-            .await
-            .map_err(|e| io("write", path, &e))?;
-        blobs::fetch(&self.store, &blob, &mut file, self.patience()).await?;
-        file.flush()
-            .await
-            .map_err(|error| io("write", path, &error))?;
-        file.sync_all()
-            .await
-            .map_err(|error| io("write", path, &error))
+/// What became of a migration.
+pub(crate) struct Moved {
+    pub(crate) revision: String,
+    pub(crate) calls: u64,
+    pub(crate) beyond: u64,
+    pub(crate) switched: bool,
+}
+
+/// Lets `fill` write a file beside `path`, which takes its place when it is whole and on disk.
+async fn place(
+    path: &Path,
+    fill: impl AsyncFnOnce(tokio::fs::File) -> Result<tokio::fs::File, Error>,
+) -> Result<(), Error> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(format!(".{}.part", std::process::id()));
+    let partial = Path::new(&partial);
+    let filled = async {
+        let written = |error| io("write", partial, &error);
+        let file = tokio::fs::File::create(partial).await.map_err(written)?;
+        let mut file = fill(file).await?;
+        file.flush().await.map_err(written)?;
+        file.sync_all().await.map_err(written)
+    };
+    let placed = match filled.await {
+        Ok(()) => std::fs::rename(partial, path).map_err(|error| io("write", path, &error)),
+        Err(error) => Err(error),
+    };
+    if placed.is_err() {
+        let _ = std::fs::remove_file(partial);
     }
+    placed
 }
 
 fn read_id(id: capnp::text::Reader<'_>) -> Result<WorkflowId, capnp::Error> {

@@ -10,13 +10,14 @@ use crate::engine::Engine;
 
 impl Engine {
     pub(crate) fn script_ran(&mut self, id: WorkflowId, progress: Progress) {
-        if !self.live.contains_key(&id) {
+        let Some(workflow) = self.live.get(&id) else {
             // It ended, say by a cancel, while the script ran.
             return;
-        }
+        };
+        let fed = workflow.fed();
         let Progress { calls, state } = progress;
         for call in calls {
-            self.called(id, journal_call(call));
+            self.called(id, journal_call(call, fed));
         }
         if let Some(workflow) = self.live.get_mut(&id) {
             workflow.script_runs = false;
@@ -32,8 +33,21 @@ impl Engine {
         }
     }
 
+    /// The script could not be brought back: its revision or its journal can't be read.
+    pub(crate) fn script_lost(&mut self, id: WorkflowId, failure: Failure) {
+        if let Some(workflow) = self.live.get_mut(&id) {
+            workflow.script_runs = false;
+            self.end_workflow(id, Finish::Failed(failure));
+        }
+    }
+
     fn called(&mut self, id: WorkflowId, called: Called) {
-        let Called { call, line: _, op } = called.clone();
+        let Called {
+            call,
+            line: _,
+            op,
+            fed: _,
+        } = called.clone();
         self.record(id, Body::Called(called));
         match op {
             CallOp::Delegate(_) => self.enqueue(id, call),
@@ -81,7 +95,7 @@ impl Engine {
     }
 }
 
-fn journal_call(call: Call) -> Called {
+fn journal_call(call: Call, fed: u64) -> Called {
     let Call { id, line, op } = call;
     let op = match op {
         froben_script::CallOp::Delegate(spec) => CallOp::Delegate(spec),
@@ -101,12 +115,22 @@ fn journal_call(call: Call) -> Called {
         },
         froben_script::CallOp::Cancel { target } => CallOp::Cancel { target },
     };
-    Called { call: id, line, op }
+    Called {
+        call: id,
+        line,
+        op,
+        fed,
+    }
 }
 
 /// The same call in the script crate's words, as a replay compares it.
 pub(crate) fn script_call(called: Called) -> Call {
-    let Called { call, line, op } = called;
+    let Called {
+        call,
+        line,
+        op,
+        fed: _,
+    } = called;
     let op = match op {
         CallOp::Delegate(spec) => froben_script::CallOp::Delegate(spec),
         CallOp::Sleep { ms } => froben_script::CallOp::Sleep { ms },

@@ -122,17 +122,12 @@ impl Engine {
         let Some(spec) = above.begin_child(call) else {
             return;
         };
-        let (seeker, revision_hash) = (above.seeker.clone(), above.revision);
+        let (seeker, revision, paused) = (above.seeker.clone(), above.revision, above.paused);
         let seed = child_seed(above.seed, call);
-        let Some(revision) = self.revisions.get(&revision_hash).cloned() else {
-            let why = "the scripts of its parent's revision are not loaded";
-            let failed = Finish::Failed(refusal("FRB-WFL-002", why));
-            return self.child_ended(parent, call, failed);
-        };
         let workflow = child_id(parent, call);
         let submitted = Submitted {
             pipeline: spec.pipeline.clone(),
-            revision: revision_hash,
+            revision,
             seeker,
             idempotency_key: String::new(),
             input: spec.input.clone(),
@@ -142,10 +137,15 @@ impl Engine {
                 call,
                 depth,
             }),
+            forked_from: None,
         };
         self.begin(workflow, Body::Submitted(submitted));
         if let Some(begun) = self.live.get_mut(&workflow) {
-            begun.script_runs = true;
+            // Its script begins when the parent is resumed.
+            (begun.script_runs, begun.behind) = (!paused, paused);
+        }
+        if paused {
+            return self.set_paused(workflow, true);
         }
         let launch = Launch {
             workflow,

@@ -195,7 +195,8 @@ impl Engine {
 
     /// A delegation of a live workflow.
     fn delegation(&self, workflow: WorkflowId, call: CallId) -> Option<&Delegation> {
-        self.live.get(&workflow)?.delegations.get(&call)
+        let delegations = &self.live.get(&workflow)?.delegations;
+        delegations.get(&call).map(AsRef::as_ref)
     }
 
     /// An outcome as the script may see it: an error is that of the operator who had the item,

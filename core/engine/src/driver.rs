@@ -3,7 +3,7 @@
 //! ```text
 //!   requests, reports ──► engine ──steps──► committer ──► disk
 //!                           ▲                  │ effects, once their records are durable
-//!                           └── script host ◄──┴──► answers, machines
+//!                           └─ script hosts ◄──┴──► answers, machines
 //! ```
 //!
 //! The engine decides without waiting; the committer writes all steps that are queued as one batch, so
@@ -16,23 +16,25 @@
 //! The driver stops, nothing that was not durable is answered, and a restart continues from the disk.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use froben_journal::{Body, RevisionHash, Store};
+use froben_journal::Store;
 use froben_model::revision::ScriptProblem;
 use froben_model::{TimeMs, WorkflowId};
 use froben_scheduler::{Policy, SessionId};
-use froben_script::{Limits, Revision};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use crate::effect::{Answer, Effect, MachineCommand, ScriptCommand};
 use crate::engine::{Engine, Step};
 use crate::handle::EngineHandle;
 use crate::input::{Input, Ticket};
-use crate::{scripts, serve};
+use crate::revisions::Revisions;
+use crate::scripts::{self, Budget, ScriptHost};
+use crate::{restart, serve};
 
 /// Records that one commit holds at most; more wait for the next.
 const COMMIT_RECORDS: usize = 4096;
@@ -46,6 +48,37 @@ pub struct Config {
     pub seed: u64,
     /// The coordinator's own; see [`serve::at_start`] for when they are served.
     pub scripts: froben_journal::ScriptSet,
+    pub capacity: Capacity,
+}
+
+/// How much a coordinator takes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Threads that run scripts, each those of its workflows. Above one, so that a script that
+    /// computes up to its limit does not hold up all others.
+    pub script_threads: usize,
+    /// What all VMs together may occupy; those that were used longest ago are evicted, and rebuilt
+    /// when something comes for them.
+    pub script_bytes: usize,
+    /// VMs at once, evicted likewise.
+    pub script_vms: usize,
+    /// Workflows that are not over. Each is a line in every table and a journal, not a VM.
+    pub live: usize,
+    /// Of one seeker.
+    pub live_of_one: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Capacity {
+            script_threads: cores.max(2),
+            script_bytes: 512 << 20,
+            script_vms: 10_000,
+            live: 200_000,
+            live_of_one: 100_000,
+        }
+    }
 }
 
 /// Why the engine did not start, or stopped.
@@ -111,40 +144,61 @@ impl Running {
             policy,
             seed,
             scripts: set,
+            capacity,
         } = config;
         let clock = Clock::new();
         let serving = serve::at_start(store.as_ref(), set, clock.now())?;
         let epoch = store.next_epoch()?;
-        let mut engine = Engine::new(epoch, seed, policy, serving);
-        let recovered = recover(&mut engine, store.as_ref(), clock.now())?;
+        let revisions = Arc::new(Revisions::new(store.clone()));
+        revisions.keep(serving.hash(), Ok(serving.revision.clone()));
+        let mut engine = Engine::new(epoch, seed, policy, serving, capacity);
+        let begin = Instant::now();
+        let script_threads = capacity.script_threads.max(1);
+        let recovered = restart::recover(&mut engine, store.as_ref(), clock.now(), script_threads)?;
+        let (live, ms) = (engine.live_workflows(), begin.elapsed().as_millis());
+        if live > 0 {
+            tracing::info!(workflows = live, ms, "continuing from the journal");
+        }
 
         let routes = SharedRoutes::default();
         let (sender, inputs) = channel();
         let (steps_in, steps) = channel();
-        let (scripts_in, script_commands) = channel();
         let (failed_in, failed) = watch::channel(None);
         for step in recovered {
             // The receiver is in our hands: this cannot fail.
             let _ = steps_in.send(step);
         }
-        let to_engine = sender.clone();
+        let mut threads = vec![spawn("engine", {
+            let sender = steps_in;
+            move || run_engine(engine, clock, &inputs, &sender)
+        })?];
+        let mut hosts = Vec::new();
+        for number in 0..script_threads {
+            let budget = Budget {
+                bytes: capacity.script_bytes / script_threads,
+                vms: capacity.script_vms.div_ceil(script_threads),
+            };
+            let host = ScriptHost::new(store.clone(), revisions.clone(), budget);
+            let (commands_in, commands) = channel();
+            let (to_engine, failed) = (sender.clone(), failed_in.clone());
+            hosts.push(commands_in);
+            threads.push(spawn(&format!("scripts-{number}"), move || {
+                if let Err(error) = scripts::run(host, &commands, &to_engine) {
+                    tracing::error!(%error, "stopping: scripts can't be rebuilt");
+                    let _ = failed.send(Some(error.to_string()));
+                    let _ = to_engine.send(Message::Stop);
+                }
+            })?);
+        }
         let committer = Committer {
             store: store.clone(),
             routes: routes.clone(),
-            scripts: scripts_in,
+            scripts: hosts,
             inputs: sender.clone(),
             failed: failed_in,
         };
-        let threads = vec![
-            spawn("engine", move || {
-                run_engine(engine, clock, &inputs, &steps_in)
-            })?,
-            spawn("committer", move || committer.run(&steps))?,
-            spawn("scripts", move || {
-                scripts::run(&script_commands, &to_engine)
-            })?,
-        ];
-        let handle = EngineHandle::new(sender.clone(), routes, store);
+        threads.push(spawn("committer", move || committer.run(&steps))?);
+        let handle = EngineHandle::new(sender.clone(), routes, store, revisions);
         Ok(Running {
             handle,
             sender,
@@ -198,79 +252,6 @@ impl Clock {
     }
 }
 
-fn recover(engine: &mut Engine, store: &dyn Store, now: TimeMs) -> Result<Vec<Step>, Error> {
-    let mut steps = Vec::new();
-    let mut revisions = Revisions {
-        store,
-        checked: BTreeMap::new(),
-    };
-    let mut live = 0;
-    for (id, over) in store.workflows()? {
-        let records = match store.read(id, 0, usize::MAX) {
-            Ok(records) => records,
-            Err(damage @ froben_journal::Error::Damaged { .. }) => {
-                set_aside(engine, store, id, &damage.to_string());
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let revision = match records.first().map(|(_, record)| &record.body) {
-            Some(Body::Submitted(submitted)) if !over => revisions.get(submitted.revision)?,
-            _ => Err("it is over".to_string()),
-        };
-        match engine.recover(now, id, &records, revision) {
-            Ok(step) => steps.push(step),
-            Err(misfit) => set_aside(engine, store, id, &misfit.to_string()),
-        }
-        live += usize::from(!over);
-    }
-    steps.push(engine.settle_children(now));
-    if live > 0 {
-        tracing::info!(workflows = live, "continuing from the journal");
-    }
-    Ok(steps)
-}
-
-/// One damaged workflow must not keep the others from going on: it is shown as failed, its journal stays
-/// as it is.
-fn set_aside(engine: &mut Engine, store: &dyn Store, id: WorkflowId, why: &str) {
-    tracing::error!(workflow = %id, why, "a workflow is set aside");
-    let first = store
-        .read(id, 0, 1)
-        .ok()
-        .and_then(|records| records.into_iter().next());
-    if let Some((_, record)) = first {
-        engine.set_aside(id, &record, why);
-    }
-}
-
-/// The revisions that live workflows keep, each checked once.
-struct Revisions<'a> {
-    store: &'a dyn Store,
-    checked: BTreeMap<RevisionHash, Result<Arc<Revision>, String>>,
-}
-
-impl Revisions<'_> {
-    fn get(&mut self, hash: RevisionHash) -> Result<Result<Arc<Revision>, String>, Error> {
-        if let Some(known) = self.checked.get(&hash) {
-            return Ok(known.clone());
-        }
-        let revision = match self.store.revision(hash)? {
-            None => Err("the scripts of its revision are gone from the store".to_string()),
-            Some(scripts) => Revision::check(&scripts.files, &Limits::default())
-                .map(Arc::new)
-                .map_err(|found| {
-                    format!(
-                        "this version does not take its scripts: {}",
-                        problems(&found)
-                    )
-                }),
-        };
-        self.checked.insert(hash, revision.clone());
-        Ok(revision)
-    }
-}
-
 fn run_engine(mut engine: Engine, clock: Clock, inputs: &Receiver<Message>, steps: &Sender<Step>) {
     loop {
         let now = clock.now();
@@ -296,11 +277,18 @@ fn run_engine(mut engine: Engine, clock: Clock, inputs: &Receiver<Message>, step
     }
 }
 
+/// Which of `shards` a workflow belongs to, for as long as the process lives. Ids are random.
+fn shard(workflow: WorkflowId, shards: usize) -> usize {
+    let [a, b, c, d, ..] = workflow.0;
+    u32::from_le_bytes([a, b, c, d]) as usize % shards
+}
+
 /// Writes steps and carries out their effects.
 struct Committer {
     store: Arc<dyn Store>,
     routes: SharedRoutes,
-    scripts: Sender<ScriptCommand>,
+    /// One for each script host.
+    scripts: Vec<Sender<ScriptCommand>>,
     inputs: Sender<Message>,
     failed: watch::Sender<Option<String>>,
 }
@@ -337,7 +325,8 @@ impl Committer {
             }
             Effect::Machine { session, command } => self.tell_machine(session, command),
             Effect::Script(command) => {
-                if self.scripts.send(command).is_err() {
+                let host = shard(command.workflow(), self.scripts.len());
+                if self.scripts[host].send(command).is_err() {
                     let _ = self
                         .failed
                         .send(Some("the script host is gone".to_string()));
@@ -356,6 +345,23 @@ impl Committer {
             let reason = "it does not take its commands".to_string();
             let left = Input::MachineLeft { session, reason };
             let _ = self.inputs.send(Message::Input(left));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workflows_spread_over_all_script_hosts() {
+        for shards in [1, 2, 3, 16] {
+            let mut count = vec![0; shards];
+            for _ in 0..1000 {
+                count[shard(WorkflowId(rand::random()), shards)] += 1;
+            }
+            let fair = 1000 / shards;
+            assert!(count.iter().all(|n| *n > fair / 4), "{count:?}");
         }
     }
 }

@@ -1,14 +1,14 @@
 //! What the engine wants done, after the records that cause it are on disk.
 
-use froben_journal::Called;
+use froben_journal::RevisionHash;
 use froben_model::view::{
     Failure, MachineView, PipelineInfo, WorkflowDetail, WorkflowState, WorkflowSummary,
 };
 use froben_model::{Assignment, LeaseToken, TimeMs, Value, WorkflowId};
 use froben_scheduler::SessionId;
-use froben_script::{Completion, Revision};
-use std::sync::Arc;
+use froben_script::Completion;
 
+use crate::history::History;
 use crate::input::Ticket;
 use crate::serve::{Outcome, ServingNow};
 
@@ -37,6 +37,21 @@ pub enum Answer {
     Pipelines(Vec<PipelineInfo>),
     Machines(Vec<MachineView>),
     Receipt(Receipt),
+    /// The revision that new workflows get.
+    Newest(RevisionHash),
+    Migrated(Migration),
+}
+
+/// What became of a wish to migrate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Migration {
+    /// The seeker has no such workflow.
+    Nowhere,
+    /// It is over.
+    Over,
+    Done,
+    /// Its script has gone on since the journal was read, or is about to.
+    MovedOn,
 }
 
 /// Where a workflow's detail is.
@@ -73,25 +88,41 @@ pub enum MachineCommand {
 #[derive(Debug)]
 pub enum ScriptCommand {
     Start(Launch),
-    /// Rebuilds a VM from its journal: the script must make `calls` again when it is fed
-    /// `completions`. Calls beyond them are new.
-    Replay {
-        launch: Launch,
-        calls: Vec<Called>,
-        completions: Vec<Completion>,
-    },
+    /// Tells a script what has come. If its VM is gone, it is rebuilt from the journal's first `upto`
+    /// completions, of which these are the last.
     Resume {
         workflow: WorkflowId,
+        upto: u64,
         completions: Vec<Completion>,
+    },
+    /// Rebuilds a VM from its journal: the script must make the journal's calls again when it is told
+    /// the first `upto` completions. Calls beyond them are new.
+    Rebuild {
+        workflow: WorkflowId,
+        upto: u64,
+        /// The journal, if somebody has just read it.
+        history: Option<Box<History>>,
     },
     Drop {
         workflow: WorkflowId,
     },
 }
 
+impl ScriptCommand {
+    /// Whose script it is about.
+    pub fn workflow(&self) -> WorkflowId {
+        match self {
+            ScriptCommand::Start(launch) => launch.workflow,
+            ScriptCommand::Resume { workflow, .. }
+            | ScriptCommand::Rebuild { workflow, .. }
+            | ScriptCommand::Drop { workflow } => *workflow,
+        }
+    }
+}
+
 pub struct Launch {
     pub workflow: WorkflowId,
-    pub revision: Arc<Revision>,
+    pub revision: RevisionHash,
     pub pipeline: String,
     pub input: Value,
     pub seed: u64,

@@ -16,6 +16,7 @@ use froben_scheduler::{DelegationKey, Policy, Scheduler, SessionId};
 use froben_script::Revision;
 
 use crate::children::Children;
+use crate::driver::Capacity;
 use crate::effect::{Answer, Effect, Found, ScriptCommand};
 use crate::input::{Input, Ticket};
 use crate::workflow::Workflow;
@@ -41,11 +42,12 @@ impl Serving {
 pub struct Engine {
     pub(crate) epoch: u64,
     pub(crate) serving: Serving,
+    pub(crate) capacity: Capacity,
     pub(crate) scheduler: Scheduler,
-    /// Those of live workflows, which their children share.
-    pub(crate) revisions: BTreeMap<RevisionHash, Arc<Revision>>,
     pub(crate) live: BTreeMap<WorkflowId, Workflow>,
     pub(crate) children: Children,
+    /// How many of them each seeker has, without children.
+    pub(crate) live_of: BTreeMap<SeekerId, usize>,
     pub(crate) ended: BTreeMap<WorkflowId, (SeekerId, WorkflowSummary)>,
     pub(crate) by_key: BTreeMap<(SeekerId, String), WorkflowId>,
     /// Every script timer, by when it rings.
@@ -65,13 +67,19 @@ pub struct Step {
 
 impl Engine {
     /// An engine without workflows; [`Engine::recover`] brings in those of the journal.
-    pub fn new(epoch: u64, seed: u64, policy: Policy, serving: Serving) -> Self {
-        let revisions = BTreeMap::from([(serving.hash(), serving.revision.clone())]);
+    pub fn new(
+        epoch: u64,
+        seed: u64,
+        policy: Policy,
+        serving: Serving,
+        capacity: Capacity,
+    ) -> Self {
         Engine {
             epoch,
             serving,
-            revisions,
+            capacity,
             children: Children::default(),
+            live_of: BTreeMap::new(),
             scheduler: Scheduler::new(policy, epoch, seed),
             live: BTreeMap::new(),
             ended: BTreeMap::new(),
@@ -101,6 +109,30 @@ impl Engine {
                 seeker,
                 workflow,
             } => self.cancel(ticket, &seeker, workflow),
+            Input::Pause {
+                ticket,
+                seeker,
+                workflow,
+                paused,
+            } => {
+                let state = self.pause(&seeker, workflow, paused);
+                self.reply(ticket, Answer::State(state));
+            }
+            Input::Fork(fork) => self.fork(fork),
+            Input::Migrate {
+                ticket,
+                seeker,
+                workflow,
+                revision,
+                calls,
+            } => {
+                let answer = self.migrate(&seeker, workflow, revision, calls);
+                self.reply(ticket, Answer::Migrated(answer));
+            }
+            Input::Newest { ticket } => {
+                let newest = self.serving.hash();
+                self.reply(ticket, Answer::Newest(newest));
+            }
             Input::Status {
                 ticket,
                 seeker,
@@ -161,6 +193,7 @@ impl Engine {
             } => self.finish_attempt(ticket, token, failure),
             Input::Log { token, line } => self.worker_line(token, line),
             Input::Script { workflow, progress } => self.script_ran(workflow, progress),
+            Input::ScriptLost { workflow, failure } => self.script_lost(workflow, failure),
             Input::Tick => {}
         }
         self.ring();
@@ -188,12 +221,17 @@ impl Engine {
 
     /// Decides a record: puts it into the batch and into the state.
     pub(crate) fn record(&mut self, id: WorkflowId, body: Body) {
-        let Some(workflow) = self.live.get_mut(&id) else {
-            return;
-        };
         let record = Record {
             time_ms: self.now,
             body,
+        };
+        self.carry(id, record);
+    }
+
+    /// The same for one that was decided before, for another workflow.
+    pub(crate) fn carry(&mut self, id: WorkflowId, record: Record) {
+        let Some(workflow) = self.live.get_mut(&id) else {
+            return;
         };
         let seq = workflow.next_seq;
         workflow
@@ -206,21 +244,54 @@ impl Engine {
         self.step.effects.push(Effect::Reply { ticket, answer });
     }
 
-    /// Feeds the script what it has not seen, unless it runs already: then it gets it when it reports.
+    /// Feeds the script what it has not seen, unless it is paused or runs already: then it gets it when
+    /// it reports.
     pub(crate) fn wake(&mut self, id: WorkflowId) {
         let Some(workflow) = self.live.get_mut(&id) else {
             return;
         };
-        if workflow.script_runs || workflow.inbox.is_empty() {
+        if workflow.script_runs || workflow.paused || !workflow.has_news() {
             return;
         }
         workflow.script_runs = true;
-        let completions = workflow.inbox.drain(..).collect();
-        let command = ScriptCommand::Resume {
-            workflow: id,
-            completions,
+        let behind = std::mem::replace(&mut workflow.behind, false);
+        let completions = workflow.take_inbox();
+        let upto = workflow.fed();
+        let command = match behind {
+            true => ScriptCommand::Rebuild {
+                workflow: id,
+                upto,
+                history: None,
+            },
+            false => ScriptCommand::Resume {
+                workflow: id,
+                upto,
+                completions,
+            },
         };
         self.step.effects.push(Effect::Script(command));
+    }
+
+    /// Workflows that are not over.
+    pub fn live_workflows(&self) -> usize {
+        self.live.len()
+    }
+
+    /// From here on the engine has it.
+    pub(crate) fn hold(&mut self, workflow: Workflow) {
+        self.children
+            .began(&workflow.seeker, workflow.parent.as_ref());
+        if workflow.parent.is_none() {
+            *self.live_of.entry(workflow.seeker.clone()).or_default() += 1;
+        }
+        self.live.insert(workflow.id, workflow);
+    }
+
+    /// A key starts one workflow. No key is no key.
+    pub(crate) fn remember_key(&mut self, seeker: &SeekerId, key: &str, id: WorkflowId) {
+        if !key.is_empty() {
+            self.by_key.insert((seeker.clone(), key.to_string()), id);
+        }
     }
 
     /// Brings a new workflow in with its first record.
@@ -237,13 +308,8 @@ impl Engine {
             idempotency_key: workflow.idempotency_key.clone(),
         });
         self.step.batch.records.push((id, 0, record));
-        self.children
-            .began(&workflow.seeker, workflow.parent.as_ref());
-        if !workflow.idempotency_key.is_empty() {
-            let key = (workflow.seeker.clone(), workflow.idempotency_key.clone());
-            self.by_key.insert(key, id);
-        }
-        self.live.insert(id, workflow);
+        self.remember_key(&workflow.seeker, &workflow.idempotency_key, id);
+        self.hold(workflow);
     }
 
     /// Ends a workflow: its children and delegations are cancelled, its VM is dropped, its journal tells
@@ -260,12 +326,35 @@ impl Engine {
             let key = DelegationKey { workflow: id, call };
             self.schedule(froben_scheduler::Input::Cancel { key });
         }
+        let Some(workflow) = self.live.get(&id) else {
+            return;
+        };
+        let (paused, tallies) = (workflow.paused, workflow.tallies());
+        let sleeps: Vec<_> = workflow
+            .sleeps
+            .iter()
+            .map(|(c, due)| (*due, id, *c))
+            .collect();
+        if paused {
+            self.schedule(froben_scheduler::Input::Resume { workflow: id });
+        }
+        self.record(id, Body::Tallied(tallies));
         self.record(id, Body::Finished(finish.clone()));
         self.step.batch.finished.push(id);
         let drop = ScriptCommand::Drop { workflow: id };
         self.step.effects.push(Effect::Script(drop));
-        self.sleeps.retain(|(_, workflow, _)| *workflow != id);
+        for sleep in sleeps {
+            self.sleeps.remove(&sleep);
+        }
         if let Some(workflow) = self.live.remove(&id) {
+            if workflow.parent.is_none()
+                && let Some(own) = self.live_of.get_mut(&workflow.seeker)
+            {
+                *own -= 1;
+                if *own == 0 {
+                    self.live_of.remove(&workflow.seeker);
+                }
+            }
             let summary = workflow.summary();
             if let Some(parent) = workflow.parent {
                 self.child_is_over(&workflow.seeker, &parent, finish);
@@ -276,17 +365,17 @@ impl Engine {
 
     fn cancel(&mut self, ticket: Ticket, seeker: &SeekerId, id: WorkflowId) {
         let state = self.state_of(seeker, id).map(|state| {
-            if state == WorkflowState::Running {
-                self.record(id, Body::CancelRequested);
-                self.end_workflow(id, Finish::Cancelled);
-                return WorkflowState::Cancelled;
+            if state.ended() {
+                return state;
             }
-            state
+            self.record(id, Body::CancelRequested);
+            self.end_workflow(id, Finish::Cancelled);
+            WorkflowState::Cancelled
         });
         self.reply(ticket, Answer::State(state));
     }
 
-    fn state_of(&self, seeker: &SeekerId, id: WorkflowId) -> Option<WorkflowState> {
+    pub(crate) fn state_of(&self, seeker: &SeekerId, id: WorkflowId) -> Option<WorkflowState> {
         if let Some(workflow) = self.live.get(&id) {
             return (workflow.seeker == *seeker).then(|| workflow.state());
         }
@@ -308,6 +397,12 @@ impl Engine {
 
     /// Why queued delegations wait: each reason once, the commonest first.
     fn waiting(&self, workflow: &Workflow) -> Vec<String> {
+        if workflow.paused {
+            let id = workflow.id;
+            return vec![format!(
+                "it is paused; `froben workflow resume {id}` lets it go on"
+            )];
+        }
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         let queued = workflow
             .delegations
@@ -331,14 +426,21 @@ impl Engine {
 
     fn list(&self, seeker: &SeekerId, limit: usize) -> Vec<WorkflowSummary> {
         let live = self.live.values().filter(|w| w.seeker == *seeker);
+        let live = live.map(|w| (w.submitted_ms, w.id));
         let ended = self.ended.values().filter(|(owner, _)| owner == seeker);
-        let mut list: Vec<_> = live
-            .map(Workflow::summary)
-            .chain(ended.map(|(_, summary)| summary.clone()))
-            .collect();
-        list.sort_by_key(|summary| std::cmp::Reverse((summary.submitted_ms, summary.id)));
-        list.truncate(limit);
-        list
+        let ended = ended.map(|(_, summary)| (summary.submitted_ms, summary.id));
+        let mut newest: Vec<_> = live.chain(ended).collect();
+        // Of very many only the first few are put in order.
+        if limit < newest.len() {
+            newest.select_nth_unstable_by_key(limit, |place| std::cmp::Reverse(*place));
+            newest.truncate(limit);
+        }
+        newest.sort_by_key(|place| std::cmp::Reverse(*place));
+        let summary = |(_, id)| match self.live.get(&id) {
+            Some(workflow) => Some(workflow.summary()),
+            None => self.ended.get(&id).map(|(_, summary)| summary.clone()),
+        };
+        newest.into_iter().filter_map(summary).collect()
     }
 
     fn pipelines(&self) -> Vec<PipelineInfo> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use froben_journal::{Body, CallOp, Finish, Record, Seq, Store};
+use froben_journal::{Body, CallOp, Finish, Record, RevisionHash, Seq, Store};
 use froben_model::view::{
     Failure, LogLine, MachineView, PipelineInfo, WorkflowDetail, WorkflowState, WorkflowSummary,
 };
@@ -16,8 +16,11 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::children::child_id;
 use crate::driver::{Message, SharedRoutes, lock};
-use crate::effect::{Answer, Found, MachineCommand, Receipt};
-use crate::input::{Input, Submit, Ticket};
+use crate::effect::{Answer, Found, MachineCommand, Migration, Receipt};
+use crate::engine::refusal;
+use crate::input::{Fork, Input, Submit, Ticket};
+use crate::offline::{self, Answered, Migrated, Want};
+use crate::revisions::Revisions;
 use crate::workflow::Workflow;
 
 /// Requests inside the engine at once; the others wait outside. A request keeps its place until the
@@ -29,6 +32,12 @@ const LINES: usize = 256;
 const CHECKS: usize = 1;
 /// How long a request waits to get in, and then for its answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// Replays at once that somebody asked for: each may compute for as long as a script may.
+const REPLAYS: usize = 2;
+/// How often a migration is tried while the script goes on in between, and how long it waits before
+/// each further try.
+const MIGRATION_TRIES: u32 = 20;
+const MIGRATION_PAUSE: Duration = Duration::from_millis(50);
 /// Records that a look into the journal reads at once.
 const PAGE: usize = 1000;
 
@@ -41,6 +50,10 @@ pub enum Busy {
     Stopping,
     #[error("the journal can't be read: {0}")]
     Journal(String),
+    #[error(
+        "its script goes on all the time; pause it with `froben workflow pause`, then try again"
+    )]
+    MovingOn,
 }
 
 /// Cheap to clone; safe from any thread.
@@ -49,10 +62,12 @@ pub struct EngineHandle {
     engine: Sender<Message>,
     routes: SharedRoutes,
     store: Arc<dyn Store>,
+    pub(crate) revisions: Arc<Revisions>,
     permits: Arc<Semaphore>,
     lines: Arc<Semaphore>,
     /// Script sets that are checked at once.
     pub(crate) checks: Arc<Semaphore>,
+    replays: Arc<Semaphore>,
 }
 
 impl EngineHandle {
@@ -60,6 +75,7 @@ impl EngineHandle {
         engine: Sender<Message>,
         routes: SharedRoutes,
         store: Arc<dyn Store>,
+        revisions: Arc<Revisions>,
     ) -> Self {
         let permits = Arc::new(Semaphore::new(REQUESTS));
         let lines = Arc::new(Semaphore::new(LINES));
@@ -68,9 +84,11 @@ impl EngineHandle {
             engine,
             routes,
             store,
+            revisions,
             permits,
             lines,
             checks,
+            replays: Arc::new(Semaphore::new(REPLAYS)),
         }
     }
 
@@ -113,7 +131,7 @@ impl EngineHandle {
             Found::Journal => {
                 let detail = self
                     .read_journal(move |store| {
-                        let records = store.read(workflow, 0, usize::MAX)?;
+                        let records = offline::records(store, workflow)?;
                         Ok(Workflow::replay(workflow, &records).map(|w| w.detail()))
                     })
                     .await?;
@@ -168,6 +186,173 @@ impl EngineHandle {
             .await?
         {
             Answer::State(state) => Ok(state),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Stops feeding a workflow's script and handing out its work. What runs may finish, and what comes
+    /// is kept. The state that holds after it; `None`: the seeker has no such workflow.
+    pub async fn pause(
+        &self,
+        seeker: SeekerId,
+        workflow: WorkflowId,
+    ) -> Result<Option<WorkflowState>, Busy> {
+        self.set_paused(seeker, workflow, true).await
+    }
+
+    /// Lets a paused workflow go on.
+    pub async fn resume(
+        &self,
+        seeker: SeekerId,
+        workflow: WorkflowId,
+    ) -> Result<Option<WorkflowState>, Busy> {
+        self.set_paused(seeker, workflow, false).await
+    }
+
+    async fn set_paused(
+        &self,
+        seeker: SeekerId,
+        workflow: WorkflowId,
+        paused: bool,
+    ) -> Result<Option<WorkflowState>, Busy> {
+        match self
+            .ask(|ticket| Input::Pause {
+                ticket,
+                seeker,
+                workflow,
+                paused,
+            })
+            .await?
+        {
+            Answer::State(state) => Ok(state),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Starts a workflow that begins where `source` was before `step`, a call's number or a
+    /// delegation's key. `None`: the seeker has no such workflow.
+    pub async fn fork(
+        &self,
+        seeker: SeekerId,
+        source: WorkflowId,
+        step: String,
+        revision: Want,
+    ) -> Result<Option<Result<WorkflowId, Failure>>, Busy> {
+        if matches!(self.find(seeker.clone(), source).await?, Found::Nowhere) {
+            return Ok(None);
+        }
+        let newest = self.newest().await?;
+        let cut = self
+            .replay_journal(move |store, revisions| {
+                let records = offline::records(store, source)?;
+                let hash = wanted(revision, newest, &records);
+                Ok(match offline::revision(revisions, hash)? {
+                    Ok(revision) => offline::cut(source, &records, &step, hash, &revision),
+                    Err(failure) => Err(failure),
+                })
+            })
+            .await?;
+        let records = match cut {
+            Ok(records) => records,
+            Err(failure) => return Ok(Some(Err(failure))),
+        };
+        let workflow = WorkflowId(rand::random());
+        let fork = |ticket| {
+            Input::Fork(Fork {
+                ticket,
+                workflow,
+                seeker,
+                records,
+            })
+        };
+        match self.ask(fork).await? {
+            Answer::Submitted(answer) => Ok(Some(answer)),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Tries a workflow's journal on another revision and, unless `dry_run`, moves it there. `None`:
+    /// the seeker has no such workflow.
+    pub async fn migrate(
+        &self,
+        seeker: SeekerId,
+        workflow: WorkflowId,
+        revision: Want,
+        dry_run: bool,
+    ) -> Result<Option<Result<Migrated, Failure>>, Busy> {
+        if matches!(self.find(seeker.clone(), workflow).await?, Found::Nowhere) {
+            return Ok(None);
+        }
+        let newest = self.newest().await?;
+        for _ in 0..MIGRATION_TRIES {
+            let tried = self
+                .replay_journal(move |store, revisions| {
+                    let records = offline::records(store, workflow)?;
+                    let hash = wanted(revision, newest, &records);
+                    Ok(match offline::revision(revisions, hash)? {
+                        Ok(revision) => offline::try_revision(workflow, &records, hash, &revision),
+                        Err(failure) => Err(failure),
+                    })
+                })
+                .await?;
+            let migrated = match tried {
+                Ok(migrated) if !dry_run => migrated,
+                found => return Ok(Some(found)),
+            };
+            let Migrated {
+                revision, calls, ..
+            } = migrated;
+            let seeker = seeker.clone();
+            let asked = self.ask(|ticket| Input::Migrate {
+                ticket,
+                seeker,
+                workflow,
+                revision,
+                calls,
+            });
+            let switched = true;
+            match asked.await? {
+                Answer::Migrated(Migration::Done) => {
+                    return Ok(Some(Ok(Migrated {
+                        switched,
+                        ..migrated
+                    })));
+                }
+                Answer::Migrated(Migration::Nowhere) => return Ok(None),
+                Answer::Migrated(Migration::Over) => {
+                    let why =
+                        "the workflow is over; `froben workflow fork` begins a new one from it";
+                    return Ok(Some(Err(refusal("FRB-WFL-006", why))));
+                }
+                Answer::Migrated(Migration::MovedOn) => {
+                    tokio::time::sleep(MIGRATION_PAUSE).await;
+                }
+                other => return unexpected(&other),
+            }
+        }
+        Err(Busy::MovingOn)
+    }
+
+    /// A workflow as a file that replays anywhere. `None`: the seeker has no such workflow.
+    pub async fn export(
+        &self,
+        seeker: SeekerId,
+        workflow: WorkflowId,
+        keep_names: bool,
+    ) -> Result<Option<Result<Vec<u8>, Failure>>, Busy> {
+        if matches!(self.find(seeker, workflow).await?, Found::Nowhere) {
+            return Ok(None);
+        }
+        let export = move |store: &dyn Store, revisions: &Revisions| {
+            offline::export(store, revisions, workflow, keep_names)
+        };
+        self.replay_journal(export).await.map(Some)
+    }
+
+    /// The revision that new workflows get.
+    pub async fn newest(&self) -> Result<RevisionHash, Busy> {
+        match self.ask(|ticket| Input::Newest { ticket }).await? {
+            Answer::Newest(hash) => Ok(hash),
             other => unexpected(&other),
         }
     }
@@ -311,6 +496,25 @@ impl EngineHandle {
         }
     }
 
+    /// Reads a journal and replays it, a few at a time in the whole process.
+    async fn replay_journal<T: Send + 'static>(
+        &self,
+        replay: impl FnOnce(&dyn Store, &Revisions) -> Answered<T> + Send + 'static,
+    ) -> Result<Result<T, Failure>, Busy> {
+        let entering = self.replays.clone().acquire_owned();
+        let place = match tokio::time::timeout(PATIENCE, entering).await {
+            Ok(Ok(place)) => place,
+            Ok(Err(_)) => return Err(Busy::Stopping),
+            Err(_) => return Err(Busy::Overloaded),
+        };
+        let revisions = self.revisions.clone();
+        self.read_journal(move |store| {
+            let _place = place;
+            replay(store, &revisions)
+        })
+        .await
+    }
+
     pub(crate) async fn read_journal<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn Store) -> Result<T, froben_journal::Error> + Send + 'static,
@@ -321,6 +525,14 @@ impl EngineHandle {
             Ok(Err(error)) => Err(Busy::Journal(error.to_string())),
             Err(_) => Err(Busy::Stopping),
         }
+    }
+}
+
+fn wanted(want: Want, newest: RevisionHash, records: &[Record]) -> RevisionHash {
+    match want {
+        Want::Hash(hash) => hash,
+        Want::Newest => newest,
+        Want::Kept => froben_journal::kept_revision(records).unwrap_or(newest),
     }
 }
 
@@ -366,7 +578,14 @@ fn log_line(workflow: WorkflowId, seq: Seq, record: Record) -> Option<LogLine> {
             }
             _ => return None,
         },
-        Body::Submitted(submitted) => (coordinator, format!("submitted to {}", submitted.pipeline)),
+        Body::Submitted(submitted) => {
+            let pipeline = submitted.pipeline;
+            let text = match submitted.forked_from {
+                None => format!("submitted to {pipeline}"),
+                Some(from) => format!("{pipeline} forked from {} at {}", from.workflow, from.step),
+            };
+            (coordinator, text)
+        }
         Body::Assigned(assigned) => {
             let text = format!(
                 "{} attempt {} goes to {}",
@@ -403,7 +622,12 @@ fn log_line(workflow: WorkflowId, seq: Seq, record: Record) -> Option<LogLine> {
         Body::Finished(Finish::Output(_)) => (coordinator, "succeeded".to_string()),
         Body::Finished(Finish::Cancelled) => (coordinator, "cancelled".to_string()),
         Body::Finished(Finish::Failed(failure)) => (coordinator, format!("failed: {failure}")),
-        Body::Started { .. } | Body::Item(_) | Body::Slept { .. } => return None,
+        Body::Paused => (coordinator, "paused".to_string()),
+        Body::Resumed => (coordinator, "goes on".to_string()),
+        Body::Migrated { revision } => (coordinator, format!("keeps revision {revision} now")),
+        Body::Started { .. } | Body::Item(_) | Body::Slept { .. } | Body::Tallied(_) => {
+            return None;
+        }
     };
     let text = limits::one_line(&text);
     Some(LogLine {

@@ -1,5 +1,7 @@
 //! What the engine is told: requests, reports and the time.
 
+use froben_journal::{Record, RevisionHash};
+use froben_model::view::Failure;
 use froben_model::{
     ItemError, ItemOutcome, LeaseToken, MachineId, MachineSpec, SeekerId, Value, WorkflowId,
 };
@@ -19,6 +21,26 @@ pub enum Input {
         ticket: Ticket,
         seeker: SeekerId,
         workflow: WorkflowId,
+    },
+    /// Stops feeding the script and handing out its work, or goes on.
+    Pause {
+        ticket: Ticket,
+        seeker: SeekerId,
+        workflow: WorkflowId,
+        paused: bool,
+    },
+    Fork(Fork),
+    /// Moves a live workflow to another revision, which was held against its first `calls` calls.
+    Migrate {
+        ticket: Ticket,
+        seeker: SeekerId,
+        workflow: WorkflowId,
+        revision: RevisionHash,
+        calls: u64,
+    },
+    /// Which revision new workflows get.
+    Newest {
+        ticket: Ticket,
     },
     Status {
         ticket: Ticket,
@@ -81,6 +103,11 @@ pub enum Input {
         workflow: WorkflowId,
         progress: Progress,
     },
+    /// A script can't be brought back.
+    ScriptLost {
+        workflow: WorkflowId,
+        failure: Failure,
+    },
     /// Nothing but the time.
     Tick,
 }
@@ -96,4 +123,14 @@ pub struct Submit {
     pub input: Value,
     /// Empty if none.
     pub idempotency_key: String,
+}
+
+/// A seeker wants a workflow that begins where another one was.
+#[derive(Debug)]
+pub struct Fork {
+    pub ticket: Ticket,
+    pub workflow: WorkflowId,
+    pub seeker: SeekerId,
+    /// The submit, which says where it comes from, and what is carried over.
+    pub records: Vec<Record>,
 }

@@ -4,206 +4,190 @@
 //! platform, not the operator, is at fault, so its delegation is queued again at once with the items
 //! that had come kept, and the script never learns of it. Scripts are rebuilt by replay.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use froben_journal::{Body, Finish, Record, Tally};
+use froben_model::view::{DelegationState, WorkflowSummary};
+use froben_model::{SeekerId, TimeMs, WorkflowId};
 
-use froben_journal::{Body, CallOp, Called, Finish, Record, Seq};
-use froben_model::view::DelegationState;
-use froben_model::{CallId, Kind, MachineId, TimeMs, WorkflowId};
-use froben_script::Revision;
-
-use crate::effect::{Effect, Launch, ScriptCommand};
+use crate::effect::{Effect, ScriptCommand};
 use crate::engine::{Engine, Step, refusal};
+use crate::history::History;
 use crate::workflow::{Misfit, Workflow};
 
-impl Engine {
-    /// Takes a workflow out of the journal. `revision` is the one that it keeps, or why there is none.
-    pub fn recover(
-        &mut self,
-        now: TimeMs,
-        id: WorkflowId,
-        records: &[(Seq, Record)],
-        revision: Result<Arc<Revision>, String>,
-    ) -> Result<Step, Misfit> {
-        self.now = self.now.max(now);
-        let mut workflow = Workflow::replay(id, records)?;
-        self.remember_outcomes(records);
-        if !workflow.idempotency_key.is_empty() {
-            let key = (workflow.seeker.clone(), workflow.idempotency_key.clone());
-            self.by_key.insert(key, id);
-        }
+/// A workflow as its journal tells it, before the engine has it. Read on any thread.
+pub struct Recovered(What);
+
+enum What {
+    Live {
+        workflow: Box<Workflow>,
+        /// What its script has been through, if it has to be rebuilt and there was room to keep it.
+        history: Option<Box<History>>,
+    },
+    Over {
+        seeker: SeekerId,
+        idempotency_key: String,
+        summary: Box<WorkflowSummary>,
+        tallies: Vec<Tally>,
+    },
+}
+
+impl Recovered {
+    pub(crate) fn live(workflow: Workflow, history: Option<Box<History>>) -> Self {
         if workflow.state().ended() {
-            let summary = workflow.summary();
-            self.ended.insert(id, (workflow.seeker, summary));
-            return Ok(Step::default());
+            return Recovered::ended(workflow);
         }
-        if let Ok(revision) = &revision {
-            let known = self.revisions.entry(workflow.revision);
-            known.or_insert_with(|| revision.clone());
+        Recovered(What::Live {
+            workflow: Box::new(workflow),
+            history,
+        })
+    }
+
+    /// Of all its records. Its tallies are those that its end left, or what it counted itself.
+    pub(crate) fn ended(workflow: Workflow) -> Self {
+        let summary = Box::new(workflow.summary());
+        let tallies = workflow.tallies();
+        Recovered(What::Over {
+            seeker: workflow.seeker,
+            idempotency_key: workflow.idempotency_key,
+            summary,
+            tallies,
+        })
+    }
+
+    /// Of its first and its last record, and of what the last but one says.
+    pub(crate) fn over(
+        id: WorkflowId,
+        first: &Record,
+        tallies: Vec<Tally>,
+        last: &Record,
+    ) -> Result<Self, Misfit> {
+        // A workflow takes its end at any time.
+        let workflow = Workflow::replay(id, [first, last])?;
+        let Recovered(mut what) = Recovered::ended(workflow);
+        if let What::Over { tallies: known, .. } = &mut what {
+            *known = tallies;
         }
-        self.children
-            .began(&workflow.seeker, workflow.parent.as_ref());
-        let completions = workflow.inbox.drain(..).collect();
-        workflow.script_runs = true;
-        let open = workflow.open_delegations();
+        Ok(Recovered(what))
+    }
+
+    /// A workflow whose journal can't be followed: shown as failed, and its key stays taken.
+    pub(crate) fn damaged(id: WorkflowId, first: &Record, why: &str) -> Option<Self> {
+        let failed = Finish::Failed(refusal("FRB-WFL-003", why));
+        let last = Record {
+            time_ms: first.time_ms,
+            body: Body::Finished(failed),
+        };
+        Recovered::over(id, first, Vec::new(), &last).ok()
+    }
+
+    /// By when they were submitted.
+    pub(crate) fn order(&self) -> (TimeMs, WorkflowId) {
+        match &self.0 {
+            What::Live { workflow, .. } => (workflow.submitted_ms, workflow.id),
+            What::Over { summary, .. } => (summary.submitted_ms, summary.id),
+        }
+    }
+}
+
+impl Engine {
+    /// Takes in a workflow of the journal.
+    pub fn recover(&mut self, now: TimeMs, found: Recovered) -> Step {
+        self.now = self.now.max(now);
+        match found.0 {
+            What::Over {
+                seeker,
+                idempotency_key,
+                summary,
+                tallies,
+            } => {
+                self.credit(tallies);
+                self.remember_key(&seeker, &idempotency_key, summary.id);
+                self.ended.insert(summary.id, (seeker, *summary));
+            }
+            What::Live { workflow, history } => self.recover_live(*workflow, history),
+        }
+        std::mem::take(&mut self.step)
+    }
+
+    fn recover_live(&mut self, workflow: Workflow, history: Option<Box<History>>) {
+        let (id, paused) = (workflow.id, workflow.paused);
+        self.credit(workflow.tallies());
+        self.remember_key(&workflow.seeker, &workflow.idempotency_key, id);
+        let (cancelled, owes) = (workflow.cancel_requested, workflow.owes());
+        self.hold(workflow);
+        self.take_up(id, "the coordinator was restarted");
+        if cancelled {
+            return self.end_workflow(id, Finish::Cancelled);
+        }
+        let Some(workflow) = self.live.get_mut(&id) else {
+            return;
+        };
+        if !owes {
+            // Something must come for it first. What does finds no VM and rebuilds it.
+            workflow.behind = false;
+        } else if !paused {
+            (workflow.behind, workflow.script_runs) = (false, true);
+            let command = ScriptCommand::Rebuild {
+                workflow: id,
+                upto: workflow.fed(),
+                history,
+            };
+            self.step.effects.push(Effect::Script(command));
+        }
+    }
+
+    /// Sets the timers of a workflow that comes with a past, and queues its delegations.
+    pub(crate) fn take_up(&mut self, id: WorkflowId, why: &str) {
+        let Some(workflow) = self.live.get(&id) else {
+            return;
+        };
         let sleeps = workflow.sleeps.iter().map(|(call, due)| (*due, id, *call));
         self.sleeps.extend(sleeps);
-        let launch = revision.map(|revision| Launch {
-            workflow: id,
-            revision,
-            pipeline: workflow.pipeline.clone(),
-            input: workflow.input.clone(),
-            seed: workflow.seed,
-            started_ms: workflow.submitted_ms,
-        });
-        let cancel_requested = workflow.cancel_requested;
-        self.live.insert(id, workflow);
+        let open = workflow.open_delegations();
+        if workflow.paused {
+            self.schedule(froben_scheduler::Input::Pause { workflow: id });
+        }
         for call in open {
             let delegation = self.live.get(&id).and_then(|w| w.delegations.get(&call));
             let Some((state, attempt)) = delegation.map(|d| (d.state, d.attempt)) else {
                 continue;
             };
             if state != DelegationState::Queued {
-                let reason = "the coordinator was restarted".to_string();
-                let fault = false;
-                self.record(
-                    id,
-                    Body::Requeued {
-                        call,
-                        attempt,
-                        reason,
-                        fault,
-                    },
-                );
+                let body = Body::Requeued {
+                    call,
+                    attempt,
+                    reason: why.to_string(),
+                    fault: false,
+                };
+                self.record(id, body);
             }
             self.enqueue(id, call);
         }
-        match launch {
-            _ if cancel_requested => self.end_workflow(id, Finish::Cancelled),
-            Ok(launch) => {
-                let calls = calls_of(records);
-                let command = ScriptCommand::Replay {
-                    launch,
-                    calls,
-                    completions,
+    }
+
+    /// Rebuilds the reputation that tallies tell of.
+    fn credit(&mut self, tallies: Vec<Tally>) {
+        for tally in tallies {
+            let Tally {
+                machine,
+                kind,
+                ok,
+                failed,
+                at_ms: at,
+            } = tally;
+            for (ok, items) in [(true, ok), (false, failed)] {
+                if items == 0 {
+                    continue;
+                }
+                let (machine, kind) = (machine.clone(), kind.clone());
+                let outcome = froben_scheduler::Input::RecordOutcome {
+                    machine,
+                    kind,
+                    ok,
+                    items,
+                    at,
                 };
-                self.step.effects.push(Effect::Script(command));
-            }
-            Err(why) => self.end_workflow(id, Finish::Failed(refusal("FRB-WFL-002", why))),
-        }
-        Ok(std::mem::take(&mut self.step))
-    }
-
-    /// Shows a workflow whose journal can't be followed as failed, and keeps its key taken.
-    pub fn set_aside(&mut self, id: WorkflowId, first: &Record, why: &str) {
-        let Ok(mut workflow) = Workflow::begin(id, first) else {
-            return;
-        };
-        if !workflow.idempotency_key.is_empty() {
-            let key = (workflow.seeker.clone(), workflow.idempotency_key.clone());
-            self.by_key.insert(key, id);
-        }
-        let failed = Finish::Failed(refusal("FRB-WFL-003", why));
-        let record = Record {
-            time_ms: first.time_ms,
-            body: Body::Finished(failed),
-        };
-        // A workflow takes its end at any time.
-        let _ = workflow.apply(&record);
-        let summary = workflow.summary();
-        self.ended.insert(id, (workflow.seeker, summary));
-    }
-
-    /// Rebuilds the reputation that these records tell of.
-    fn remember_outcomes(&mut self, records: &[(Seq, Record)]) {
-        let mut known: BTreeMap<CallId, Held> = BTreeMap::new();
-        for (_, Record { time_ms, body }) in records {
-            match body {
-                Body::Called(Called {
-                    call,
-                    line: _,
-                    op: CallOp::Delegate(spec),
-                }) => {
-                    let (kind, missing) = (spec.kind.clone(), spec.items.len() as u32);
-                    known.insert(
-                        *call,
-                        Held {
-                            kind,
-                            missing,
-                            machine: None,
-                        },
-                    );
-                }
-                Body::Assigned(assigned) => {
-                    if let Some(held) = known.get_mut(&assigned.call) {
-                        held.machine = Some(assigned.machine.clone());
-                    }
-                }
-                Body::Item(item) => {
-                    let Some(held) = known.get_mut(&item.call) else {
-                        continue;
-                    };
-                    held.missing = held.missing.saturating_sub(1);
-                    match &item.outcome {
-                        Ok(_) => self.remember(held, true, 1, *time_ms),
-                        Err(error) if error.class.blames_operator() => {
-                            self.remember(held, false, 1, *time_ms);
-                        }
-                        Err(_) => {}
-                    }
-                }
-                Body::Requeued {
-                    call,
-                    attempt: _,
-                    reason: _,
-                    fault: true,
-                } => {
-                    if let Some(held) = known.get(call) {
-                        self.remember(held, false, 1, *time_ms);
-                    }
-                }
-                Body::Ended(ended) => {
-                    let Some(held) = known.remove(&ended.call) else {
-                        continue;
-                    };
-                    let failure = ended.failure.as_ref();
-                    if failure.is_some_and(|failure| failure.class.blames_operator()) {
-                        self.remember(&held, false, held.missing, *time_ms);
-                    }
-                }
-                _ => {}
+                self.scheduler.handle(self.now, outcome);
             }
         }
     }
-
-    fn remember(&mut self, held: &Held, ok: bool, items: u32, at: TimeMs) {
-        let Some(machine) = held.machine.clone() else {
-            return;
-        };
-        let kind = held.kind.clone();
-        let outcome = froben_scheduler::Input::RecordOutcome {
-            machine,
-            kind,
-            ok,
-            items,
-            at,
-        };
-        self.scheduler.handle(self.now, outcome);
-    }
-}
-
-/// What reputation needs to know of a delegation.
-struct Held {
-    kind: Kind,
-    missing: u32,
-    /// Who has it, or had it last.
-    machine: Option<MachineId>,
-}
-
-fn calls_of(records: &[(Seq, Record)]) -> Vec<Called> {
-    let calls = records.iter().filter_map(|(_, record)| match &record.body {
-        Body::Called(called) => Some(called.clone()),
-        _ => None,
-    });
-    calls.collect()
 }

@@ -18,7 +18,7 @@ mod load;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -119,7 +119,6 @@ impl Engine {
                 note,
             };
             self.step.batch.served.push(entry.clone());
-            self.keep_revision(hash, revision.clone());
             self.serving = Serving {
                 entry: entry.clone(),
                 revision,
@@ -127,13 +126,6 @@ impl Engine {
             Outcome::Served(entry)
         };
         self.reply(ticket, Answer::Serve(outcome));
-    }
-
-    /// Keeps a revision for the workflows that will run it, and lets go of those that nobody runs.
-    fn keep_revision(&mut self, hash: RevisionHash, revision: Arc<Revision>) {
-        let live: BTreeSet<_> = self.live.values().map(|live| live.revision).collect();
-        self.revisions.retain(|known, _| live.contains(known));
-        self.revisions.insert(hash, revision);
     }
 
     pub(crate) fn serving_now(&self) -> ServingNow {

@@ -1,17 +1,13 @@
 //! A seeker's request becomes a workflow.
 
 use froben_journal::{Body, Submitted};
-use froben_model::limits;
 use froben_model::view::Failure;
+use froben_model::{SeekerId, limits};
 
 use crate::effect::{Answer, Effect, Launch, ScriptCommand};
 use crate::engine::{Engine, refusal};
 use crate::input::Submit;
 
-/// Live workflows at once; each holds a VM.
-const LIVE_WORKFLOWS: usize = 1000;
-/// Of one seeker.
-const LIVE_WORKFLOWS_OF_ONE: usize = 200;
 /// An idempotency key.
 const KEY_BYTES: usize = 128;
 
@@ -58,24 +54,7 @@ impl Engine {
         froben_script::check_input(info, &input).map_err(|why| refusal("FRB-SUB-002", why))?;
         // Written down with its defaults, so that whoever looks at it sees what it ran with.
         let input = info.with_defaults(input);
-        // Children have places of their own.
-        let submitted = self.live.values().filter(|live| live.parent.is_none());
-        let all = submitted.clone().count();
-        let own = submitted.filter(|live| live.seeker == seeker).count();
-        if own >= LIVE_WORKFLOWS_OF_ONE {
-            let why = format!(
-                "{LIVE_WORKFLOWS_OF_ONE} workflows of yours are live, which is as many as one seeker \
-                 may have; submit again when some are over"
-            );
-            return Err(refusal("FRB-SUB-004", why));
-        }
-        if all >= LIVE_WORKFLOWS {
-            let why = format!(
-                "{LIVE_WORKFLOWS} workflows are live, which is as many as this coordinator takes; \
-                 submit again when some are over"
-            );
-            return Err(refusal("FRB-SUB-004", why));
-        }
+        self.check_room(&seeker)?;
         let submitted = Submitted {
             pipeline: pipeline.clone(),
             revision: self.serving.hash(),
@@ -84,12 +63,13 @@ impl Engine {
             input: input.clone(),
             seed,
             parent: None,
+            forked_from: None,
         };
         self.begin(workflow, Body::Submitted(submitted));
         if let Some(begun) = self.live.get_mut(&workflow) {
             begun.script_runs = true;
         }
-        let revision = self.serving.revision.clone();
+        let revision = self.serving.hash();
         let launch = Launch {
             workflow,
             revision,
@@ -102,5 +82,22 @@ impl Engine {
             .effects
             .push(Effect::Script(ScriptCommand::Start(launch)));
         Ok(workflow)
+    }
+
+    /// Whether the seeker may have one more workflow. Children have places of their own.
+    pub(crate) fn check_room(&self, seeker: &SeekerId) -> Result<(), Failure> {
+        let own = self.live_of.get(seeker).copied().unwrap_or(0);
+        let (limit, whose) = match (self.capacity.live_of_one, self.capacity.live) {
+            (limit, _) if own >= limit => (limit, "workflows of yours"),
+            (_, limit) if self.live_of.values().sum::<usize>() >= limit => {
+                (limit, "workflows of all seekers together")
+            }
+            _ => return Ok(()),
+        };
+        let why = format!(
+            "{limit} {whose} are live, which is as many as this coordinator takes; submit again when \
+             some are over"
+        );
+        Err(refusal("FRB-SUB-004", why))
     }
 }

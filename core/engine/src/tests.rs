@@ -6,7 +6,7 @@ mod children;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use froben_journal::{Body, MemoryStore, Origin, RevisionHash, ScriptSet, Served, Store};
+use froben_journal::{Body, MemoryStore, Origin, ScriptSet, Served, Store};
 use froben_model::view::{DelegationState, WorkflowState};
 use froben_model::{
     Assignment, CallId, ErrorClass, ItemError, Kind, MachineId, MachineSpec, OperatorId, SeekerId,
@@ -15,10 +15,16 @@ use froben_model::{
 use froben_scheduler::{Policy, SessionId};
 use froben_script::{Limits, Revision};
 
+use crate::driver::Capacity;
 use crate::effect::{Answer, Effect, MachineCommand, Receipt, ScriptCommand};
 use crate::engine::{Engine, Serving, Step};
 use crate::input::{Input, Submit, Ticket};
-use crate::scripts::ScriptHost;
+use crate::recover::Recovered;
+use crate::restart;
+use crate::revisions::Revisions;
+use crate::scripts::{Budget, ScriptHost};
+
+mod durability;
 
 const SQUARES: &str = r#"
 return workflow("squares", { input = { n = "integer" }, output = { total = "number" } },
@@ -88,6 +94,18 @@ fn spec() -> MachineSpec {
 
 const ID: WorkflowId = WorkflowId([1; 16]);
 
+const ROOMY: Budget = Budget {
+    bytes: usize::MAX,
+    vms: usize::MAX,
+};
+/// Every VM goes as soon as it waits.
+const NONE: Budget = Budget { bytes: 0, vms: 0 };
+
+fn host(store: &MemoryStore, budget: Budget) -> ScriptHost {
+    let store: Arc<dyn Store> = Arc::new(store.clone());
+    ScriptHost::new(store.clone(), Arc::new(Revisions::new(store)), budget)
+}
+
 /// A coordinator's life between two crashes.
 struct World {
     engine: Engine,
@@ -99,37 +117,43 @@ struct World {
     next_ticket: u64,
     /// Commits left until the crash.
     commits_left: usize,
+    /// Whether the last of them is lost.
+    torn: bool,
 }
 
 impl World {
     /// Starts on `store`, recovering what is in it.
     fn start(store: MemoryStore, source: &str, now: TimeMs, commits_left: usize) -> World {
+        Self::start_with(store, source, now, commits_left, ROOMY)
+    }
+
+    /// The same with little room for VMs.
+    fn start_with(
+        store: MemoryStore,
+        source: &str,
+        now: TimeMs,
+        commits_left: usize,
+        budget: Budget,
+    ) -> World {
         let epoch = store.next_epoch().expect("a store in memory counts");
-        let engine = Engine::new(epoch, 7, Policy::default(), serving(&store, source));
+        let serving = serving(&store, source);
+        let engine = Engine::new(epoch, 7, Policy::default(), serving, Capacity::default());
         let mut world = World {
             engine,
-            scripts: ScriptHost::default(),
+            scripts: host(&store, budget),
             store,
             now,
             inputs: VecDeque::new(),
             answers: BTreeMap::new(),
             next_ticket: 0,
             commits_left,
+            torn: false,
         };
-        for (id, over) in world.store.workflows().expect("it can be read") {
-            let records = world.store.read(id, 0, usize::MAX).expect("it can be read");
-            let revision = match &records[0].1.body {
-                Body::Submitted(submitted) if !over => world.revision(submitted.revision),
-                _ => Err("it is over".to_string()),
-            };
-            let step = world
-                .engine
-                .recover(now, id, &records, revision)
-                .expect("records fit");
+        let store = world.store.clone();
+        let steps = restart::recover(&mut world.engine, &store, now, 2).expect("it can be read");
+        for step in steps {
             world.carry_out(step);
         }
-        let step = world.engine.settle_children(now);
-        world.carry_out(step);
         let session = SessionId(1);
         world.inputs.push_back(Input::MachineJoined {
             session,
@@ -137,18 +161,6 @@ impl World {
             spec: spec(),
         });
         world
-    }
-
-    fn revision(&self, hash: RevisionHash) -> Result<Arc<Revision>, String> {
-        let set = self
-            .store
-            .revision(hash)
-            .expect("it can be read")
-            .ok_or("gone")?;
-        let checked = Revision::check(&set.files, &Limits::default());
-        checked
-            .map(Arc::new)
-            .map_err(|_| "does not check".to_string())
     }
 
     fn ticket(&mut self) -> Ticket {
@@ -199,7 +211,7 @@ impl World {
     fn carry_out(&mut self, step: Step) -> bool {
         let Step { batch, effects } = step;
         if !batch.is_empty() {
-            if self.commits_left == 0 {
+            if self.commits_left == 0 || (self.torn && self.commits_left == 1) {
                 return false;
             }
             self.store
@@ -215,7 +227,10 @@ impl World {
                 Effect::Reply { ticket, answer } => {
                     self.answers.insert(ticket, answer);
                 }
-                Effect::Script(command) => self.inputs.extend(self.scripts.obey(command)),
+                Effect::Script(command) => {
+                    let input = self.scripts.obey(command).expect("the store can be read");
+                    self.inputs.extend(input);
+                }
                 Effect::Machine {
                     session: _,
                     command: MachineCommand::Assign(task),
@@ -508,7 +523,8 @@ fn a_cancel_ends_everything_and_only_its_owner_can() {
         Answer::State(Some(WorkflowState::Cancelled))
     ));
     let records = world.store.read(ID, 0, usize::MAX).expect("it can be read");
-    let workflow = crate::workflow::Workflow::replay(ID, &records).expect("records fit");
+    let records = records.iter().map(|(_, record)| record);
+    let workflow = crate::workflow::Workflow::replay(ID, records).expect("records fit");
     assert!(
         workflow
             .detail()
@@ -521,24 +537,25 @@ fn a_cancel_ends_everything_and_only_its_owner_can() {
 
 #[test]
 fn a_script_that_changed_under_a_workflow_is_caught() {
-    let mut world = World::start(MemoryStore::new(), SQUARES, 0, 3);
+    let mut world = World::start(MemoryStore::new(), SQUARES, 0, 5);
     world.submit(2, "");
     assert!(!world.run());
     let store = world.store.crash();
-    let records = store.read(ID, 0, usize::MAX).expect("it can be read");
     let changed = SQUARES.replace("square/", "cube/");
     let other = Revision::check(&scripts(&changed).files, &Limits::default()).expect("it checks");
-    let mut engine = Engine::new(9, 7, Policy::default(), serving(&store, SQUARES));
-    let step = engine
-        .recover(5, ID, &records, Ok(Arc::new(other)))
-        .expect("records fit");
-    let mut host = ScriptHost::default();
-    let mut inputs = step.effects.into_iter().filter_map(|effect| match effect {
-        Effect::Script(command @ ScriptCommand::Replay { .. }) => host.obey(command),
+    let serving = serving(&store, SQUARES);
+    let revisions = Revisions::new(Arc::new(store.clone()));
+    revisions.keep(serving.hash(), Ok(Arc::new(other)));
+    let mut engine = Engine::new(9, 7, Policy::default(), serving, Capacity::default());
+    let mut host = ScriptHost::new(Arc::new(store.clone()), Arc::new(revisions), ROOMY);
+    let steps = restart::recover(&mut engine, &store, 5, 1).expect("it can be read");
+    let mut effects = steps.into_iter().flat_map(|step| step.effects);
+    let command = effects.find_map(|effect| match effect {
+        Effect::Script(command @ ScriptCommand::Rebuild { .. }) => Some(command),
         _ => None,
     });
-    let input = inputs.next().expect("the script was replayed");
-    drop(inputs);
+    let input = host.obey(command.expect("the script is rebuilt"));
+    let input = input.expect("it can be read").expect("it reports");
     engine.handle(6, input);
     let (_, summary) = &engine.ended[&ID];
     let failure = summary.failure.as_ref().expect("it failed");
@@ -583,8 +600,10 @@ fn a_damaged_journal_is_set_aside_and_keeps_its_key() {
     world.submit(1, "k");
     assert!(world.run());
     let records = world.store.read(ID, 0, usize::MAX).expect("it can be read");
-    let mut engine = Engine::new(9, 7, Policy::default(), serving(&world.store, SQUARES));
-    engine.set_aside(ID, &records[0].1, "record 3 is damaged");
+    let serving = serving(&world.store, SQUARES);
+    let mut engine = Engine::new(9, 7, Policy::default(), serving, Capacity::default());
+    let damaged = Recovered::damaged(ID, &records[0].1, "record 3 is damaged");
+    engine.recover(5, damaged.expect("its submit can be read"));
     let (_, summary) = &engine.ended[&ID];
     let failure = summary.failure.as_ref().expect("it failed");
     assert_eq!(failure.code, "FRB-WFL-003");

@@ -7,20 +7,26 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use froben_journal::{
-    Body, CallOp, Called, End, Failure, Finish, Parent, Record, RevisionHash, Seq, Status,
+    Body, CallOp, Called, End, Finish, ForkedFrom, Parent, Record, RevisionHash, Seq, Status, Tally,
 };
 use froben_model::view::{
     DelegationState, DelegationView, Stage, WorkflowDetail, WorkflowState, WorkflowSummary,
 };
 use froben_model::{
-    CallId, ErrorClass, ItemError, MachineId, SeekerId, TaskSpec, TimeMs, Value, WorkflowId,
+    CallId, ItemError, Kind, MachineId, SeekerId, TaskSpec, TimeMs, Value, WorkflowId,
 };
-use froben_script::{Completion, Event};
+use froben_script::Completion;
+
+use crate::history;
 
 /// Phases that a script may name; more are not shown.
 const STAGES: usize = 64;
 /// How much of its inputs a summary shows.
 const INPUT_CHARS: usize = 200;
+/// Outcomes are counted together by so much time: short against the half-life of a reputation.
+const TALLY_MS: u64 = 60 * 60 * 1000;
+/// Tallies that a workflow leaves, the newest: far more than a reputation remembers.
+const TALLIES: usize = 1024;
 
 pub(crate) struct Workflow {
     pub(crate) id: WorkflowId,
@@ -28,23 +34,38 @@ pub(crate) struct Workflow {
     pub(crate) idempotency_key: String,
     pub(crate) pipeline: String,
     pub(crate) revision: RevisionHash,
-    pub(crate) input: Value,
+    /// What it was started with, for people.
+    inputs: String,
     pub(crate) seed: u64,
     pub(crate) parent: Option<Parent>,
+    pub(crate) forked_from: Option<ForkedFrom>,
     pub(crate) submitted_ms: TimeMs,
     /// Where its next record goes.
     pub(crate) next_seq: Seq,
-    pub(crate) delegations: BTreeMap<CallId, Delegation>,
+    /// Boxed, since a map of few large entries takes the room of many.
+    pub(crate) delegations: BTreeMap<CallId, Box<Delegation>>,
     /// Workflows that it runs and that are not over.
     children: BTreeMap<CallId, ChildSpec>,
     /// Timers of the script that have not rung, and when they do.
     pub(crate) sleeps: BTreeMap<CallId, TimeMs>,
     /// What has happened that the script has not been fed yet, in journal order.
-    pub(crate) inbox: VecDeque<Completion>,
+    inbox: VecDeque<Completion>,
+    /// The script is behind its journal and has to be rebuilt from it: nothing goes into the inbox.
+    pub(crate) behind: bool,
+    /// Completions in the journal.
+    taken: u64,
+    /// Calls in the journal.
+    pub(crate) calls: u64,
+    /// How many completions the script had been fed when it made its last call; `None` if it may owe
+    /// calls whatever has come since.
+    settled: Option<u64>,
     /// The script host has it and will report.
     pub(crate) script_runs: bool,
+    pub(crate) paused: bool,
     pub(crate) log_lines: usize,
     pub(crate) cancel_requested: bool,
+    /// By machine, kind and hour.
+    tallies: BTreeMap<(MachineId, Kind, TimeMs), Tally>,
     stages: Vec<Stage>,
     finish: Option<(TimeMs, Finish)>,
 }
@@ -90,6 +111,7 @@ impl Workflow {
                 why,
             });
         };
+        // The input is the script's: whoever rebuilds it reads it from the journal.
         let froben_journal::Submitted {
             pipeline,
             revision,
@@ -98,33 +120,45 @@ impl Workflow {
             input,
             seed,
             parent,
-        } = submitted.clone();
+            forked_from,
+        } = submitted;
         Ok(Workflow {
             id,
-            seeker,
-            idempotency_key,
-            pipeline,
-            revision,
-            input,
-            seed,
-            parent,
+            seeker: seeker.clone(),
+            idempotency_key: idempotency_key.clone(),
+            pipeline: pipeline.clone(),
+            revision: *revision,
+            inputs: input.brief(INPUT_CHARS),
+            seed: *seed,
+            parent: *parent,
+            forked_from: forked_from.clone(),
             submitted_ms: record.time_ms,
             next_seq: 1,
             delegations: BTreeMap::new(),
             children: BTreeMap::new(),
             sleeps: BTreeMap::new(),
             inbox: VecDeque::new(),
+            behind: false,
+            taken: 0,
+            calls: 0,
+            settled: None,
             script_runs: false,
+            paused: false,
             log_lines: 0,
             cancel_requested: false,
+            tallies: BTreeMap::new(),
             stages: Vec::new(),
             finish: None,
         })
     }
 
-    /// Rebuilds a workflow from all its records.
-    pub(crate) fn replay(id: WorkflowId, records: &[(Seq, Record)]) -> Result<Self, Misfit> {
-        let Some(((_, first), rest)) = records.split_first() else {
+    /// Rebuilds a workflow from all its records. Its script is behind them.
+    pub(crate) fn replay<'a>(
+        id: WorkflowId,
+        records: impl IntoIterator<Item = &'a Record>,
+    ) -> Result<Self, Misfit> {
+        let mut records = records.into_iter();
+        let Some(first) = records.next() else {
             let why = "it has no records".to_string();
             return Err(Misfit {
                 workflow: id,
@@ -133,7 +167,8 @@ impl Workflow {
             });
         };
         let mut workflow = Workflow::begin(id, first)?;
-        for (_, record) in rest {
+        workflow.behind = true;
+        for record in records {
             workflow.apply(record)?;
         }
         Ok(workflow)
@@ -141,11 +176,45 @@ impl Workflow {
 
     pub(crate) fn state(&self) -> WorkflowState {
         match &self.finish {
+            None if self.paused => WorkflowState::Paused,
             None => WorkflowState::Running,
             Some((_, Finish::Output(_))) => WorkflowState::Succeeded,
             Some((_, Finish::Failed(_))) => WorkflowState::Failed,
             Some((_, Finish::Cancelled)) => WorkflowState::Cancelled,
         }
+    }
+
+    /// Whether the script may do something though nothing further comes: it has not been fed all that
+    /// came, or whether it has is not known.
+    pub(crate) fn owes(&self) -> bool {
+        self.settled != Some(self.taken)
+    }
+
+    /// Completions that the script has been fed.
+    pub(crate) fn fed(&self) -> u64 {
+        self.taken - self.inbox.len() as u64
+    }
+
+    /// Takes what the script has not been fed.
+    pub(crate) fn take_inbox(&mut self) -> Vec<Completion> {
+        std::mem::take(&mut self.inbox).into()
+    }
+
+    pub(crate) fn has_news(&self) -> bool {
+        self.behind || !self.inbox.is_empty()
+    }
+
+    /// Forgets what was to be fed: the script is rebuilt from the journal.
+    pub(crate) fn fall_behind(&mut self) {
+        self.inbox = VecDeque::new();
+        self.behind = true;
+    }
+
+    /// What its machines did, the oldest first.
+    pub(crate) fn tallies(&self) -> Vec<Tally> {
+        let mut tallies: Vec<_> = self.tallies.values().cloned().collect();
+        tallies.sort_by_key(|tally| tally.at_ms);
+        tallies.split_off(tallies.len().saturating_sub(TALLIES))
     }
 
     /// Delegations that are not over, in call order.
@@ -191,24 +260,40 @@ impl Workflow {
                 call,
                 attempt: _,
                 reason: _,
-                fault: _,
-            } => self
-                .delegation(*call)
-                .map(|d| d.state = DelegationState::Queued),
+                fault,
+            } => {
+                let failed = u32::from(*fault);
+                self.tally(now, *call, 0, failed);
+                self.delegation(*call)
+                    .map(|d| d.state = DelegationState::Queued)
+            }
             Body::Ended(ended) => self.ended(now, ended),
             Body::Slept { call } => {
                 self.sleeps.remove(call);
-                self.happened(now, *call, Event::Slept);
+                self.tell(|| history::slept(now, *call));
                 Ok(())
             }
             Body::ChildEnded { call, finish } => match self.children.remove(call) {
                 Some(_) => {
-                    let outcome = child_outcome(finish.clone());
-                    self.happened(now, *call, Event::ChildEnded { outcome });
+                    self.tell(|| history::child_ended(now, *call, finish.clone()));
                     Ok(())
                 }
                 None => Err(format!("there is no child {call}")),
             },
+            Body::Paused => {
+                self.paused = true;
+                Ok(())
+            }
+            Body::Resumed => {
+                self.paused = false;
+                Ok(())
+            }
+            Body::Migrated { revision } => {
+                self.revision = *revision;
+                self.settled = None;
+                Ok(())
+            }
+            Body::Tallied(_) => Ok(()),
             Body::CancelRequested => {
                 self.cancel_requested = true;
                 Ok(())
@@ -231,6 +316,39 @@ impl Workflow {
         })
     }
 
+    fn tell(&mut self, completion: impl FnOnce() -> Completion) {
+        self.taken += 1;
+        if !self.behind {
+            self.inbox.push_back(completion());
+        }
+    }
+
+    /// Counts what the machine that has a delegation did. What a fork carries over is counted where it
+    /// came from.
+    fn tally(&mut self, now: TimeMs, call: CallId, ok: u32, failed: u32) {
+        let carried = self.forked_from.as_ref().map_or(0, |from| from.carried);
+        let delegation = self.delegations.get(&call);
+        let Some((machine, kind)) =
+            delegation.and_then(|d| Some((d.machine.clone()?, &d.spec.kind)))
+        else {
+            return;
+        };
+        if self.next_seq <= carried || ok + failed == 0 {
+            return;
+        }
+        let key = (machine, kind.clone(), now / TALLY_MS);
+        let tally = self.tallies.entry(key).or_insert_with_key(|key| Tally {
+            machine: key.0.clone(),
+            kind: key.1.clone(),
+            ok: 0,
+            failed: 0,
+            at_ms: now,
+        });
+        tally.ok = tally.ok.saturating_add(ok);
+        tally.failed = tally.failed.saturating_add(failed);
+        tally.at_ms = now;
+    }
+
     fn delegation(&mut self, call: CallId) -> Result<&mut Delegation, String> {
         match self.delegations.get_mut(&call) {
             Some(delegation) if !delegation.state.ended() => Ok(delegation),
@@ -240,7 +358,16 @@ impl Workflow {
     }
 
     fn called(&mut self, now: TimeMs, called: &Called) -> Result<(), String> {
-        let Called { call, line: _, op } = called;
+        let Called {
+            call,
+            line: _,
+            op,
+            fed,
+        } = called;
+        self.calls += 1;
+        let carried = self.forked_from.as_ref().map_or(0, |from| from.carried);
+        // Behind a call that was carried over stands one that was not, and is still to be made.
+        self.settled = (self.next_seq > carried).then_some(*fed);
         match op {
             CallOp::Delegate(spec) => {
                 let delegation = Delegation {
@@ -255,7 +382,7 @@ impl Workflow {
                     ended_ms: None,
                     error: None,
                 };
-                match self.delegations.insert(*call, delegation) {
+                match self.delegations.insert(*call, Box::new(delegation)) {
                     None => Ok(()),
                     Some(_) => Err(format!("call {call} is there twice")),
                 }
@@ -288,10 +415,6 @@ impl Workflow {
     }
 
     /// Keeps what came of a call for the script.
-    fn happened(&mut self, at_ms: TimeMs, call: CallId, event: Event) {
-        self.inbox.push_back(Completion { call, event, at_ms });
-    }
-
     fn status(&mut self, now: TimeMs, status: &Status) {
         let Status { phase, done, total } = status.clone();
         let ended_ms = (total > 0 && done >= total).then_some(now);
@@ -329,12 +452,13 @@ impl Workflow {
         if device.is_some() {
             delegation.device.clone_from(device);
         }
-        let event = Event::Item {
-            index: *index,
-            outcome: outcome.clone(),
-            operator: delegation.machine.as_ref().map(MachineId::operator),
-        };
-        self.happened(now, *call, event);
+        let operator = delegation.machine.as_ref().map(MachineId::operator);
+        match outcome {
+            Ok(_) => self.tally(now, *call, 1, 0),
+            Err(error) if error.class.blames_operator() => self.tally(now, *call, 0, 1),
+            Err(_) => {}
+        }
+        self.tell(|| history::item_came(now, item.clone(), operator));
         Ok(())
     }
 
@@ -367,20 +491,12 @@ impl Workflow {
                     .then_some(index)
             })
             .collect();
-        let failure = failure.clone().unwrap_or_else(|| ItemError {
-            class: ErrorClass::WorkerFailed,
-            message: "the delegation ended without this item".to_string(),
-            operator: None,
-        });
-        for index in missing {
-            let event = Event::Item {
-                index,
-                outcome: Err(failure.clone()),
-                operator: failure.operator.clone(),
-            };
-            self.happened(now, *call, event);
+        if failure.as_ref().is_some_and(|f| f.class.blames_operator()) {
+            self.tally(now, *call, 0, missing.len() as u32);
         }
-        self.happened(now, *call, Event::Ended);
+        for completion in history::delegation_ended(now, ended, missing.into_iter()) {
+            self.tell(|| completion);
+        }
         Ok(())
     }
 
@@ -404,7 +520,7 @@ impl Workflow {
         WorkflowSummary {
             id: self.id,
             pipeline: self.pipeline.clone(),
-            inputs: self.input.brief(INPUT_CHARS),
+            inputs: self.inputs.clone(),
             parent: self.parent.map(|parent| parent.workflow),
             revision: self.revision.to_string(),
             state: self.state(),
@@ -427,18 +543,6 @@ impl Workflow {
                 .collect(),
             waiting: Vec::new(),
         }
-    }
-}
-
-/// How a child ended, in the script's words.
-fn child_outcome(finish: Finish) -> Result<Value, Failure> {
-    match finish {
-        Finish::Output(output) => Ok(output),
-        Finish::Failed(failure) => Err(failure),
-        Finish::Cancelled => Err(Failure {
-            code: "FRB-WFL-010".to_string(),
-            message: "the child was cancelled".to_string(),
-        }),
     }
 }
 

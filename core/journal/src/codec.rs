@@ -27,8 +27,9 @@ pub use script_set::revision_hash;
 
 /// Of records and script sets that are written now.
 ///
-/// 2 added children: `Submitted.parent`, `Called.run`, `ChildEnded`.
-pub const FORMAT: u8 = 2;
+/// 2 added children: `Submitted.parent`, `Called.run`, `ChildEnded`. 3 added what a script had been
+/// told, `Called.fed`, and forks, tallies, pauses and migrations.
+pub const FORMAT: u8 = 3;
 
 /// The largest encoded record, in bytes.
 pub const RECORD_BYTES: usize = limits::MESSAGE_BYTES;

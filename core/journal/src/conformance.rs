@@ -55,6 +55,7 @@ impl Sample {
                 input: Value::Nil,
                 seed: 1,
                 parent: None,
+                forked_from: None,
             }),
             seq if seq % 2 == 0 => Body::Slept { call: CallId(seq) },
             seq => Body::Finished(Finish::Output(Value::text("x".repeat(seq as usize)))),
@@ -132,6 +133,13 @@ fn what_is_committed_is_read<S: Store>(fresh: Fresh<'_, S>, reopen: Reopen<'_, S
             let expected: Vec<_> = expected.map(|seq| (seq, one.record(seq))).collect();
             assert_eq!(read, expected, "{limit} from {from}");
         }
+        for (limit, expected) in [(0, 600..600), (1, 599..600), (300, 300..600), (900, 0..600)] {
+            let read = store.tail(one.workflow, limit).expect("a read");
+            let expected: Vec<_> = expected.map(|seq| (seq, one.record(seq))).collect();
+            assert_eq!(read, expected, "the last {limit}");
+        }
+        let nobody = Sample::new(9).workflow;
+        assert_eq!(store.tail(nobody, 9).expect("a read"), Vec::new());
         let live = BTreeMap::from([(one.workflow, false), (two.workflow, false)]);
         assert_eq!(store.workflows().expect("a read"), live);
         store = reopen(store);

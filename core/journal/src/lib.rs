@@ -7,6 +7,7 @@
 mod codec;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod export;
 mod memory;
 pub mod order;
 mod record;
@@ -16,9 +17,10 @@ pub use codec::{
     CodecError, FORMAT, RECORD_BYTES, SCRIPT_SET_BYTES, decode, decode_scripts, decode_served,
     encode, encode_scripts, encode_served, revision_hash,
 };
+pub use export::{EXPORT_BYTES, EXPORT_FORMAT, Export, ExportError, kept_revision};
 pub use memory::MemoryStore;
 pub use record::{
-    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, Item, Origin, Parent, Record,
-    RevisionHash, ScriptSet, Served, Status, Submitted,
+    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, ForkedFrom, Item, Origin, Parent,
+    Record, RevisionHash, ScriptSet, Served, Status, Submitted, Tally,
 };
 pub use store::{Batch, Error, Seq, Started, Store};

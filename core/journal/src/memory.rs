@@ -158,6 +158,14 @@ impl Store for MemoryStore {
             .collect()
     }
 
+    fn tail(&self, workflow: WorkflowId, limit: usize) -> Result<Vec<(Seq, Record)>, Error> {
+        let held = {
+            let state = self.alive()?;
+            state.disk.records.get(&workflow).map_or(0, Vec::len)
+        };
+        self.read(workflow, held.saturating_sub(limit) as Seq, limit)
+    }
+
     fn workflows(&self) -> Result<BTreeMap<WorkflowId, bool>, Error> {
         Ok(self.alive()?.disk.over.clone())
     }

@@ -6,7 +6,7 @@
 pub use froben_model::revision::{Origin, RevisionHash, ScriptSet, Served};
 pub use froben_model::view::Failure;
 use froben_model::{
-    CallId, ItemError, ItemOutcome, MachineId, SeekerId, TaskSpec, TimeMs, Value, WorkflowId,
+    CallId, ItemError, ItemOutcome, Kind, MachineId, SeekerId, TaskSpec, TimeMs, Value, WorkflowId,
 };
 
 /// One entry of a workflow's journal.
@@ -52,6 +52,16 @@ pub enum Body {
         call: CallId,
         finish: Finish,
     },
+    /// What its machines did: the record before [`Body::Finished`], so that a restart need not read
+    /// the whole of a workflow that is over.
+    Tallied(Vec<Tally>),
+    /// From here on the script is told nothing, and what waits for a machine waits on.
+    Paused,
+    Resumed,
+    /// From here on it keeps this revision, whose script makes the calls before this again.
+    Migrated {
+        revision: RevisionHash,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +77,7 @@ pub struct Submitted {
     pub seed: u64,
     /// Which workflow runs this one, if any.
     pub parent: Option<Parent>,
+    pub forked_from: Option<ForkedFrom>,
 }
 
 /// Where a child comes from.
@@ -78,6 +89,31 @@ pub struct Parent {
     pub depth: u32,
 }
 
+/// Where a fork comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForkedFrom {
+    pub workflow: WorkflowId,
+    /// The first call that was not kept.
+    pub step: CallId,
+    /// So many records behind the first are the other workflow's: what they tell of is accounted for
+    /// there, never here.
+    pub carried: u64,
+    /// When the first workflow of the line began: its script's time goes on in the fork.
+    pub begun_ms: TimeMs,
+}
+
+/// Items of one machine at one kind, within an hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    pub machine: MachineId,
+    pub kind: Kind,
+    pub ok: u32,
+    /// By the operator's own fault.
+    pub failed: u32,
+    /// When the last of them ended.
+    pub at_ms: TimeMs,
+}
+
 /// The script made a call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Called {
@@ -85,6 +121,8 @@ pub struct Called {
     /// The line of the pipeline's source that made it; 0 if unknown.
     pub line: u32,
     pub op: CallOp,
+    /// How many completions the script had been told when it made the call; 0 also if unknown.
+    pub fed: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -73,6 +73,9 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(Seq, Record)>, Error>;
 
+    /// The last records of a workflow, at most `limit`, in order. Empty if there are none.
+    fn tail(&self, workflow: WorkflowId, limit: usize) -> Result<Vec<(Seq, Record)>, Error>;
+
     /// Every workflow that has started, in no particular order; `true` if it is over.
     fn workflows(&self) -> Result<BTreeMap<WorkflowId, bool>, Error>;
 

@@ -10,14 +10,17 @@ use crate::{CallId, DeviceSpec, ItemError, Kind, MachineId, TimeMs, Value, Workf
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WorkflowState {
     Running,
+    /// Its script is told nothing and its delegations are not handed out, until it is resumed.
+    Paused,
     Succeeded,
     Failed,
     Cancelled,
 }
 
 impl WorkflowState {
-    pub const ALL: [WorkflowState; 4] = [
+    pub const ALL: [WorkflowState; 5] = [
         WorkflowState::Running,
+        WorkflowState::Paused,
         WorkflowState::Succeeded,
         WorkflowState::Failed,
         WorkflowState::Cancelled,
@@ -26,6 +29,7 @@ impl WorkflowState {
     pub fn name(self) -> &'static str {
         match self {
             WorkflowState::Running => "running",
+            WorkflowState::Paused => "paused",
             WorkflowState::Succeeded => "succeeded",
             WorkflowState::Failed => "failed",
             WorkflowState::Cancelled => "cancelled",
@@ -34,7 +38,10 @@ impl WorkflowState {
 
     /// Whether the workflow is over.
     pub fn ended(self) -> bool {
-        self != WorkflowState::Running
+        match self {
+            WorkflowState::Running | WorkflowState::Paused => false,
+            WorkflowState::Succeeded | WorkflowState::Failed | WorkflowState::Cancelled => true,
+        }
     }
 }
 

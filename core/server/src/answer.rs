@@ -23,7 +23,9 @@ pub(crate) fn invalid(error: convert::Error) -> capnp::Error {
 
 pub(crate) fn busy(busy: Busy) -> capnp::Error {
     match busy {
-        Busy::Overloaded | Busy::Stopping => fault(FaultCode::Busy, busy.to_string()),
+        Busy::Overloaded | Busy::Stopping | Busy::MovingOn => {
+            fault(FaultCode::Busy, busy.to_string())
+        }
         Busy::Journal(_) => fault(FaultCode::Internal, busy.to_string()),
     }
 }

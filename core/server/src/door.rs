@@ -25,6 +25,7 @@ pub(crate) struct Peer {
     pub(crate) readers: Held,
     pub(crate) writers: Held,
     pub(crate) machines: Held,
+    pub(crate) exports: Held,
 }
 
 /// Objects of one sort that a peer holds.

@@ -9,6 +9,7 @@ mod admission;
 mod answer;
 mod blobs;
 mod door;
+mod durable;
 mod machine;
 mod operator;
 mod seeker;

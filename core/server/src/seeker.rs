@@ -13,6 +13,7 @@ use crate::answer::{
 };
 use crate::blobs::Store;
 use crate::door::Peer;
+use crate::durable;
 
 /// A pipeline's name.
 const PIPELINE_BYTES: usize = 256;
@@ -22,8 +23,8 @@ const KEY_BYTES: usize = 256;
 const ENTRIES: u32 = 1000;
 
 pub(crate) struct Seeker {
-    peer: Rc<Peer>,
-    id: SeekerId,
+    pub(crate) peer: Rc<Peer>,
+    pub(crate) id: SeekerId,
 }
 
 impl Seeker {
@@ -45,13 +46,13 @@ impl Seeker {
     }
 }
 
-fn workflow(id: capnp::text::Reader<'_>) -> Result<WorkflowId, capnp::Error> {
+pub(crate) fn workflow(id: capnp::text::Reader<'_>) -> Result<WorkflowId, capnp::Error> {
     let id = answer::text("a workflow id", id, limits::TEXT_BYTES)?;
     id.parse()
         .map_err(|error: froben_model::Error| fault(FaultCode::Invalid, error.to_string()))
 }
 
-fn no_such_workflow(id: WorkflowId) -> capnp::Error {
+pub(crate) fn no_such_workflow(id: WorkflowId) -> capnp::Error {
     fault(
         FaultCode::NoSuchWorkflow,
         format!("you have no such workflow: {id}; `froben list` shows yours"),
@@ -153,6 +154,56 @@ impl seeker_session::Server for Seeker {
             .get()
             .set_state(convert::write_workflow_state(state));
         Ok(())
+    }
+
+    async fn pause(
+        self: Rc<Self>,
+        params: seeker_session::PauseParams,
+        mut results: seeker_session::PauseResults,
+    ) -> Result<(), capnp::Error> {
+        let id = workflow(params.get()?.get_id()?)?;
+        let found = self.peer.engine.pause(self.id.clone(), id).await;
+        let state = found.map_err(busy)?.ok_or_else(|| no_such_workflow(id))?;
+        let state = convert::write_workflow_state(state);
+        results.get().set_state(state);
+        Ok(())
+    }
+
+    async fn resume(
+        self: Rc<Self>,
+        params: seeker_session::ResumeParams,
+        mut results: seeker_session::ResumeResults,
+    ) -> Result<(), capnp::Error> {
+        let id = workflow(params.get()?.get_id()?)?;
+        let found = self.peer.engine.resume(self.id.clone(), id).await;
+        let state = found.map_err(busy)?.ok_or_else(|| no_such_workflow(id))?;
+        let state = convert::write_workflow_state(state);
+        results.get().set_state(state);
+        Ok(())
+    }
+
+    async fn fork(
+        self: Rc<Self>,
+        params: seeker_session::ForkParams,
+        results: seeker_session::ForkResults,
+    ) -> Result<(), capnp::Error> {
+        durable::fork(&self, params, results).await
+    }
+
+    async fn migrate(
+        self: Rc<Self>,
+        params: seeker_session::MigrateParams,
+        results: seeker_session::MigrateResults,
+    ) -> Result<(), capnp::Error> {
+        durable::migrate(&self, params, results).await
+    }
+
+    async fn export(
+        self: Rc<Self>,
+        params: seeker_session::ExportParams,
+        results: seeker_session::ExportResults,
+    ) -> Result<(), capnp::Error> {
+        durable::export(&self, params, results).await
     }
 
     async fn logs(

@@ -297,6 +297,7 @@ impl Shard {
                 readers: Held::at_most(256, "open blobs"),
                 writers: Held::at_most(64, "uploads"),
                 machines: Held::at_most(64, "machines"),
+                exports: Held::at_most(2, "exports"),
             };
             let door = Door {
                 peer: Rc::new(peer),

@@ -256,6 +256,12 @@ impl Store for RocksStore {
         Ok(read)
     }
 
+    fn tail(&self, workflow: WorkflowId, limit: usize) -> Result<Vec<(Seq, Record)>, Error> {
+        // Not `next`, which forgets those that are over.
+        let next = self.next_on_disk(workflow)?;
+        self.read(workflow, next.saturating_sub(limit as Seq), limit)
+    }
+
     fn workflows(&self) -> Result<BTreeMap<WorkflowId, bool>, Error> {
         let family = self.family(keys::WORKFLOWS);
         self.db

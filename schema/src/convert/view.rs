@@ -24,6 +24,7 @@ const ENTRIES: u64 = 1 << 17;
 pub fn read_workflow_state(state: seeker_capnp::WorkflowState) -> WorkflowState {
     match state {
         seeker_capnp::WorkflowState::Running => WorkflowState::Running,
+        seeker_capnp::WorkflowState::Paused => WorkflowState::Paused,
         seeker_capnp::WorkflowState::Succeeded => WorkflowState::Succeeded,
         seeker_capnp::WorkflowState::Failed => WorkflowState::Failed,
         seeker_capnp::WorkflowState::Cancelled => WorkflowState::Cancelled,
@@ -33,6 +34,7 @@ pub fn read_workflow_state(state: seeker_capnp::WorkflowState) -> WorkflowState 
 pub fn write_workflow_state(state: WorkflowState) -> seeker_capnp::WorkflowState {
     match state {
         WorkflowState::Running => seeker_capnp::WorkflowState::Running,
+        WorkflowState::Paused => seeker_capnp::WorkflowState::Paused,
         WorkflowState::Succeeded => seeker_capnp::WorkflowState::Succeeded,
         WorkflowState::Failed => seeker_capnp::WorkflowState::Failed,
         WorkflowState::Cancelled => seeker_capnp::WorkflowState::Cancelled,

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use froben_blobs::Blobs;
-use froben_engine::{Config, Policy, Running};
+use froben_engine::{Capacity, Config, Policy, Running};
 use froben_journal::{ScriptSet, Store};
 use froben_store::RocksStore;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::args::CoordinatorRun;
+use crate::args::{CapacityArgs, CoordinatorRun};
 use crate::command::reload;
 use crate::error::{Error, Exit};
 use crate::scripts;
@@ -33,6 +33,7 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
         scripts: folder,
         watch,
         shards,
+        capacity,
         until_stdin_closes,
     } = args;
     let identity = froben_wire::Identity::load(&identity)?;
@@ -57,6 +58,7 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
         policy: Policy::default(),
         seed: rand::random(),
         scripts,
+        capacity: capacity.read()?,
     };
     let running = Running::start(store, config).map_err(start_error)?;
     let address = listener
@@ -81,6 +83,37 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
     server.stop().await;
     running.stop();
     ended
+}
+
+impl CapacityArgs {
+    fn read(&self) -> Result<Capacity, Error> {
+        let CapacityArgs {
+            script_threads,
+            script_memory,
+            workflows,
+            workflows_of_one,
+        } = self;
+        let default = Capacity::default();
+        Ok(Capacity {
+            script_threads: script_threads.map_or(default.script_threads, usize::from),
+            script_bytes: size(script_memory)?,
+            live: *workflows,
+            live_of_one: *workflows_of_one,
+            ..default
+        })
+    }
+}
+
+/// A size such as `512MiB`.
+fn size(text: &str) -> Result<usize, Error> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let split = units
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)));
+    let read = split.and_then(|(number, shift)| number.parse::<usize>().ok()?.checked_shl(shift));
+    read.filter(|bytes| *bytes > 0).ok_or_else(|| {
+        Error::usage(format!("--script-memory {text}: not a size")).hint("write it like 512MiB")
+    })
 }
 
 fn bind(listen: std::net::SocketAddr) -> Result<TcpListener, Error> {

@@ -14,3 +14,4 @@ pub(crate) mod show;
 pub(crate) mod submit;
 pub(crate) mod verify;
 pub(crate) mod wait;
+pub(crate) mod workflow;

@@ -18,7 +18,7 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 const PAGE: u32 = 1000;
 
 /// Asks once.
-fn ask<T>(
+pub(crate) fn ask<T>(
     query: &Query,
     ask: impl AsyncFn(&Client) -> Result<T, froben_wire::Error>,
 ) -> Result<T, Error> {

@@ -1,5 +1,7 @@
 //! The way in for admins and for the coordinator's own folder.
 
+use std::sync::Arc;
+
 use froben_journal::{Origin, RevisionHash, ScriptSet, Served, revision_hash};
 use froben_model::RevisionPrefix;
 use froben_model::revision::{Plan, ScriptProblem};
@@ -201,6 +203,9 @@ impl EngineHandle {
     ) -> Result<Result<Applied, NotServed>, Busy> {
         self.read_journal(move |store| store.put_revision(hash, &set))
             .await?;
+        let revision = Arc::new(revision);
+        // The script hosts find it there, and need not check it once more.
+        self.revisions.keep(hash, Ok(revision.clone()));
         let Change {
             by,
             origin,
@@ -212,7 +217,7 @@ impl EngineHandle {
                 ticket,
                 check_index,
                 hash,
-                revision: revision.into(),
+                revision,
                 by,
                 origin,
                 note,

@@ -9,7 +9,7 @@ use froben_model::{SeekerId, Value, WorkflowId};
 use froben_scheduler::Policy;
 
 use super::{Applied, Change, NotServed, Outcome, Serve, Sources, at_start, check};
-use crate::driver::{Config, Running};
+use crate::driver::{Capacity, Config, Running};
 use crate::effect::{Answer, Effect};
 use crate::engine::{Engine, Step};
 use crate::handle::EngineHandle;
@@ -56,6 +56,7 @@ pub(super) fn start(store: &MemoryStore, folder: ScriptSet) -> Running {
         policy: Policy::default(),
         seed: 7,
         scripts: folder,
+        capacity: Capacity::default(),
     };
     Running::start(Arc::new(store.clone()), config).expect("it starts")
 }
@@ -90,7 +91,7 @@ fn served(outcome: Result<Applied, NotServed>) -> Served {
 /// An engine as it comes up on `store`.
 fn engine(store: &MemoryStore, folder: ScriptSet) -> Engine {
     let serving = at_start(store, folder, 1000).expect("it can be served");
-    Engine::new(1, 7, Policy::default(), serving)
+    Engine::new(1, 7, Policy::default(), serving, Capacity::default())
 }
 
 fn input(ticket: u64, check_index: Option<u64>, set: &ScriptSet) -> Input {
@@ -136,28 +137,6 @@ fn of_two_who_saw_the_same_index_one_is_served() {
     assert!(same.batch.is_empty(), "{same:?}");
     let third = engine.handle(1, input(4, None, &set(3)));
     assert!(matches!(outcome(&third), Outcome::Served(entry) if entry.index == 3));
-}
-
-#[test]
-fn an_engine_keeps_the_revisions_that_are_run_and_no_others() {
-    let store = MemoryStore::new();
-    let mut engine = engine(&store, set(1));
-    let submit = crate::input::Submit {
-        ticket: Ticket(1),
-        workflow: WorkflowId([1; 16]),
-        seed: 1,
-        seeker: SeekerId::new("ada").expect("a name"),
-        pipeline: "which".to_string(),
-        input: Value::Map(BTreeMap::new()),
-        idempotency_key: String::new(),
-    };
-    engine.handle(1, Input::Submit(submit));
-    for n in 2..=4 {
-        engine.handle(1, input(n, None, &set(n)));
-    }
-    let mut kept: Vec<_> = [1, 4].map(|n| revision_hash(&set(n))).into();
-    kept.sort();
-    assert_eq!(engine.revisions.keys().copied().collect::<Vec<_>>(), kept);
 }
 
 #[test]

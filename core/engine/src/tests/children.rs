@@ -283,8 +283,6 @@ fn a_child_that_fails_is_data() {
 #[test]
 fn a_child_whose_parent_is_damaged_is_given_up_and_the_reverse_is_told() {
     let child = child_id(ID, CallId(1));
-    let checked = Revision::check(&scripts(SQUARES).files, &Limits::default());
-    let revision = Arc::new(checked.expect("it checks"));
     for (damaged, whole, state) in [
         (ID, child, WorkflowState::Cancelled),
         (child, ID, WorkflowState::Succeeded),
@@ -298,17 +296,26 @@ fn a_child_whose_parent_is_damaged_is_given_up_and_the_reverse_is_told() {
         }
         let store = world.store.crash();
         let read = |id| store.read(id, 0, usize::MAX).expect("it can be read");
-        let mut engine = Engine::new(9, 7, Policy::default(), serving(&store, SQUARES));
-        engine.set_aside(damaged, &read(damaged)[0].1, "it is damaged");
-        let recovered = engine.recover(5, whole, &read(whole), Ok(revision.clone()));
-        let mut host = ScriptHost::default();
-        let mut steps = vec![recovered.expect("records fit"), engine.settle_children(5)];
-        while let Some(step) = steps.pop() {
+        let serving = serving(&store, SQUARES);
+        let mut engine = Engine::new(9, 7, Policy::default(), serving, Capacity::default());
+        let first = &read(damaged)[0].1;
+        let damaged = Recovered::damaged(damaged, first, "it is damaged");
+        engine.recover(5, damaged.expect("its submit can be read"));
+        let records = read(whole).into_iter().map(|(_, record)| record);
+        let records: Vec<_> = records.collect();
+        let workflow = crate::workflow::Workflow::replay(whole, &records).expect("records fit");
+        let recovered = engine.recover(5, Recovered::live(workflow, None));
+        let mut host = host(&store, ROOMY);
+        let mut steps = VecDeque::from([recovered, engine.settle_children(5)]);
+        while let Some(step) = steps.pop_front() {
+            store
+                .commit(&step.batch)
+                .expect("a store in memory takes it");
             for effect in step.effects {
                 if let Effect::Script(command) = effect
-                    && let Some(input) = host.obey(command)
+                    && let Some(input) = host.obey(command).expect("it can be read")
                 {
-                    steps.push(engine.handle(6, input));
+                    steps.push_back(engine.handle(6, input));
                 }
             }
         }

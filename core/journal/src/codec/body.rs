@@ -1,16 +1,18 @@
 //! A record and its Cap'n Proto struct, both directions.
 
 use capnp::text;
-use froben_model::{CallId, MachineId, SeekerId, WorkflowId, limits};
+use froben_model::{CallId, Kind, MachineId, SeekerId, WorkflowId, limits};
 use froben_schema::convert::{
-    Error, read_bytes, read_item_error, read_outcome, read_task, read_text, read_value,
+    Error, list_len, read_bytes, read_item_error, read_outcome, read_task, read_text, read_value,
     write_item_error, write_outcome, write_task, write_value,
 };
-use froben_schema::journal_capnp::{assigned, called, ended, finished, item, record, submitted};
+use froben_schema::journal_capnp::{
+    assigned, called, ended, finished, forked_from, item, record, submitted, tally,
+};
 
 use crate::{
-    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, Item, Parent, Record,
-    RevisionHash, Status, Submitted,
+    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, ForkedFrom, Item, Parent, Record,
+    RevisionHash, Status, Submitted, Tally,
 };
 
 pub(super) fn write(record: &Record, mut builder: record::Builder<'_>) {
@@ -52,6 +54,15 @@ pub(super) fn write(record: &Record, mut builder: record::Builder<'_>) {
             builder.set_call(call.0);
             write_finish(finish, builder.init_finish());
         }
+        Body::Tallied(tallies) => {
+            let mut list = builder.init_tallied(list_len(tallies.len()));
+            for (i, tally) in (0..).zip(tallies) {
+                write_tally(tally, list.reborrow().get(i));
+            }
+        }
+        Body::Paused => builder.set_paused(()),
+        Body::Resumed => builder.set_resumed(()),
+        Body::Migrated { revision } => builder.set_migrated(&revision.0),
     }
 }
 
@@ -97,6 +108,15 @@ pub(super) fn read(reader: record::Reader<'_>) -> Result<Record, Error> {
                 finish: read_finish(reader.get_finish()?)?,
             }
         }
+        record::Tallied(list) => {
+            let tallies = list?.iter().map(read_tally);
+            Body::Tallied(tallies.collect::<Result<_, _>>()?)
+        }
+        record::Paused(()) => Body::Paused,
+        record::Resumed(()) => Body::Resumed,
+        record::Migrated(revision) => Body::Migrated {
+            revision: RevisionHash(read_bytes("a revision", revision?)?),
+        },
     };
     Ok(Record {
         time_ms: reader.get_time_ms(),
@@ -113,6 +133,7 @@ fn write_submitted(submitted: &Submitted, mut builder: submitted::Builder<'_>) {
         input,
         seed,
         parent,
+        forked_from,
     } = submitted;
     builder.set_pipeline(pipeline);
     builder.set_revision(&revision.0);
@@ -126,10 +147,13 @@ fn write_submitted(submitted: &Submitted, mut builder: submitted::Builder<'_>) {
         depth,
     }) = parent
     {
-        let mut builder = builder.init_parent();
+        let mut builder = builder.reborrow().init_parent();
         builder.set_workflow(&workflow.0);
         builder.set_call(call.0);
         builder.set_depth(*depth);
+    }
+    if let Some(forked_from) = forked_from {
+        write_forked_from(forked_from, builder.init_forked_from());
     }
 }
 
@@ -152,13 +176,70 @@ fn read_submitted(reader: submitted::Reader<'_>) -> Result<Submitted, Error> {
             }
             false => None,
         },
+        forked_from: match reader.has_forked_from() {
+            true => Some(read_forked_from(reader.get_forked_from()?)?),
+            false => None,
+        },
+    })
+}
+
+fn write_forked_from(from: &ForkedFrom, mut builder: forked_from::Builder<'_>) {
+    let ForkedFrom {
+        workflow,
+        step,
+        carried,
+        begun_ms,
+    } = from;
+    builder.set_workflow(&workflow.0);
+    builder.set_step(step.0);
+    builder.set_carried(*carried);
+    builder.set_begun_ms(*begun_ms);
+}
+
+fn read_forked_from(reader: forked_from::Reader<'_>) -> Result<ForkedFrom, Error> {
+    Ok(ForkedFrom {
+        workflow: WorkflowId(read_bytes("a workflow", reader.get_workflow()?)?),
+        step: CallId(reader.get_step()),
+        carried: reader.get_carried(),
+        begun_ms: reader.get_begun_ms(),
+    })
+}
+
+fn write_tally(tally: &Tally, mut builder: tally::Builder<'_>) {
+    let Tally {
+        machine,
+        kind,
+        ok,
+        failed,
+        at_ms,
+    } = tally;
+    builder.set_machine(machine.as_str());
+    builder.set_kind(kind.as_str());
+    builder.set_ok(*ok);
+    builder.set_failed(*failed);
+    builder.set_at_ms(*at_ms);
+}
+
+fn read_tally(reader: tally::Reader<'_>) -> Result<Tally, Error> {
+    Ok(Tally {
+        machine: MachineId::new(text("a machine's name", reader.get_machine()?)?)?,
+        kind: Kind::new(text("a kind", reader.get_kind()?)?)?,
+        ok: reader.get_ok(),
+        failed: reader.get_failed(),
+        at_ms: reader.get_at_ms(),
     })
 }
 
 fn write_called(called: &Called, mut builder: called::Builder<'_>) {
-    let Called { call, line, op } = called;
+    let Called {
+        call,
+        line,
+        op,
+        fed,
+    } = called;
     builder.set_call(call.0);
     builder.set_line(*line);
+    builder.set_fed(*fed);
     match op {
         CallOp::Delegate(task) => write_task(task, builder.init_delegate()),
         CallOp::Sleep { ms } => builder.set_sleep(*ms),
@@ -214,6 +295,7 @@ fn read_called(reader: called::Reader<'_>) -> Result<Called, Error> {
         call: CallId(reader.get_call()),
         line: reader.get_line(),
         op,
+        fed: reader.get_fed(),
     })
 }
 

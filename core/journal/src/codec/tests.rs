@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, Item, Origin, Parent,
-    RevisionHash, Status, Submitted, revision_hash,
+    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, ForkedFrom, Item, Origin, Parent,
+    RevisionHash, Status, Submitted, Tally, revision_hash,
 };
 
 /// One of each form, under the name that the golden file gives it.
@@ -23,7 +23,13 @@ fn samples() -> Vec<(&'static str, Record)> {
     };
     let called = |op| {
         let line = 41;
-        Body::Called(Called { call, line, op })
+        let fed = 0;
+        Body::Called(Called {
+            call,
+            line,
+            op,
+            fed,
+        })
     };
     let error = ItemError {
         class: ErrorClass::WorkerFailed,
@@ -65,6 +71,7 @@ fn samples() -> Vec<(&'static str, Record)> {
         input: Value::map([("data", Value::Blob(BlobRef::of(b"data")))]),
         seed: u64::MAX,
         parent: None,
+        forked_from: None,
     };
     let child = Submitted {
         idempotency_key: String::new(),
@@ -100,6 +107,36 @@ fn samples() -> Vec<(&'static str, Record)> {
         "list",
         Value::List(vec![Value::Int(-1), Value::text("zwölf"), Value::Nil]),
     )]);
+    let forked = Submitted {
+        pipeline: "data_commitments".into(),
+        revision: RevisionHash([9; 32]),
+        seeker: SeekerId::new("ada").unwrap(),
+        idempotency_key: String::new(),
+        input: Value::Nil,
+        seed: 3,
+        parent: None,
+        forked_from: Some(ForkedFrom {
+            workflow: WorkflowId([8; 16]),
+            step: CallId(5),
+            carried: 17,
+            begun_ms: 1_799_999_999_000,
+        }),
+    };
+    let told = Called {
+        call: CallId(7),
+        line: 41,
+        op: CallOp::Sleep { ms: 250 },
+        fed: 12,
+    };
+    let tally = |machine, ok, failed| Tally {
+        machine: MachineId::new(machine).unwrap(),
+        kind: Kind::new("data.prove/1").unwrap(),
+        ok,
+        failed,
+        at_ms: 1_800_000_000_900,
+    };
+    let tallies = vec![tally("op-1/gpu", 40, 0), tally("op-2/cpu", 1, 7)];
+    let revision = RevisionHash([4; 32]);
     [
         ("submitted", Body::Submitted(submitted)),
         ("called.delegate", called(CallOp::Delegate(task))),
@@ -152,6 +189,13 @@ fn samples() -> Vec<(&'static str, Record)> {
             child_ended(Finish::Output(Value::Int(16))),
         ),
         ("child_ended.cancelled", child_ended(Finish::Cancelled)),
+        ("submitted.fork", Body::Submitted(forked)),
+        ("called.fed", Body::Called(told)),
+        ("tallied", Body::Tallied(tallies)),
+        ("tallied.none", Body::Tallied(Vec::new())),
+        ("paused", Body::Paused),
+        ("resumed", Body::Resumed),
+        ("migrated", Body::Migrated { revision }),
     ]
     .map(|(name, body)| {
         let time_ms = 1_800_000_000_000;
@@ -172,9 +216,10 @@ fn scripts() -> ScriptSet {
 
 /// What each format wrote, as `name hex` a line, and how many of the samples it had. Lines are never
 /// changed.
-const GOLDEN: [(u8, usize, &str); 2] = [
+const GOLDEN: [(u8, usize, &str); 3] = [
     (1, 22, include_str!("../../tests/golden/journal-v1.hex")),
     (2, 26, include_str!("../../tests/golden/journal-v2.hex")),
+    (3, 33, include_str!("../../tests/golden/journal-v3.hex")),
 ];
 
 #[test]
@@ -267,7 +312,7 @@ fn a_newer_format_says_so() {
     let mut bytes = encode(&record).unwrap();
     bytes[0] = FORMAT + 1;
     let error = decode(&bytes).unwrap_err().to_string();
-    assert_eq!(error, "it has format 3, this program reads up to 2");
+    assert_eq!(error, "it has format 4, this program reads up to 3");
 }
 
 #[test]
@@ -398,6 +443,27 @@ fn any_task() -> impl Strategy<Value = TaskSpec> {
     )
 }
 
+fn any_fork() -> impl Strategy<Value = ForkedFrom> {
+    let numbers = (any::<u64>(), any::<u64>(), any::<u64>());
+    (any::<[u8; 16]>(), numbers).prop_map(|(workflow, (step, carried, begun_ms))| ForkedFrom {
+        workflow: WorkflowId(workflow),
+        step: CallId(step),
+        carried,
+        begun_ms,
+    })
+}
+
+fn any_tally() -> impl Strategy<Value = Tally> {
+    let numbers = (any::<u32>(), any::<u32>(), any::<u64>());
+    ("[a-z]{1,9}/[a-z]{1,9}", numbers).prop_map(|(machine, (ok, failed, at_ms))| Tally {
+        machine: MachineId::new(machine).unwrap(),
+        kind: Kind::new("era.prove/12").unwrap(),
+        ok,
+        failed,
+        at_ms,
+    })
+}
+
 fn any_body() -> impl Strategy<Value = Body> {
     let call = || any::<u64>().prop_map(CallId);
     let device = || prop::option::of(".{1,12}");
@@ -415,9 +481,10 @@ fn any_body() -> impl Strategy<Value = Body> {
         any_value(),
         any::<u64>(),
         prop::option::of(parent),
+        prop::option::of(any_fork()),
     )
         .prop_map(
-            |(pipeline, revision, seeker, idempotency_key, input, seed, parent)| {
+            |(pipeline, revision, seeker, idempotency_key, input, seed, parent, forked_from)| {
                 Body::Submitted(Submitted {
                     pipeline,
                     revision: RevisionHash(revision),
@@ -426,6 +493,7 @@ fn any_body() -> impl Strategy<Value = Body> {
                     input,
                     seed,
                     parent,
+                    forked_from,
                 })
             },
         );
@@ -442,8 +510,14 @@ fn any_body() -> impl Strategy<Value = Body> {
             key,
         }),
     ];
-    let called = (call(), any::<u32>(), op)
-        .prop_map(|(call, line, op)| Body::Called(Called { call, line, op }));
+    let called = (call(), any::<u32>(), op, any::<u64>()).prop_map(|(call, line, op, fed)| {
+        Body::Called(Called {
+            call,
+            line,
+            op,
+            fed,
+        })
+    });
     let assigned = (
         call(),
         any::<u32>(),
@@ -515,6 +589,12 @@ fn any_body() -> impl Strategy<Value = Body> {
         finish.clone().prop_map(Body::Finished),
         (call(), finish).prop_map(|(call, finish)| Body::ChildEnded { call, finish }),
         (".{0,9}", ".{0,40}").prop_map(|(source, text)| Body::Logged { source, text }),
+        prop::collection::vec(any_tally(), 0..4).prop_map(Body::Tallied),
+        Just(Body::Paused),
+        Just(Body::Resumed),
+        any::<[u8; 32]>().prop_map(|hash| Body::Migrated {
+            revision: RevisionHash(hash)
+        }),
     ]
 }
 

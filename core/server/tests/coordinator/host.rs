@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use froben_blobs::Blobs;
-use froben_engine::{Config, Policy, Running};
+use froben_engine::{Capacity, Config, Policy, Running};
 use froben_journal::{MemoryStore, ScriptSet};
 use froben_model::view::{WorkflowDetail, WorkflowState};
 use froben_model::{
@@ -75,6 +75,7 @@ impl Coordinator {
             policy: Policy::default(),
             seed: 1,
             scripts,
+            capacity: Capacity::default(),
         };
         let running = Running::start(Arc::new(MemoryStore::new()), config).unwrap();
         let blobs = run(Blobs::open(&dir.path().join("blobs"))).unwrap();

@@ -4,6 +4,7 @@
 
 mod admins;
 mod blobs;
+mod durable;
 mod host;
 mod machines;
 mod seekers;

@@ -1,0 +1,135 @@
+//! `froben workflow`: pause, resume, fork, migrate, export.
+
+use froben_model::WorkflowId;
+use froben_model::view::{Failure, WorkflowState};
+use serde_json::json;
+
+use crate::args::{Export, Fork, Format, Migrate, Workflow, WorkflowVerb};
+use crate::client::{Client, Moved};
+use crate::command::show::ask;
+use crate::command::wait::parse_id;
+use crate::error::{Error, Exit};
+use crate::output::print_json;
+use crate::session::{Session, block_on};
+
+pub(crate) fn run(verb: &WorkflowVerb) -> Result<(), Error> {
+    match verb {
+        WorkflowVerb::Pause(args) => set(args, async |client, id| client.pause(id).await),
+        WorkflowVerb::Resume(args) => set(args, async |client, id| client.resume(id).await),
+        WorkflowVerb::Fork(args) => fork(args),
+        WorkflowVerb::Migrate(args) => migrate(args),
+        WorkflowVerb::Export(args) => export(args),
+    }
+}
+
+fn set(
+    args: &Workflow,
+    change: impl AsyncFn(&Client, WorkflowId) -> Result<WorkflowState, froben_wire::Error>,
+) -> Result<(), Error> {
+    let id = parse_id(&args.id)?;
+    let state = ask(&args.query, async |client| change(client, id).await)?;
+    match args.query.output {
+        Format::Json => print_json(&json!({ "id": id.to_string(), "state": state.name() })),
+        Format::Text => println!("{id} is {state}"),
+    }
+    Ok(())
+}
+
+fn fork(args: &Fork) -> Result<(), Error> {
+    let Fork {
+        id,
+        from,
+        revision,
+        query,
+    } = args;
+    let id = parse_id(id)?;
+    let forked = ask(query, async |client| client.fork(id, from, revision).await)?;
+    let fork = forked.map_err(refused)?;
+    match query.output {
+        Format::Json => {
+            print_json(&json!({ "id": fork.to_string(), "forked_from": id.to_string() }))
+        }
+        Format::Text => println!("{fork}"),
+    }
+    Ok(())
+}
+
+fn migrate(args: &Migrate) -> Result<(), Error> {
+    let Migrate {
+        id,
+        dry_run,
+        revision,
+        query,
+    } = args;
+    let id = parse_id(id)?;
+    let moved = ask(query, async |client| {
+        client.migrate(id, revision, *dry_run).await
+    })?;
+    let Moved {
+        revision,
+        calls,
+        beyond,
+        switched,
+    } = moved.map_err(refused)?;
+    match query.output {
+        Format::Json => print_json(&json!({
+            "id": id.to_string(),
+            "revision": revision,
+            "calls": calls,
+            "new_calls": beyond,
+            "switched": switched,
+        })),
+        Format::Text => {
+            let fits = match switched {
+                true => "moved to",
+                false => "could move to",
+            };
+            println!("{id} {fits} {revision}: its {calls} calls are the same, {beyond} are new");
+        }
+    }
+    Ok(())
+}
+
+fn export(args: &Export) -> Result<(), Error> {
+    let Export {
+        id,
+        output,
+        keep_names,
+        force,
+        remote,
+    } = args;
+    let id = parse_id(id)?;
+    if output.exists() && !force {
+        let message = format!("{} exists already", output.display());
+        return Err(Error::usage(message).hint("choose another file, or give --force"));
+    }
+    let bytes = block_on(async {
+        let mut session = Session::new(remote)?;
+        let client = session.client().await?;
+        Ok(client.export(id, *keep_names, output).await?)
+    })?;
+    let bytes = bytes.map_err(refused)?;
+    eprintln!("wrote {}, {bytes} bytes", output.display());
+    Ok(())
+}
+
+/// A refusal of the coordinator's.
+fn refused(failure: Failure) -> Error {
+    let Failure { code, message } = failure;
+    let (exit, hint) = match code.as_str() {
+        "FRB-WFL-004" | "FRB-WFL-005" => (Exit::NotFound, None),
+        "FRB-WFL-006" => (Exit::Usage, None),
+        "FRB-WFL-007" => (Exit::Script, Some("add --keep-names")),
+        "FRB-SUB-004" => (Exit::RetryLater, None),
+        "FRB-LUA-008" => {
+            let hint = "`froben workflow fork` from that call keeps what is the same before it";
+            (Exit::Script, Some(hint))
+        }
+        _ => (Exit::Script, None),
+    };
+    let shown = Error::new(exit, message).code(code);
+    match hint {
+        Some(hint) => shown.hint(hint),
+        None => shown,
+    }
+}

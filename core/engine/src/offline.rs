@@ -1,0 +1,269 @@
+//! What is found out from a journal beside the engine: where another revision would differ, what a fork
+//! carries over, what an export holds.
+//!
+//! A replay may take as long as the script's CPU time, so none of this runs on the engine's thread. It
+//! changes nothing; what it finds, the engine decides on.
+
+use std::sync::Arc;
+
+use froben_journal::{
+    Body, CallOp, Called, End, Export, ExportError, Finish, ForkedFrom, Record, RevisionHash, Seq,
+    Store,
+};
+use froben_model::view::Failure;
+use froben_model::{CallId, WorkflowId};
+use froben_script::{Limits, Revision, State};
+
+use crate::engine::refusal;
+use crate::history::History;
+use crate::pseudonyms;
+use crate::replay::{Replayed, replay};
+use crate::revisions::Revisions;
+use crate::workflow::Workflow;
+
+/// Which revision somebody wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// The one that the workflow keeps.
+    Kept,
+    /// The one that new workflows get.
+    Newest,
+    Hash(RevisionHash),
+}
+
+/// How a workflow did on another revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migrated {
+    pub revision: RevisionHash,
+    /// Calls of its journal, which the revision makes again.
+    pub calls: u64,
+    /// Calls that the revision makes beyond them at once.
+    pub beyond: u64,
+    /// Whether it keeps the revision from here on; no if it was only tried.
+    pub switched: bool,
+}
+
+/// A question that was answered, or refused with a reason for whoever asked.
+pub(crate) type Answered<T> = Result<Result<T, Failure>, froben_journal::Error>;
+
+/// The whole of a journal.
+pub(crate) fn records(
+    store: &dyn Store,
+    workflow: WorkflowId,
+) -> Result<Vec<Record>, froben_journal::Error> {
+    let read: Vec<(Seq, Record)> = store.read(workflow, 0, usize::MAX)?;
+    Ok(read.into_iter().map(|(_, record)| record).collect())
+}
+
+/// A revision of the store, or why it can't be had.
+pub(crate) fn revision(revisions: &Revisions, hash: RevisionHash) -> Answered<Arc<Revision>> {
+    let checked = revisions.get(hash)?;
+    Ok(checked.map_err(|why| refusal("FRB-WFL-005", format!("revision {hash}: {why}"))))
+}
+
+/// Tries a journal on a revision.
+pub(crate) fn try_revision(
+    workflow: WorkflowId,
+    records: &[Record],
+    hash: RevisionHash,
+    revision: &Revision,
+) -> Result<Migrated, Failure> {
+    let history = follow(workflow, records)?;
+    let replayed = caught_up(&history, revision)?;
+    if let State::Failed(failure) = replayed.beyond.state {
+        let froben_script::Failure { code, message } = failure;
+        let calls = history.calls.len();
+        let why = format!("after all {calls} calls of the journal it fails: {message}");
+        return Err(refusal(code.as_str(), why));
+    }
+    Ok(Migrated {
+        revision: hash,
+        calls: history.calls.len() as u64,
+        beyond: replayed.beyond.calls.len() as u64,
+        switched: false,
+    })
+}
+
+fn follow(workflow: WorkflowId, records: &[Record]) -> Result<History, Failure> {
+    let damaged = |misfit: crate::Misfit| refusal("FRB-WFL-003", misfit.to_string());
+    History::read(workflow, records).map_err(damaged)
+}
+
+fn caught_up(history: &History, revision: &Revision) -> Result<Replayed, Failure> {
+    replay(history, usize::MAX, revision, Limits::default()).map_err(|divergence| {
+        let froben_script::Failure { code, message } = divergence.failure();
+        refusal(code.as_str(), message)
+    })
+}
+
+/// The records of a fork: a submit of its own, then what is carried over from `source`.
+///
+/// Carried are all calls before `step`, and what came of them, also after `step` was made. What the
+/// source's own end took away goes on in the fork.
+///
+/// *Errors*: a step that is none; a revision that does not make the carried calls again.
+pub(crate) fn cut(
+    source: WorkflowId,
+    records: &[Record],
+    step: &str,
+    hash: RevisionHash,
+    revision: &Revision,
+) -> Result<Vec<Record>, Failure> {
+    let Some((first, rest)) = records.split_first() else {
+        return Err(refusal("FRB-WFL-003", "it has no records"));
+    };
+    let Body::Submitted(mut submitted) = first.body.clone() else {
+        return Err(refusal("FRB-WFL-003", "it does not begin with a submit"));
+    };
+    let step = find_step(rest, step)?;
+    let cancelled: Vec<CallId> = rest.iter().filter_map(cancel_target).collect();
+    let carried = rest.iter().filter(|record| {
+        let by_its_end = match &record.body {
+            Body::Ended(ended) => ended.end == End::Cancelled && !cancelled.contains(&ended.call),
+            Body::ChildEnded { call, finish } => {
+                *finish == Finish::Cancelled && !cancelled.contains(call)
+            }
+            _ => false,
+        };
+        call_of(&record.body).is_some_and(|call| call < step) && !by_its_end
+    });
+    let carried: Vec<Record> = carried.cloned().collect();
+    let begun_ms = match &submitted.forked_from {
+        Some(from) => from.begun_ms,
+        None => first.time_ms,
+    };
+    submitted.idempotency_key = String::new();
+    submitted.parent = None;
+    submitted.revision = hash;
+    submitted.forked_from = Some(ForkedFrom {
+        workflow: source,
+        step,
+        carried: carried.len() as u64,
+        begun_ms,
+    });
+    let first = Record {
+        time_ms: first.time_ms,
+        body: Body::Submitted(submitted),
+    };
+    let fork: Vec<Record> = std::iter::once(first).chain(carried).collect();
+    let misfit = |misfit: crate::Misfit| refusal("FRB-WFL-003", misfit.to_string());
+    Workflow::replay(source, &fork).map_err(misfit)?;
+    caught_up(&follow(source, &fork)?, revision)?;
+    Ok(fork)
+}
+
+/// A call by its number, or the delegation of a key.
+fn find_step(records: &[Record], step: &str) -> Result<CallId, Failure> {
+    let calls = || {
+        records.iter().filter_map(|record| match &record.body {
+            Body::Called(called) => Some(called),
+            _ => None,
+        })
+    };
+    let number = step.strip_prefix('#').unwrap_or(step).parse::<u64>();
+    let last = calls().map(|called| called.call.0).max().unwrap_or(0);
+    // A key may look like a number; it is still what its author calls the step.
+    let keyed = calls().find(|called| match &called.op {
+        CallOp::Delegate(spec) => spec.key == step,
+        _ => false,
+    });
+    match (keyed, number) {
+        (Some(Called { call, .. }), _) => Ok(*call),
+        (None, Ok(number)) if (1..=last + 1).contains(&number) => Ok(CallId(number)),
+        _ => {
+            let step: String = step.chars().take(80).collect();
+            let why = format!(
+                "there is no step `{step}`: give a call from 1 to {}, or the key of a delegation",
+                last + 1
+            );
+            Err(refusal("FRB-WFL-004", why))
+        }
+    }
+}
+
+fn cancel_target(record: &Record) -> Option<CallId> {
+    match &record.body {
+        Body::Called(Called {
+            op: CallOp::Cancel { target },
+            ..
+        }) => Some(*target),
+        _ => None,
+    }
+}
+
+/// The call that a record is about.
+fn call_of(body: &Body) -> Option<CallId> {
+    match body {
+        Body::Called(called) => Some(called.call),
+        Body::Assigned(assigned) => Some(assigned.call),
+        Body::Item(item) => Some(item.call),
+        Body::Ended(ended) => Some(ended.call),
+        Body::Started { call, .. }
+        | Body::Requeued { call, .. }
+        | Body::Slept { call }
+        | Body::ChildEnded { call, .. } => Some(*call),
+        Body::Submitted(_)
+        | Body::CancelRequested
+        | Body::Finished(_)
+        | Body::Logged { .. }
+        | Body::Tallied(_)
+        | Body::Paused
+        | Body::Resumed
+        | Body::Migrated { .. } => None,
+    }
+}
+
+/// A workflow as the bytes of a file that replays anywhere. Without `keep_names`, people and machines
+/// are called by pseudonyms, and the idempotency key is left out in any case.
+pub(crate) fn export(
+    store: &dyn Store,
+    revisions: &Revisions,
+    workflow: WorkflowId,
+    keep_names: bool,
+) -> Answered<Vec<u8>> {
+    let mut records = records(store, workflow)?;
+    let Some(hash) = froben_journal::kept_revision(&records) else {
+        return Ok(Err(refusal("FRB-WFL-003", "it has no records")));
+    };
+    let Some(scripts) = store.revision(hash)? else {
+        let why = format!("the scripts of its revision {hash} are gone from the store");
+        return Ok(Err(refusal("FRB-WFL-002", why)));
+    };
+    if let Some(Record {
+        body: Body::Submitted(submitted),
+        ..
+    }) = records.first_mut()
+    {
+        submitted.idempotency_key = String::new();
+    }
+    if !keep_names {
+        let named = records.clone();
+        pseudonyms::replace(&mut records);
+        if let Ok(revision) = revision(revisions, hash)?
+            && replays(workflow, &named, &revision)
+            && !replays(workflow, &records, &revision)
+        {
+            let why = "what the script does depends on the names of operators, so it would not \
+                       replay under pseudonyms; export it with the names";
+            return Ok(Err(refusal("FRB-WFL-007", why)));
+        }
+    }
+    let export = Export {
+        workflow,
+        pseudonyms: !keep_names,
+        written_by: env!("CARGO_PKG_VERSION").to_string(),
+        scripts,
+        records,
+    };
+    Ok(export.write().map_err(|error| {
+        let code = match error {
+            ExportError::TooLarge { .. } => "FRB-WFL-007",
+            _ => "FRB-WFL-003",
+        };
+        refusal(code, error.to_string())
+    }))
+}
+
+fn replays(workflow: WorkflowId, records: &[Record], revision: &Revision) -> bool {
+    follow(workflow, records).is_ok_and(|history| caught_up(&history, revision).is_ok())
+}

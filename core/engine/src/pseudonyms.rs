@@ -1,0 +1,221 @@
+//! Other names for people and machines, the same everywhere in a journal.
+//!
+//! A script hears of operators by name and may answer with them (`avoid`), so a name is replaced in what
+//! it was told and in what it asked alike, also where it stands in a text; then it replays as before.
+//! Pseudonyms sort as the names do, because scripts sort. What somebody wrote into an input or a log
+//! without it being a name that the journal knows stays.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use froben_journal::{Body, CallOp, Record};
+use froben_model::{ItemError, MachineId, OperatorId, SeekerId, TaskSpec, Value};
+
+pub(crate) fn replace(records: &mut [Record]) {
+    let mut found = Found::default();
+    for record in records.iter() {
+        found.look_at(&record.body);
+    }
+    let names = found.names();
+    for record in records {
+        names.replace_in(&mut record.body);
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    seekers: BTreeSet<SeekerId>,
+    operators: BTreeSet<OperatorId>,
+    machines: BTreeSet<MachineId>,
+}
+
+impl Found {
+    fn look_at(&mut self, body: &Body) {
+        match body {
+            Body::Submitted(submitted) => {
+                self.seekers.insert(submitted.seeker.clone());
+            }
+            Body::Called(called) => {
+                if let CallOp::Delegate(spec) = &called.op {
+                    self.operators.extend(spec.avoid.iter().cloned());
+                }
+            }
+            Body::Assigned(assigned) => self.machine(&assigned.machine),
+            Body::Item(item) => self.error(item.outcome.as_ref().err()),
+            Body::Ended(ended) => self.error(ended.failure.as_ref()),
+            Body::Tallied(tallies) => {
+                tallies
+                    .iter()
+                    .for_each(|tally| self.machine(&tally.machine));
+            }
+            Body::Logged { source, text: _ } => {
+                if let Ok(machine) = MachineId::new(source.as_str()) {
+                    self.machine(&machine);
+                }
+            }
+            Body::Started { .. }
+            | Body::Requeued { .. }
+            | Body::Slept { .. }
+            | Body::CancelRequested
+            | Body::Finished(_)
+            | Body::ChildEnded { .. }
+            | Body::Paused
+            | Body::Resumed
+            | Body::Migrated { .. } => {}
+        }
+    }
+
+    fn machine(&mut self, machine: &MachineId) {
+        self.operators.insert(machine.operator());
+        self.machines.insert(machine.clone());
+    }
+
+    fn error(&mut self, error: Option<&ItemError>) {
+        self.operators
+            .extend(error.and_then(|error| error.operator.clone()));
+    }
+
+    fn names(self) -> Names {
+        let mut words = BTreeMap::new();
+        for (number, seeker) in (1..).zip(&self.seekers) {
+            words.insert(seeker.as_str().to_string(), format!("seeker-{number:04}"));
+        }
+        for (number, operator) in (1..).zip(&self.operators) {
+            words.insert(
+                operator.as_str().to_string(),
+                format!("operator-{number:04}"),
+            );
+        }
+        for (number, machine) in (1..).zip(&self.machines) {
+            let operator = &words[machine.operator().as_str()];
+            let pseudonym = format!("{operator}/machine-{number:04}");
+            words.insert(machine.as_str().to_string(), pseudonym);
+        }
+        Names { words }
+    }
+}
+
+struct Names {
+    words: BTreeMap<String, String>,
+}
+
+impl Names {
+    fn replace_in(&self, body: &mut Body) {
+        match body {
+            Body::Submitted(submitted) => {
+                if let Some(name) = self.words.get(submitted.seeker.as_str())
+                    && let Ok(seeker) = SeekerId::new(name.as_str())
+                {
+                    submitted.seeker = seeker;
+                }
+                self.value(&mut submitted.input);
+            }
+            Body::Called(called) => match &mut called.op {
+                CallOp::Delegate(spec) => self.task(spec),
+                CallOp::Status(status) => self.text(&mut status.phase),
+                CallOp::Log { text } => self.text(text),
+                CallOp::Run { input, key, .. } => {
+                    self.value(input);
+                    self.text(key);
+                }
+                CallOp::Sleep { .. } | CallOp::Cancel { .. } => {}
+            },
+            Body::Assigned(assigned) => self.machine(&mut assigned.machine),
+            Body::Item(item) => match &mut item.outcome {
+                Ok(value) => self.value(value),
+                Err(error) => self.error(error),
+            },
+            Body::Requeued { reason, .. } => self.text(reason),
+            Body::Ended(ended) => ended.failure.iter_mut().for_each(|error| self.error(error)),
+            Body::Finished(finish) | Body::ChildEnded { call: _, finish } => match finish {
+                froben_journal::Finish::Output(output) => self.value(output),
+                froben_journal::Finish::Failed(failure) => self.text(&mut failure.message),
+                froben_journal::Finish::Cancelled => {}
+            },
+            Body::Logged { source, text } => {
+                self.text(source);
+                self.text(text);
+            }
+            Body::Tallied(tallies) => {
+                for tally in tallies {
+                    self.machine(&mut tally.machine);
+                }
+            }
+            Body::Started { .. }
+            | Body::Slept { .. }
+            | Body::CancelRequested
+            | Body::Paused
+            | Body::Resumed
+            | Body::Migrated { .. } => {}
+        }
+    }
+
+    fn task(&self, spec: &mut TaskSpec) {
+        self.value(&mut spec.input);
+        spec.items.iter_mut().for_each(|item| self.value(item));
+        spec.avoid.iter_mut().for_each(|name| self.operator(name));
+        self.text(&mut spec.key);
+    }
+
+    fn error(&self, error: &mut ItemError) {
+        self.text(&mut error.message);
+        error
+            .operator
+            .iter_mut()
+            .for_each(|name| self.operator(name));
+    }
+
+    fn operator(&self, operator: &mut OperatorId) {
+        if let Some(name) = self.words.get(operator.as_str())
+            && let Ok(name) = OperatorId::new(name.as_str())
+        {
+            *operator = name;
+        }
+    }
+
+    fn machine(&self, machine: &mut MachineId) {
+        if let Some(name) = self.words.get(machine.as_str())
+            && let Ok(name) = MachineId::new(name.as_str())
+        {
+            *machine = name;
+        }
+    }
+
+    fn value(&self, value: &mut Value) {
+        match value {
+            Value::Text(text) => self.text(text),
+            Value::List(list) => list.iter_mut().for_each(|value| self.value(value)),
+            Value::Map(map) => {
+                let entries = std::mem::take(map).into_iter().map(|(mut key, mut value)| {
+                    self.text(&mut key);
+                    self.value(&mut value);
+                    (key, value)
+                });
+                *map = entries.collect();
+            }
+            Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Number(_) | Value::Blob(_) => {}
+        }
+    }
+
+    /// Replaces names where they stand as words of their own.
+    fn text(&self, text: &mut String) {
+        let mut replaced = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        while let Some(start) = rest.find(in_name) {
+            let (before, word) = rest.split_at(start);
+            let end = word.find(|c| !in_name(c)).unwrap_or(word.len());
+            let (word, after) = word.split_at(end);
+            // A name may end a sentence.
+            let name = word.trim_end_matches('.');
+            replaced.push_str(before);
+            replaced.push_str(self.words.get(name).map_or(name, String::as_str));
+            replaced.push_str(&word[name.len()..]);
+            rest = after;
+        }
+        replaced.push_str(rest);
+        *text = replaced;
+    }
+}
+
+fn in_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_./".contains(c)
+}

@@ -2,10 +2,14 @@
 //!
 //! Nothing here measures. `cargo bench -p froben-bench` does, and prints what docs/performance.md quotes.
 
+mod resident;
+
 use std::collections::BTreeMap;
 
 use froben_model::{CallId, Value};
 use froben_script::{Call, CallOp, Completion, Event, Limits, Revision, Vm};
+
+pub use resident::{cpu_time, resident_bytes};
 
 /// Waits for one task after the other, for ever: a resumption with a result is a step of this.
 pub const ONE_BY_ONE: &str = "while true do ctx:delegate { kind = 'a.b/1' }:await() end";

@@ -77,7 +77,16 @@ const EDGES: [(&str, &[&str]); 20] = [
             "froben-opencl",
         ],
     ),
-    ("froben-bench", &["froben-model", "froben-script"]),
+    (
+        "froben-bench",
+        &[
+            "froben-model",
+            "froben-journal",
+            "froben-script",
+            "froben-store",
+            "froben-engine",
+        ],
+    ),
     ("froben-e2e", &[]),
 ];
 

@@ -2,7 +2,7 @@
 //!
 //! Resident memory of the process, not what the allocator was asked for: pages half used count whole.
 
-use froben_bench::{FAN_OUT, pipeline, start};
+use froben_bench::{FAN_OUT, pipeline, resident_bytes, start};
 
 fn main() {
     let count = std::env::args().nth(1).and_then(|word| word.parse().ok());
@@ -25,13 +25,4 @@ fn main() {
         each >> 10,
         (1 << 30) / each
     );
-}
-
-fn resident_bytes() -> usize {
-    let status = std::fs::read_to_string("/proc/self/statm").expect("Linux tells");
-    let pages = status
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse().ok());
-    pages.unwrap_or(0_usize) * 4096
 }

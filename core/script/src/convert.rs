@@ -81,6 +81,13 @@ pub(crate) fn text(value: &LuaValue) -> Result<String, String> {
     }
 }
 
+/// The beginning of a text of any length and any bytes, as much of it as a message may have.
+pub(crate) fn start_of(text: &mlua::LuaString) -> String {
+    let bytes = text.as_bytes();
+    let start = &bytes[..bytes.len().min(limits::TEXT_BYTES)];
+    String::from_utf8_lossy(start).into_owned()
+}
+
 /// `number` as a whole number, if it is one and exact.
 pub(crate) fn exact_int(number: f64) -> Option<i64> {
     let whole = number.fract() == 0.0 && number.abs() <= EXACT as f64;

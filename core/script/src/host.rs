@@ -13,6 +13,7 @@ use froben_model::view::Failure as ChildFailure;
 use froben_model::{CallId, ItemOutcome, OperatorId, TaskSpec, TimeMs, Value};
 
 use crate::limits::Limits;
+use crate::occupied::{child_bytes, outcome_bytes, task_bytes, value_bytes};
 use crate::random::Random;
 use crate::signature::PipelineInfo;
 use crate::{Code, Failure};
@@ -204,7 +205,10 @@ pub(crate) struct Host {
     journal_bytes: usize,
     step_bytes: usize,
     log_bytes: usize,
-    results_bytes: usize,
+    /// What is kept until the end, in memory: results, keys, streams.
+    kept_bytes: usize,
+    /// Of `calls`, in memory.
+    calls_bytes: usize,
 }
 
 impl Host {
@@ -231,7 +235,8 @@ impl Host {
             journal_bytes: 0,
             step_bytes: 0,
             log_bytes: 0,
-            results_bytes: 0,
+            kept_bytes: 0,
+            calls_bytes: 0,
         }
     }
 
@@ -252,15 +257,14 @@ impl Host {
     }
 
     pub(crate) fn take_calls(&mut self) -> Vec<Call> {
+        self.calls_bytes = 0;
         std::mem::take(&mut self.calls)
     }
 
-    /// What is held here for the script, outside the Luau state.
+    /// What is held here for the script, outside the Luau state, in memory.
     pub(crate) fn bytes(&self) -> usize {
-        let calls: usize = self.calls.iter().map(|call| call.op.weight()).sum();
-        let known = self.delegations.len() + self.children.len();
         let watched = 96 * (self.joined + self.streams.len()) + self.members.bytes();
-        calls + self.results_bytes + 16 * self.arrivals.len() + 256 * known + watched
+        self.calls_bytes + self.kept_bytes + 256 * self.children.len() + watched
     }
 
     /// The journal's time: that of what the script was given last, or of its start.
@@ -294,6 +298,8 @@ impl Host {
         }
         let items = spec.items.len();
         let key = spec.key.clone();
+        // Entries of two hash tables, the key, and an outcome for each item with its arrival.
+        self.kept_bytes += 400 + key.len() + items * (size_of::<Option<Arrived>>() + 64);
         self.push(line, CallOp::Delegate(spec))?;
         self.keys.insert(key, id);
         let delegation = Delegation {
@@ -435,6 +441,7 @@ impl Host {
             Event::ChildEnded { outcome } => {
                 let end = self.members.next_end();
                 let bytes = child_weight(&outcome);
+                let kept_bytes = child_bytes(&outcome);
                 match self.children.get_mut(&call) {
                     Some(known) if known.over.is_none() => {
                         (known.over, known.outcome) = (Some(end), Some(outcome));
@@ -443,7 +450,7 @@ impl Host {
                 }
                 self.open -= 1;
                 self.members.over(Member::Child(call), &mut touched);
-                self.keep(bytes)?;
+                self.keep(bytes, kept_bytes)?;
             }
             Event::Item {
                 index,
@@ -451,6 +458,8 @@ impl Host {
                 operator,
             } => {
                 let bytes = outcome_weight(&outcome);
+                let sender = operator.as_ref().map_or(0, |name| name.as_str().len());
+                let kept_bytes = outcome_bytes(&outcome) + sender;
                 let owed = self.delegations.get_mut(&call).filter(|delegation| {
                     matches!(delegation.outcomes.get(index as usize), Some(None))
                 });
@@ -466,15 +475,15 @@ impl Host {
                     }
                     touched.push(Wait::Item(*number));
                 }
-                self.keep(bytes)?;
+                self.keep(bytes, kept_bytes)?;
             }
         }
         Ok(touched)
     }
 
-    /// Counts a result.
-    fn keep(&mut self, bytes: usize) -> Result<(), Failure> {
-        self.results_bytes += bytes;
+    /// Counts a result: its weight in the journal, and what it occupies.
+    fn keep(&mut self, bytes: usize, kept_bytes: usize) -> Result<(), Failure> {
+        self.kept_bytes += kept_bytes;
         self.journal_bytes += bytes;
         match self.over_journal() {
             Some(message) => Err(Failure::new(Code::Quota, message)),
@@ -501,6 +510,8 @@ impl Host {
             )));
         }
         self.next_call += 1;
+        // A growing list is half empty at worst, and is copied when it grows.
+        self.calls_bytes += 3 * size_of::<Call>() + op_bytes(&op);
         self.calls.push(Call { id, line, op });
         Ok(id)
     }
@@ -527,6 +538,20 @@ fn stray(call: CallId, what: &str) -> Failure {
 
 fn quota(message: String) -> Refusal {
     Refusal::Stop(Failure::new(Code::Quota, message))
+}
+
+fn op_bytes(op: &CallOp) -> usize {
+    match op {
+        CallOp::Delegate(spec) => task_bytes(spec),
+        CallOp::Status { phase, .. } => phase.capacity(),
+        CallOp::Log { text } => text.capacity(),
+        CallOp::Run {
+            pipeline,
+            input,
+            key,
+        } => pipeline.len() + value_bytes(input) + 2 * key.len(),
+        CallOp::Sleep { .. } | CallOp::Cancel { .. } => 0,
+    }
 }
 
 fn outcome_weight(outcome: &ItemOutcome) -> usize {

@@ -5,7 +5,7 @@ use froben_model::limits as model;
 /// Bounds of one VM. Going past one of them stops the workflow; the script cannot catch that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Of the Luau state: stacks, tables, strings, functions.
+    /// Of the Luau state (stacks, tables, strings, functions) and what the host keeps for it together.
     pub memory_bytes: usize,
     /// CPU time from one blocking call to the next.
     pub slice_ms: u64,
@@ -48,6 +48,8 @@ impl Default for Limits {
     }
 }
 
+/// Workflows that one file declares, be it by mistake.
+pub(crate) const DECLARED: usize = 16;
 /// Files of one script set.
 pub(crate) const FILES: usize = model::SCRIPT_FILES;
 /// All sources of one script set.

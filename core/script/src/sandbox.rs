@@ -5,18 +5,27 @@ use std::time::Duration;
 
 use mlua::chunk::Compiler;
 use mlua::state::{GcIncParams, GcMode};
-use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Table, Value as LuaValue};
+use mlua::{Function, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value as LuaValue};
 
-use crate::convert::{Objects, whole};
+use crate::convert::{Objects, start_of, whole};
 use crate::host::Host;
 use crate::limits::Limits;
 use crate::signature::PipelineInfo;
 use crate::slice::{Callbacks, PRELUDE, Slice, Spent};
+use crate::source;
 use crate::verbs::{Bridge, Chunks, is_memory_error, load_chunk, natives};
 use crate::{Code, Failure};
 
 /// Calls of these must reach our versions: the compiler has shortcuts for the originals.
-const REPLACED: [&str; 5] = ["next", "pairs", "pcall", "setmetatable", "xpcall"];
+const REPLACED: [&str; 7] = [
+    "getmetatable",
+    "next",
+    "pairs",
+    "pcall",
+    "rawset",
+    "setmetatable",
+    "xpcall",
+];
 
 /// A turn of the garbage collector works off 1 MiB, and the heap may grow by half between rounds. The
 /// defaults, 2 KiB and doubling, are for games: a script that drops large strings would outrun them and
@@ -25,13 +34,39 @@ const GC_STEP_KIB: i32 = 256;
 const GC_WORK_PERCENT: i32 = 400;
 const GC_GOAL_PERCENT: i32 = 150;
 
+/// What the parser's and the compiler's recursion may take, whoever calls: a thousand levels, which Luau
+/// allows, need 0.8 MiB.
+const COMPILER_STACK_BYTES: usize = 8 << 20;
+
 /// Compiles a script. The error is Luau's message, with the line before it: `3: Expected ...`.
+///
+/// The VM's memory limit does not hold here; [`source::refused`] says what does.
 pub(crate) fn compile(source: &str) -> Result<Vec<u8>, String> {
-    let compiler = Compiler::new()
-        .set_optimization_level(1)
-        .set_debug_level(1)
-        .set_mutable_globals(REPLACED);
-    compiler.compile(source).map_err(|error| match error {
+    source::refused(source)?;
+    let compile = || {
+        let compiler = Compiler::new()
+            .set_optimization_level(1)
+            .set_debug_level(1)
+            .set_mutable_globals(REPLACED);
+        let plain = compiler.compile(source)?;
+        // Compiled as it stands first, so that messages quote what the author wrote.
+        let ordered = source::with_ordered_loops(source);
+        Ok(match ordered.map(|ordered| compiler.compile(ordered)) {
+            Some(Ok(ordered)) => ordered,
+            _ => plain,
+        })
+    };
+    let compiled = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(COMPILER_STACK_BYTES);
+        let thread = thread.spawn_scoped(scope, compile);
+        thread.map(|thread| {
+            thread
+                .join()
+                .expect("invariant: the compiler does not panic")
+        })
+    });
+    let compiled = compiled.map_err(|error| format!("no thread to compile in: {error}"))?;
+    compiled.map_err(|error| match error {
         mlua::Error::SyntaxError { message, .. } => message,
         other => other.to_string(),
     })
@@ -247,10 +282,10 @@ impl Sandbox {
         pipeline_line: Option<u32>,
     ) -> Failure {
         let message = match raised {
-            LuaValue::String(text) => text.to_string_lossy(),
+            LuaValue::String(text) => start_of(text),
             LuaValue::Error(error) => return self.failure_of(error),
-            LuaValue::Table(table) => match table.raw_get::<String>("message") {
-                Ok(message) => message,
+            LuaValue::Table(table) => match table.raw_get::<LuaString>("message") {
+                Ok(message) => start_of(&message),
                 Err(_) => "the script raised a table".to_owned(),
             },
             LuaValue::Nil => "the script raised nil".to_owned(),
@@ -297,5 +332,7 @@ pub(crate) fn location(message: &str) -> Option<(&str, u32, &str)> {
     path.ends_with(".lua").then_some((path, line, rest))
 }
 
+#[cfg(test)]
+mod reach;
 #[cfg(test)]
 mod tests;

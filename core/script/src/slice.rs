@@ -102,6 +102,11 @@ impl<'lua> Slice<'lua> {
                 stopped_at: None,
             });
         });
+        #[cfg(test)]
+        if gaps::begin() {
+            // SAFETY: the caller's state is alive.
+            unsafe { callbacks.set_interrupt(true) };
+        }
         Slice {
             id,
             callbacks,
@@ -110,6 +115,8 @@ impl<'lua> Slice<'lua> {
     }
 
     pub(crate) fn end(self) -> Spent {
+        #[cfg(test)]
+        gaps::safepoint();
         let running = RUNNING.with_borrow_mut(Option::take);
         let running = running.expect("invariant: a slice ends on the thread where it began");
         Spent {
@@ -126,6 +133,26 @@ impl Drop for Slice<'_> {
         // SAFETY: the slice does not outlive its state, and the watchdog has let go of it.
         unsafe { self.callbacks.set_interrupt(false) };
     }
+}
+
+/// Whether the script that runs on this thread has used its slice up. For loops of ours that do much
+/// work for one call: if so they end, and the script gets no further than its next safepoint.
+pub(crate) fn used_up() -> bool {
+    RUNNING.with_borrow_mut(|running| {
+        let Some(running) = running else {
+            return false;
+        };
+        #[cfg(test)]
+        gaps::safepoint();
+        if !running.stop && thread_cpu_ns().saturating_sub(running.started_ns) < running.budget_ns {
+            return false;
+        }
+        running.over_budget |= !running.stop;
+        running.stop = true;
+        // SAFETY: the state runs on this very thread.
+        unsafe { running.callbacks.set_interrupt(true) };
+        true
+    })
 }
 
 /// Lets the script that runs on this thread get no further than its next safepoint.
@@ -159,11 +186,15 @@ fn must_stop(state: *mut ffi::lua_State) -> bool {
         let Some(running) = running else {
             return false;
         };
+        #[cfg(test)]
+        let measures = gaps::safepoint();
+        #[cfg(not(test))]
+        let measures = false;
         if !running.stop {
             let spent_ns = thread_cpu_ns().saturating_sub(running.started_ns);
             if spent_ns < running.budget_ns {
                 // Waiting for a processor is not the script's fault.
-                if has_watchdog() {
+                if has_watchdog() && !measures {
                     // SAFETY: the state runs on this very thread.
                     unsafe { running.callbacks.set_interrupt(false) };
                     let rest = Duration::from_nanos(running.budget_ns - spent_ns);
@@ -290,6 +321,46 @@ fn watchdog() {
             watched.asleep = true;
             WAKE.wait(watched).unwrap_or_else(PoisonError::into_inner)
         };
+    }
+}
+
+/// Measures how long a script on this thread gets from one safepoint to the next, in CPU time: how far
+/// past its slice it could get.
+#[cfg(test)]
+pub(crate) mod gaps {
+    use std::cell::Cell;
+
+    use super::thread_cpu_ns;
+
+    thread_local! {
+        /// The last safepoint and the widest gap so far.
+        static GAPS: Cell<Option<(u64, u64)>> = const { Cell::new(None) };
+    }
+
+    /// Runs `f`, and the widest gap in it, in milliseconds.
+    pub(crate) fn widest_ms<T>(f: impl FnOnce() -> T) -> (T, f64) {
+        GAPS.set(Some((thread_cpu_ns(), 0)));
+        let result = f();
+        let (_, widest_ns) = GAPS.take().unwrap_or_default();
+        (result, widest_ns as f64 / 1e6)
+    }
+
+    /// What lies before a slice is no gap.
+    pub(super) fn begin() -> bool {
+        let gaps = GAPS.get();
+        if let Some((_, widest)) = gaps {
+            GAPS.set(Some((thread_cpu_ns(), widest)));
+        }
+        gaps.is_some()
+    }
+
+    pub(super) fn safepoint() -> bool {
+        let gaps = GAPS.get();
+        if let Some((last, widest)) = gaps {
+            let now = thread_cpu_ns();
+            GAPS.set(Some((now, widest.max(now - last))));
+        }
+        gaps.is_some()
     }
 }
 

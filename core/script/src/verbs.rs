@@ -4,21 +4,25 @@
 //! with the script's line. None of them blocks: where a script must wait, the prelude yields.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use froben_model::{CallId, limits};
 use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, MultiValue, Table, Value as LuaValue};
 
-use crate::convert::{Objects, sequence, text, to_lua, to_value, type_name, whole};
+use crate::convert::{Objects, sequence, start_of, text, to_lua, to_value, type_name, whole};
 use crate::host::{Arrived, Host, Member, Next, RaceStart, Refusal};
-use crate::limits::{KEY_BYTES, MAPPED, MEMBERS, SLEEP_MS};
+use crate::limits::{DECLARED, KEY_BYTES, MAPPED, MEMBERS, SLEEP_MS};
 use crate::options::{Options, duration_ms};
 use crate::registry::{MAP, RUN, STATUS};
 use crate::revision;
 use crate::signature::{PipelineInfo, check_input};
-use crate::slice::stop_running;
+use crate::slice::{stop_running, used_up};
 use crate::{Code, Failure, suggest, task};
+
+/// For the few strings that name the place where memory ran out.
+const HEADROOM_BYTES: usize = 256 << 10;
 
 /// Compiled sources by path.
 pub(crate) type Chunks = BTreeMap<String, Vec<u8>>;
@@ -28,6 +32,8 @@ pub(crate) struct Bridge {
     host: Mutex<Host>,
     chunks: Arc<Chunks>,
     memory_bytes: usize,
+    /// The script is at its end for want of memory, and its place is still to be found out.
+    headroom: AtomicBool,
     /// Made by the prelude, when the functions exist already.
     pub(crate) objects: OnceLock<Objects>,
     /// Those of the revision, once a workflow of it was started.
@@ -45,6 +51,7 @@ impl Bridge {
             host: Mutex::new(host),
             chunks,
             memory_bytes,
+            headroom: AtomicBool::new(false),
             objects: OnceLock::new(),
             pipelines: OnceLock::new(),
             spawned: Mutex::default(),
@@ -67,6 +74,18 @@ impl Bridge {
     pub(crate) fn objects(&self) -> &Objects {
         let objects = self.objects.get();
         objects.expect("invariant: the prelude made the objects before any script ran")
+    }
+
+    /// Leaves the Luau state what the host has not taken of the cap that they share.
+    pub(crate) fn share_memory(&self, lua: &Lua) -> mlua::Result<()> {
+        let taken = self.host().bytes();
+        let headroom = match self.headroom.load(Ordering::Relaxed) {
+            true => HEADROOM_BYTES,
+            false => 0,
+        };
+        // Zero would mean no limit.
+        let left = (self.memory_bytes + headroom).saturating_sub(taken).max(1);
+        lua.set_memory_limit(left).map(drop)
     }
 
     pub(crate) fn out_of_memory(&self) -> Failure {
@@ -306,7 +325,7 @@ impl Bridge {
     fn log(&self, line: u32, value: &LuaValue) -> Results {
         let text = match value {
             // A long line is cut rather than refused: it is only a log.
-            LuaValue::String(text) => String::from_utf8_lossy(&text.as_bytes()).into_owned(),
+            LuaValue::String(text) => start_of(text),
             LuaValue::Integer(number) => number.to_string(),
             LuaValue::Number(number) => number.to_string(),
             other => {
@@ -404,6 +423,9 @@ impl Bridge {
         let items = lua.create_table_with_capacity(outcomes.len(), 0)?;
         let mut first_error = LuaValue::Nil;
         for (index, arrived) in outcomes.iter().enumerate() {
+            if used_up() {
+                return Err("the slice is used up".to_owned().into());
+            }
             let item = self.item(lua, index, arrived)?;
             if arrived.outcome.is_err() && first_error.is_nil() {
                 first_error = item.raw_get("err")?;
@@ -507,6 +529,11 @@ impl Bridge {
         let info = PipelineInfo::read(name, options, run);
         let info = info.map_err(|why| Refusal::Stop(Failure::new(Code::NotAPipeline, why)))?;
         let mut host = self.host();
+        if host.declared.len() >= DECLARED {
+            let many =
+                format!("a file declares at most {DECLARED} workflows; one is what it returns");
+            return Err(Refusal::Stop(Failure::new(Code::NotAPipeline, many)));
+        }
         host.declared.push(info);
         Ok(vec![LuaValue::Number(host.declared.len() as f64)])
     }
@@ -607,6 +634,7 @@ pub(crate) fn natives(lua: &Lua, bridge: &Arc<Bridge>) -> mlua::Result<Table> {
                     results.push_back(LuaValue::String(lua.create_string(message)?));
                 }
             }
+            bridge.share_memory(lua)?;
             Ok(results)
         })?;
         natives.raw_set(name, callback)
@@ -679,6 +707,10 @@ pub(crate) fn natives(lua: &Lua, bridge: &Arc<Bridge>) -> mlua::Result<Table> {
         if let LuaValue::Table(table) = table {
             table.set_readonly(true);
         }
+        Ok(Vec::new())
+    })?;
+    add("headroom", |bridge, _, _| {
+        bridge.headroom.store(true, Ordering::Relaxed);
         Ok(Vec::new())
     })?;
     add("out_of_memory", |bridge, _, _| {

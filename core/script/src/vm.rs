@@ -190,6 +190,10 @@ impl Vm {
         let arguments = fiber.arguments.take().unwrap_or_default();
         let thread = fiber.thread.clone();
         self.sandbox.bridge.host().running = number;
+        if self.sandbox.bridge.share_memory(&self.sandbox.lua).is_err() {
+            self.state = State::Failed(self.sandbox.bridge.out_of_memory());
+            return;
+        }
         let left_ms = self.limits.cpu_ms.saturating_sub(self.cpu_ns / 1_000_000);
         let slice_ms = Duration::from_millis(self.limits.slice_ms.min(left_ms));
         let budget = slice_ms.saturating_sub(Duration::from_nanos(self.slice_ns));

@@ -262,6 +262,34 @@ fn what_differs_between_processes_is_not_to_be_had() {
             "whose order is not the same on replay",
         ),
         ("setmetatable({}, { __mode = 'k' })", "weak tables"),
+        (
+            "local mt = {} setmetatable({}, mt) mt.__mode = 'k'",
+            "weak tables",
+        ),
+        (
+            "local mt = {} setmetatable({}, mt) mt['__' .. 'mode'] = 'k'",
+            "weak tables",
+        ),
+        (
+            "local mt = {} setmetatable({}, mt) rawset(mt, '__mode', 'k')",
+            "weak tables",
+        ),
+        (
+            "local mt = {} setmetatable({}, mt) setmetatable(mt, nil) mt.__mode = 'k'",
+            "weak tables",
+        ),
+        (
+            "local mt = {} setmetatable({}, mt) setmetatable(mt, { __index = {} }) mt.__mode = 'k'",
+            "weak tables",
+        ),
+        (
+            "local mt = setmetatable({}, { __index = {} }) setmetatable({}, mt) mt.__mode = 'k'",
+            "weak tables",
+        ),
+        (
+            "local mt = setmetatable({}, table.freeze { __index = {} }) setmetatable({}, mt)",
+            "freeze the metatable first",
+        ),
         ("return os.clock()", "no clock"),
         ("math.randomseed(5)", "call a nil value"),
         ("return gcinfo()", "is not available"),
@@ -270,6 +298,44 @@ fn what_differs_between_processes_is_not_to_be_had() {
         let failure = fail(body);
         assert!(failure.message.contains(part), "{body}: {failure}");
     }
+}
+
+/// Metatables are guarded against becoming weak; scripts do not notice.
+#[test]
+fn metatables_work_as_ever() {
+    let body = "
+      local Base = {}
+      Base.__index = Base
+      assert(getmetatable(Base) == nil)
+      function Base.new(n) return setmetatable({ n = n }, Base) end
+      local first = Base.new(1)
+      assert(getmetatable(Base) == nil and getmetatable(first) == Base)
+      function Base:twice() return self.n * 2 end
+      Base.__tostring = function(self) return 'base ' .. self.n end
+      Base.made = 1
+      Base.made += 1
+      local Derived = setmetatable({}, { __index = Base })
+      Derived.__index = Derived
+      Derived.__call = function(self, by) return self.n + by end
+      function Derived.new(n) local d = setmetatable({}, Derived) d.n = n return d end
+      local d = Derived.new(5)
+      Derived.__eq = function(a, b) return a.n == b.n end
+      d.other = 7
+      assert(first:twice() == 2 and d:twice() == 10 and d(1) == 6 and d == Derived.new(5))
+      assert(tostring(first) == 'base 1' and Base.made == 2 and rawget(d, 'other') == 7)
+      local log = {}
+      local watched = setmetatable({}, { __newindex = function(t, k, v) table.insert(log, k) rawset(t, k, v) end })
+      watched.a = 1
+      assert(log[1] == 'a' and watched.a == 1 and getmetatable('').__index == string)
+      assert(setmetatable(first, nil) == first and getmetatable(first) == nil)
+      local order = {}
+      for k in setmetatable({}, { __iter = function() return next, { x = 1 } end }) do order[1] = k end
+      for _, v in table.clone(Base) do assert(v ~= nil) end
+      for k, v in ipairs({ 'p', 'q' }) do order[k + 1] = v end
+      for k, v in (function(t, i) if i < 2 then return i + 1, t[i + 1] end end), { 'r', 's' }, 0 do order[k + 3] = v end
+      for k in next, { z = 1 } do order[6] = k end
+      return table.concat(order)";
+    assert_eq!(eval(body), Value::text("xpqrsz"));
 }
 
 #[test]

@@ -75,6 +75,7 @@ fn nothing_else_is_installed() {
     }
     expect![[r#"
         _VERSION
+        __each
         assert
         bit32: arshift band bnot bor btest bxor byteswap countlz countrz extract lrotate lshift replace rrotate rshift
         buffer: copy create fill fromstring len readbits readf32 readf64 readi16 readi32 readi8 readstring readu16 readu32 readu8 tostring writebits writef32 writef64 writei16 writei32 writei8 writestring writeu16 writeu32 writeu8

@@ -1,0 +1,114 @@
+use super::*;
+
+#[track_caller]
+fn rewritten(source: &str) -> String {
+    let rewritten = with_ordered_loops(source).unwrap_or_else(|| source.to_owned());
+    assert_eq!(
+        rewritten.matches('\n').count(),
+        source.matches('\n').count()
+    );
+    rewritten
+}
+
+#[test]
+fn loops_over_values_are_passed_through() {
+    for (source, expected) in [
+        ("for k in t do end", "for k in __each( t )do end"),
+        (
+            "for k, v in pairs(t) do end",
+            "for k, v in __each( pairs(t) )do end",
+        ),
+        ("for k in t--c\ndo end", "for k in __each( t--c\n)do end"),
+        ("for i = 1, 2 do end", "for i = 1, 2 do end"),
+        ("for i: number = 1, 2 do end", "for i: number = 1, 2 do end"),
+        (
+            "for k: string, v: { x: (a) -> b } in t do end",
+            "for k: string, v: { x: (a) -> b } in __each( t )do end",
+        ),
+        ("for _ in{1}do end", "for _ in __each({1})do end"),
+        (
+            "for a in x do for b in y do end end",
+            "for a in __each( x )do for b in __each( y )do end end",
+        ),
+        (
+            "for k in f(function() for a in b do c() end end) do end",
+            "for k in __each( f(function() for a in __each( b )do c() end end) )do end",
+        ),
+        (
+            "for k in f(function() if a then do b() end end while c do d() end return if a then b else c end) do end",
+            "for k in __each( f(function() if a then do b() end end while c do d() end return if a then b else c end) )do end",
+        ),
+        (
+            "for k in if a then f(function() if b then c() else d() end end) else t do end",
+            "for k in __each( if a then f(function() if b then c() else d() end end) else t )do end",
+        ),
+        (
+            "for k in f(function() while if a then b else c do d() end end) do end",
+            "for k in __each( f(function() while if a then b else c do d() end end) )do end",
+        ),
+        (
+            "for k in f(function() local x = if a then if b then c else d else e if x then y() end end) do end",
+            "for k in __each( f(function() local x = if a then if b then c else d else e if x then y() end end) )do end",
+        ),
+        (
+            "for k in f(function() repeat local x = 1 until if x then y else z end) do end",
+            "for k in __each( f(function() repeat local x = 1 until if x then y else z end) )do end",
+        ),
+    ] {
+        assert_eq!(rewritten(source), expected);
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_loop_is_left_alone() {
+    for source in [
+        "-- for k in t do end",
+        "--[[ for k in t do end ]]",
+        "--[==[ for k ]] in t do end ]==]",
+        "return 'for k in t do end'",
+        "return \"\\\"for k in t do end\"",
+        "return [[for k in t do end]]",
+        "return `for k in t do {1} for k in t do \\{ for k in t do`",
+        "return `\\u{66}for k in t do`",
+        "return `{ `for k in t do {{ 1 }}` } for k in t do`",
+        "local fort = 1 for_ = 2",
+        "return 1 ..'for k in t do'",
+        "x = [=[\n]] for k in t do ]=] .. '\\\nfor k in t do'",
+    ] {
+        assert_eq!(rewritten(source), source);
+    }
+    let inside = "return `a { f(function() for k in t do end end) } for k in t do`";
+    let expected = "return `a { f(function() for k in __each( t )do end end) } for k in t do`";
+    assert_eq!(rewritten(inside), expected);
+}
+
+#[test]
+fn what_changes_how_a_source_is_compiled_is_refused() {
+    for (source, line) in [
+        ("\n--!optimize 2\nreturn 1", Some("2: only --!strict")),
+        ("--!native", Some("1: only --!strict")),
+        ("--!strict\nreturn 1", None),
+        ("--!nolint LocalUnused\nreturn 1", None),
+        ("@native function f() end", Some("1: attributes")),
+        ("return '@native --!native'", None),
+    ] {
+        let refused = refused(source).err();
+        match (line, &refused) {
+            (None, None) => {}
+            (Some(line), Some(why)) if why.starts_with(line) => {}
+            _ => panic!("{source}: {refused:?}"),
+        }
+    }
+}
+
+#[test]
+fn constants_joined_again_and_again_are_too_many() {
+    let local = format!("local a = '{}'", "q".repeat(4000));
+    let joined: String = (0..25_000).map(|n| format!("x=a..'{n}'")).collect();
+    assert!(refused(&format!("{local}{joined}")).is_err());
+    let templates: String = (0..20_000).map(|n| format!("x=`{{a}}{n}`")).collect();
+    assert!(refused(&format!("{local}{templates}")).is_err());
+    let reasonable: String = (0..2_000).map(|n| format!("x=a..'{n}'\n")).collect();
+    assert_eq!(refused(&reasonable), Ok(()));
+    assert_eq!(refused(&"-- .. ..\n".repeat(25_000)), Ok(()));
+}

@@ -1,0 +1,230 @@
+//! Each quota at its limit, and one above it.
+
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
+mod harness;
+
+use froben_model::Value;
+use froben_script::{Call, CallOp, Code, Completion, Event, Limits, Revision, State, Vm};
+use harness::with_body;
+
+fn start(body: &str, limits: Limits) -> Vm {
+    let revision = Revision::check(&with_body(body), &Limits::default()).unwrap();
+    Vm::start(&revision, "t", Value::map::<String>([]), 1, 0, limits).unwrap()
+}
+
+fn run(body: &str, limits: Limits) -> (Vec<Call>, State) {
+    let progress = start(body, limits).resume(Vec::new());
+    (progress.calls, progress.state)
+}
+
+/// The body ends with `n` and is stopped with `n + 1`, whatever it catches.
+#[track_caller]
+fn at_most(n: usize, limits: Limits, body: impl Fn(usize) -> String) {
+    let (_, state) = run(&body(n), limits.clone());
+    assert!(matches!(state, State::Returned(_)), "{state:?}");
+    let caught = format!("pcall(function() {} end) return 'on'", body(n + 1));
+    for body in [body(n + 1), caught] {
+        let (_, state) = run(&body, limits.clone());
+        let State::Failed(failure) = state else {
+            panic!("{state:?} for {body}");
+        };
+        assert_eq!(failure.code, Code::Quota, "{failure}");
+        assert!(failure.message.contains("pipelines/t.lua:2: "), "{failure}");
+    }
+}
+
+#[test]
+fn delegations() {
+    let limits = Limits {
+        delegations: 7,
+        ..Limits::default()
+    };
+    at_most(7, limits, |n| {
+        format!("for i = 1, {n} do ctx:delegate {{ kind = 'a.b/1' }} end return 1")
+    });
+}
+
+#[test]
+fn calls() {
+    let limits = Limits {
+        calls: 9,
+        ..Limits::default()
+    };
+    at_most(9, limits, |n| {
+        format!("for i = 1, {n} do ctx:status {{ phase = 'p' }} end return 1")
+    });
+}
+
+#[test]
+fn bytes_of_the_journal() {
+    // A status weighs 64 bytes and its phase.
+    let limits = Limits {
+        journal_bytes: 10 * (64 + 36),
+        ..Limits::default()
+    };
+    at_most(10, limits, |n| {
+        format!("for i = 1, {n} do ctx:status {{ phase = ('p'):rep(36) }} end return 1")
+    });
+}
+
+#[test]
+fn bytes_between_two_waits() {
+    let limits = Limits {
+        step_bytes: 10 * (64 + 36),
+        ..Limits::default()
+    };
+    at_most(10, limits.clone(), |n| {
+        format!("for i = 1, {n} do ctx:status {{ phase = ('p'):rep(36) }} end return 1")
+    });
+    // After a wait there is room again.
+    let body = "for round = 1, 3 do
+        for i = 1, 9 do ctx:status { phase = ('p'):rep(36) } end
+        ctx:sleep(1)
+      end
+      return 'done'";
+    let mut vm = start(body, limits);
+    let mut progress = vm.resume(Vec::new());
+    while progress.state == State::Blocked {
+        let call = progress.calls.last().unwrap().id;
+        let event = Event::Slept;
+        progress = vm.resume(vec![Completion {
+            call,
+            event,
+            at_ms: 0,
+        }]);
+    }
+    assert_eq!(progress.state, State::Returned(Value::text("done")));
+}
+
+#[test]
+fn results_count_too() {
+    let limits = Limits {
+        journal_bytes: 2000,
+        ..Limits::default()
+    };
+    let body = "return ctx:delegate { kind = 'a.b/1' }:await().value";
+    for (bytes, fits) in [(1000, true), (2000, false)] {
+        let mut vm = start(body, limits.clone());
+        let call = vm.resume(Vec::new()).calls[0].id;
+        let outcome = Ok(Value::text("x".repeat(bytes)));
+        let events = [
+            Event::Item {
+                index: 0,
+                outcome,
+                operator: None,
+            },
+            Event::Ended,
+        ];
+        let completions = events.map(|event| Completion {
+            call,
+            event,
+            at_ms: 0,
+        });
+        match vm.resume(completions.to_vec()).state {
+            State::Returned(_) => assert!(fits),
+            State::Failed(failure) => assert!(!fits && failure.code == Code::Quota, "{failure}"),
+            State::Blocked => panic!(),
+        }
+    }
+}
+
+/// A workflow does not fail for being talkative.
+#[test]
+fn bytes_of_the_log() {
+    let limits = Limits {
+        log_bytes: 100,
+        ..Limits::default()
+    };
+    let logged = |lines: usize| {
+        let body = format!("for i = 1, {lines} do ctx:log(('x'):rep(9)) end return 1");
+        let (calls, state) = run(&body, limits.clone());
+        assert!(matches!(state, State::Returned(_)), "{state:?}");
+        let texts = calls.into_iter().map(|call| match call.op {
+            CallOp::Log { text } => text,
+            other => panic!("{other:?}"),
+        });
+        texts.collect::<Vec<String>>()
+    };
+    assert!(logged(10).iter().all(|text| text == "xxxxxxxxx"));
+    for lines in [11, 500] {
+        let texts = logged(lines);
+        assert_eq!(texts.len(), 11);
+        assert!(
+            texts[10].contains("what else it logs is dropped"),
+            "{texts:?}"
+        );
+    }
+}
+
+/// The cap holds for the Luau state and what the host keeps for it together.
+#[test]
+fn results_are_part_of_the_memory() {
+    let body = "
+      local waiting = {}
+      for i = 1, 100 do waiting[i] = ctx:delegate { kind = 'a.b/1' } end
+      local n = 0
+      for _, item in ctx:stream(waiting) do n += 1 end
+      return n";
+    let limits = Limits {
+        memory_bytes: 8 << 20,
+        ..Limits::default()
+    };
+    let mut vm = start(body, limits);
+    let calls = vm.resume(Vec::new()).calls;
+    let list = Value::List((0..16_000).map(Value::Int).collect());
+    let mut last = State::Blocked;
+    for call in &calls {
+        let outcome = Ok(list.clone());
+        let call = call.id;
+        let events = [
+            Event::Item {
+                index: 0,
+                outcome,
+                operator: None,
+            },
+            Event::Ended,
+        ];
+        last = vm
+            .resume(
+                events
+                    .map(|event| Completion {
+                        call,
+                        event,
+                        at_ms: 0,
+                    })
+                    .to_vec(),
+            )
+            .state;
+        assert!(vm.memory_bytes() < (8 + 8) << 20, "{}", vm.memory_bytes());
+        if last != State::Blocked {
+            break;
+        }
+    }
+    assert!(
+        matches!(&last, State::Failed(failure) if failure.code == Code::Memory),
+        "{last:?}"
+    );
+}
+
+/// A workflow of a revision cannot leave anything behind for the next.
+#[test]
+fn modules_are_a_workflow_s_own_and_frozen() {
+    let mut files = with_body(
+        "local shared = require('lib/shared')
+         assert(not pcall(function() shared.x = 1 end))
+         assert(not pcall(rawset, shared, 'x', 1))
+         assert(require('lib/shared') == shared)
+         shared.inner.count += 1
+         return shared.inner.count",
+    );
+    let module = "return { inner = { count = 0 } }";
+    files.insert("lib/shared.lua".to_owned(), module.to_owned());
+    let revision = Revision::check(&files, &Limits::default()).unwrap();
+    for _ in 0..3 {
+        let input = Value::map::<String>([]);
+        let mut vm = Vm::start(&revision, "t", input, 1, 0, Limits::default()).unwrap();
+        let state = vm.resume(Vec::new()).state;
+        assert_eq!(state, State::Returned(Value::Int(1)));
+    }
+}

@@ -30,21 +30,26 @@ pub struct Limits {
     pub log_bytes: usize,
 }
 
+impl Limits {
+    /// Those of a workflow.
+    pub const DEFAULT: Limits = Limits {
+        memory_bytes: 64 << 20,
+        slice_ms: 500,
+        cpu_ms: 60_000,
+        delegations: model::DELEGATIONS,
+        children: 1000,
+        fibers: 10_000,
+        watched: 40_000,
+        calls: 100_000,
+        journal_bytes: 64 << 20,
+        step_bytes: 8 << 20,
+        log_bytes: 1 << 20,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Limits {
-            memory_bytes: 64 << 20,
-            slice_ms: 500,
-            cpu_ms: 60_000,
-            delegations: model::DELEGATIONS,
-            children: 1000,
-            fibers: 10_000,
-            watched: 40_000,
-            calls: 100_000,
-            journal_bytes: 64 << 20,
-            step_bytes: 8 << 20,
-            log_bytes: 1 << 20,
-        }
+        Limits::DEFAULT
     }
 }
 

@@ -48,7 +48,7 @@ impl Problem {
         }
     }
 
-    fn of(path: &str, failure: &Failure) -> Self {
+    pub(crate) fn of(path: &str, failure: &Failure) -> Self {
         match location(&failure.message) {
             Some((at, line, rest)) => Problem {
                 line,
@@ -163,6 +163,28 @@ impl Revision {
         self.pipelines.clone()
     }
 
+    /// This revision and one more file, which returns a workflow and may lie outside `pipelines/`.
+    pub(crate) fn with_file(
+        &self,
+        path: &str,
+        bytecode: Vec<u8>,
+        limits: &Limits,
+    ) -> Result<Self, Failure> {
+        let mut chunks = (*self.chunks).clone();
+        chunks.insert(path.to_owned(), bytecode);
+        let chunks = Arc::new(chunks);
+        let (_, info) = Sandbox::new(chunks.clone(), path, limits, 0)?.evaluate()?;
+        let mut pipelines = (*self.pipelines).clone();
+        if let Some(other) = pipelines.insert(info.name.clone(), info.clone()) {
+            let twice = format!("the name `{}` is that of {} already", info.name, other.path);
+            return Err(Failure::new(Code::NotAPipeline, twice));
+        }
+        Ok(Revision {
+            chunks,
+            pipelines: Arc::new(pipelines),
+        })
+    }
+
     pub(crate) fn chunks(&self) -> Arc<Chunks> {
         self.chunks.clone()
     }
@@ -224,7 +246,7 @@ fn is_script_path(path: &str) -> bool {
 }
 
 /// Luau says `3: Expected ...`.
-fn syntax_problem(path: &str, message: &str) -> Problem {
+pub(crate) fn syntax_problem(path: &str, message: &str) -> Problem {
     let (line, text) = message.split_once(':').unwrap_or(("", message));
     match line.trim().parse() {
         Ok(line) => Problem {

@@ -89,6 +89,16 @@ fn prelude() -> &'static [Vec<u8>; 2] {
     &PRELUDE
 }
 
+/// The verbs of specs, compiled like the rest of our own Lua code.
+pub(crate) fn spec_prelude() -> &'static [u8] {
+    static PRELUDE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let compiler = Compiler::new().set_optimization_level(1).set_debug_level(0);
+        let compiled = compiler.compile(include_str!("prelude/spec.luau"));
+        compiled.expect("invariant: our own prelude compiles")
+    });
+    &PRELUDE
+}
+
 pub(crate) struct Sandbox {
     pub(crate) lua: Lua,
     pub(crate) bridge: Arc<Bridge>,
@@ -97,6 +107,8 @@ pub(crate) struct Sandbox {
     pub(crate) ctx: Table,
     /// `where(thread)` of the prelude: the file and line of a script at which a thread waits.
     place: Function,
+    /// `{ yield, info }`, which scripts do not have.
+    pub(crate) tools: Table,
     callbacks: Callbacks,
     chunks: Arc<Chunks>,
     pipeline: String,
@@ -162,6 +174,7 @@ impl Sandbox {
             run: made.raw_get("run")?,
             ctx: made.raw_get("ctx")?,
             place: made.raw_get("place")?,
+            tools: made.raw_get("tools")?,
             callbacks: Callbacks::of(&lua)?,
             chunks,
             bridge,
@@ -261,7 +274,7 @@ impl Sandbox {
         })
     }
 
-    fn failure_of(&self, error: &mlua::Error) -> Failure {
+    pub(crate) fn failure_of(&self, error: &mlua::Error) -> Failure {
         if is_memory_error(error) {
             return self.bridge.out_of_memory();
         }

@@ -1,7 +1,7 @@
-//! What a pipeline's author runs on a laptop, without a coordinator: formatting, linting, checking.
+//! What a pipeline's author runs on a laptop, without a coordinator: formatting, linting, checking, specs.
 //!
-//! Everything here reads sources and gives [`Finding`]s; nothing is executed but what
-//! [`froben_script::Revision::check`] evaluates in its sandbox. Printing and exit codes are the command
+//! Most of it reads sources and gives [`Finding`]s, and executes nothing but what
+//! [`froben_script::Revision::check`] evaluates in its sandbox; [`specs`] rehearse workflows. Printing and exit codes are the command
 //! line's. This is the only crate that knows the formatter, the parser behind it and the renderer of
 //! carets.
 
@@ -11,8 +11,10 @@ pub mod files;
 mod finding;
 mod format;
 mod lint;
+pub mod rehearsal;
 mod render;
 mod source;
+pub mod specs;
 mod syntax;
 mod template;
 mod types;

@@ -3,6 +3,7 @@
 mod author;
 mod scripts;
 mod workflow;
+mod specs;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ pub(crate) use scripts::{
     ScriptsRollback,
 };
 pub(crate) use workflow::{Export, Fork, Migrate, WorkflowVerb};
+pub(crate) use specs::Test;
 
 /// An open proving network: submit a workflow, get a verified proof.
 #[derive(Debug, Parser)]
@@ -81,6 +83,8 @@ pub(crate) enum Command {
     New(New),
     /// Explain an error code or a lint, like FRB-LUA-002 or unused-result
     Explain(Explain),
+    /// Run the specs of a script set: no network, no waiting
+    Test(Test),
     /// Explain a topic: exit-codes
     Help { topic: Option<String> },
 }

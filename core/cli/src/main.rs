@@ -57,6 +57,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Lint(args) => command::lint::run(&args),
         Command::New(args) => command::new::run(&args),
         Command::Explain(args) => command::explain::run(&args),
+        Command::Test(args) => command::test::run(args),
         Command::Help { topic } => command::help::run(topic.as_deref()),
     }
 }

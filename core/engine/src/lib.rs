@@ -4,6 +4,7 @@
 //! the scripts. The engine never knows what a proof is: it knows workflows, delegations, machines and
 //! what was said about them.
 
+pub mod by_hand;
 mod calls;
 mod children;
 mod delegations;

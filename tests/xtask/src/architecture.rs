@@ -39,8 +39,17 @@ const EDGES: [(&str, &[&str]); 20] = [
             "froben-blobs",
         ],
     ),
-    ("froben-author", &["froben-model", "froben-script"]),
     ("froben-typecheck", &[]),
+    (
+        "froben-author",
+        &[
+            "froben-model",
+            "froben-scheduler",
+            "froben-journal",
+            "froben-script",
+            "froben-engine",
+        ],
+    ),
     (
         "froben-cli",
         &[

@@ -12,6 +12,7 @@ pub(crate) mod reload;
 pub(crate) mod scripts;
 pub(crate) mod show;
 pub(crate) mod submit;
+pub(crate) mod test;
 pub(crate) mod verify;
 pub(crate) mod wait;
 pub(crate) mod workflow;

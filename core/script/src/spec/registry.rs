@@ -119,6 +119,12 @@ pub(crate) const RUN: &[Key] = &[
          avoid, err, assigned, ended }; `operators` names who had it, in order; times are seconds \
          since the submit",
     ),
+    required(
+        "children",
+        ArgType::Values,
+        "what `ctx:run` started, in call order: { pipeline, key, state }; their delegations are not in \
+         the list above",
+    ),
     required("log", ArgType::Texts, "what the script logged"),
     required(
         "status",

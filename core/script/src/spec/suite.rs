@@ -10,7 +10,7 @@ use mlua::{Function, Lua, MultiValue, Table, Thread, Value as LuaValue};
 use super::plan::{Question, Reply, Simulation};
 use super::read::{self, Answers};
 use super::registry::{MATCHERS, RUN};
-use crate::convert::{text, to_lua};
+use crate::convert::{to_lua, type_name};
 use crate::host::Refusal;
 use crate::limits::Limits;
 use crate::options::duration_ms;
@@ -340,11 +340,11 @@ fn natives(
     natives.raw_set("duration", lua.create_function(duration)?)?;
     let bridge = sandbox.bridge.clone();
     let blob = move |lua: &Lua, content: LuaValue| {
-        let content = match text(&content) {
-            Ok(content) => content,
-            Err(why) => return Ok((LuaValue::Nil, Some(why))),
+        let LuaValue::String(content) = &content else {
+            let why = format!("a string was expected, got {}", type_name(&content));
+            return Ok((LuaValue::Nil, Some(why)));
         };
-        let blob = Value::Blob(froben_model::BlobRef::of(content.as_bytes()));
+        let blob = Value::Blob(froben_model::BlobRef::of(&content.as_bytes()));
         match to_lua(lua, bridge.objects(), "the blob", &blob) {
             Ok(blob) => Ok((blob, None)),
             Err(Refusal::Lua(error)) => Err(error),

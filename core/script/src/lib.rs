@@ -11,6 +11,7 @@
 mod convert;
 mod failure;
 mod host;
+mod inspect;
 mod limits;
 mod occupied;
 mod options;
@@ -32,6 +33,7 @@ mod vm;
 pub use convert::holdable;
 pub use failure::{Code, Failure};
 pub use host::{Call, CallOp, Completion, Event};
+pub use inspect::{Frame, Local, Standing};
 pub use limits::Limits;
 pub use registry::{ArgType, Key, OBJECTS, Object, OptionTable, Typed, VERBS, Verb};
 pub use revision::{PipelineInfo, Problem, Revision};

@@ -8,7 +8,7 @@ use froben_model::limits::{SCRIPT_BYTES, SCRIPT_PATH_BYTES};
 pub use crate::signature::PipelineInfo;
 
 use crate::limits::{CHECK_MS, FILES, Limits, SET_BYTES};
-use crate::sandbox::{Sandbox, compile, location};
+use crate::sandbox::{Debug, Sandbox, compile_with, location};
 use crate::slice::thread_cpu_ns;
 use crate::verbs::Chunks;
 use crate::{Code, Failure, suggest};
@@ -95,11 +95,27 @@ impl Revision {
     ///
     /// *Errors*: every problem that was found, by path; a set with any is not a revision.
     pub fn check(files: &BTreeMap<String, String>, limits: &Limits) -> Result<Self, Vec<Problem>> {
+        Self::check_with(files, limits, Debug::Lines)
+    }
+
+    /// The same, compiled so that a script's locals have names: [`crate::Vm::standings`] shows them.
+    pub fn check_for_replay(
+        files: &BTreeMap<String, String>,
+        limits: &Limits,
+    ) -> Result<Self, Vec<Problem>> {
+        Self::check_with(files, limits, Debug::Locals)
+    }
+
+    fn check_with(
+        files: &BTreeMap<String, String>,
+        limits: &Limits,
+        debug: Debug,
+    ) -> Result<Self, Vec<Problem>> {
         let mut problems = check_set(files);
         let mut chunks = Chunks::new();
         if problems.is_empty() {
             for (path, source) in files {
-                match compile(source) {
+                match compile_with(source, debug) {
                     Ok(bytecode) => {
                         chunks.insert(path.clone(), bytecode);
                     }

@@ -42,19 +42,33 @@ const COMPILER_STACK_BYTES: usize = 8 << 20;
 ///
 /// The VM's memory limit does not hold here; [`source::refused`] says what does.
 pub(crate) fn compile(source: &str) -> Result<Vec<u8>, String> {
+    compile_with(source, Debug::Lines)
+}
+
+/// What a compiled script knows of its source. It does the same either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Debug {
+    Lines,
+    /// The names of locals too, for whoever looks at a replay.
+    Locals,
+}
+
+pub(crate) fn compile_with(source: &str, debug: Debug) -> Result<Vec<u8>, String> {
     source::refused(source)?;
     let compile = || {
         let compiler = Compiler::new()
             .set_optimization_level(1)
-            .set_debug_level(1)
+            .set_debug_level(match debug {
+                Debug::Lines => 1,
+                Debug::Locals => 2,
+            })
             .set_mutable_globals(REPLACED);
+        // As it stands first, so that messages quote what the author wrote.
         let plain = compiler.compile(source)?;
-        // Compiled as it stands first, so that messages quote what the author wrote.
-        let ordered = source::with_ordered_loops(source);
-        Ok(match ordered.map(|ordered| compiler.compile(ordered)) {
-            Some(Ok(ordered)) => ordered,
-            _ => plain,
-        })
+        match source::with_ordered_loops(source) {
+            Some(ordered) => compiler.compile(ordered),
+            None => Ok(plain),
+        }
     };
     let compiled = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(COMPILER_STACK_BYTES);

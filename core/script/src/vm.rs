@@ -9,6 +9,7 @@ use mlua::{MultiValue, Thread, Value as LuaValue};
 
 use crate::convert::{to_lua, to_value, whole};
 use crate::host::{Call, Completion, Member, Refusal, Wait};
+use crate::inspect::{Standing, standing};
 use crate::limits::Limits;
 use crate::revision::Revision;
 use crate::sandbox::Sandbox;
@@ -149,6 +150,17 @@ impl Vm {
     /// About what the workflow occupies: the Luau state, and what the host keeps for it.
     pub fn memory_bytes(&self) -> usize {
         self.sandbox.lua.used_memory() + self.sandbox.bridge.host().bytes()
+    }
+
+    /// Where the script waits, fiber by fiber, and what its locals hold there.
+    pub fn standings(&self) -> Vec<Standing> {
+        if self.state != State::Blocked {
+            return Vec::new();
+        }
+        let fibers = self.fibers.iter();
+        fibers
+            .map(|(number, fiber)| standing(&self.sandbox.lua, *number, &fiber.thread))
+            .collect()
     }
 
     /// CPU time that the script has used so far.

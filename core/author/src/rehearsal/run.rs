@@ -97,9 +97,13 @@ pub(super) fn describe(whole: &Whole<'_>) -> Value {
                     delegation.end(ended, *time_ms);
                 }
             }
-            Body::ChildEnded { call, outcome, .. } => {
+            Body::ChildEnded { call, finish } => {
                 if let Some((_, _, state)) = children.get_mut(call) {
-                    *state = if outcome.is_ok() { "succeeded" } else { "failed" };
+                    *state = match finish {
+                        Finish::Output(_) => WorkflowState::Succeeded.name(),
+                        Finish::Failed(_) => WorkflowState::Failed.name(),
+                        Finish::Cancelled => WorkflowState::Cancelled.name(),
+                    };
                 }
             }
             Body::Finished(finish) => match finish {

@@ -43,3 +43,30 @@ describe("chunk.cut", function()
     end):to_raise("at least one item")
   end)
 end)
+
+describe("chunk.rounds", function()
+  it("is a multiple of what operators do abreast, and one round at least", function()
+    for _, count in { 1, 10, 100, 1000 } do
+      local width = chunk.rounds(count, 4, 64)
+      expect(width % 4):to_equal(0)
+      expect(width):to_be_at_least(4):to_be_at_most(64)
+    end
+  end)
+end)
+
+describe("chunk.even", function()
+  it("makes as many pieces as cut, none of them more than one item shorter than another", function()
+    local items = table.create(10, "x")
+    for width = 1, 11 do
+      local pieces = chunk.even(items, width)
+      expect(#pieces):to_equal(#chunk.cut(items, width))
+      local shortest, longest, whole = math.huge, 0, 0
+      for _, piece in pieces do
+        shortest, longest = math.min(shortest, #piece.items), math.max(longest, #piece.items)
+        whole += #piece.items
+      end
+      expect(longest - shortest):to_be_at_most(1)
+      expect(whole):to_equal(10)
+    end
+  end)
+end)

@@ -133,27 +133,50 @@ describe("retry.one", function()
     local run = simulate {
       workflow = one,
       input = { attempts = 3 },
-      operators = {
-        a = fail("out_of_memory", "2 GiB short"),
-        b = die(),
-        c = ok("bad"),
-        d = ok("bad"),
-      },
+      operators = { a = die("no luck"), b = die("no luck"), c = die("no luck") },
     }
     expect(run.state):to_equal("failed")
     expect(run.failure.code):to_equal("FRB-LUA-002")
-    expect(run.failure.message):to_contain("after 3 attempts"):to_contain("try 3: ")
+    expect(run.failure.message):to_contain("after 3 attempts")
+    expect(run.failure.message):to_contain("try 3: worker_failed at ")
     expect(keys(run)):to_equal({ "k/1", "k/2", "k/3" })
+    local had = {}
+    for _, delegation in run.delegations do
+      had[delegation.operators[1]] = true
+    end
+    expect(had):to_equal({ a = true, b = true, c = true })
+  end)
+
+  it("keeps a budget for each cause", function()
+    local run = simulate {
+      workflow = one,
+      input = { attempts = 2 },
+      operators = {
+        a = fail("out_of_memory", "2 GiB short"),
+        b = die(),
+        c = disconnect(),
+        d = ok("bad"),
+        e = ok("good"),
+      },
+    }
+    -- Whoever is asked before e fails for a reason of his own, and nobody is asked twice.
+    expect(run.output):to_equal("good")
+    expect(#run.delegations):to_be_at_most(5)
   end)
 
   it("tries elsewhere what is not acceptable", function()
-    local run = simulate { workflow = one, operators = { a = { ok("bad"), ok("good") } } }
+    local run = simulate { workflow = one, operators = { a = ok("bad"), b = ok("good") } }
     expect(run.output):to_equal("good")
-    expect(keys(run)):to_equal({ "k/1", "k/2" })
+    local last = run.delegations[#run.delegations]
+    expect(last.operators):to_equal({ "b" })
+    expect(last.avoid):to_equal(if #run.delegations == 2 then { "a" } else {})
   end)
 
   it("does not try again what no machine can mend", function()
-    local run = simulate { workflow = one, operators = { a = fail("bad_request", "no such circuit"), b = ok("good") } , seed = 3 }
+    local run = simulate {
+      workflow = one,
+      operators = { a = fail("bad_request", "no such circuit"), b = ok("good") },
+    }
     if run.delegations[1].operators[1] == "a" then
       expect(run.failure.message):to_contain("which no other machine can mend")
     end

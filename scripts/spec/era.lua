@@ -1,0 +1,108 @@
+-- What lib/era promises: the right steps, in the right order, whole.
+
+local era = require("lib/era")
+
+-- Puts so many proofs of one type together, each step a delegation of its own.
+local aggregate = workflow("aggregate", { input = { count = "integer" } }, function(ctx, input)
+  local retry = require("lib/retry")
+  local proofs = {}
+  for index = 1, input.count do
+    proofs[index] = index
+  end
+  return era.aggregate(ctx, 1, proofs, function(step, taken)
+    return retry.one(ctx, { kind = "spec.sum/1", key = step.key, input = { proofs = taken }, timeout = "1m" })
+  end)
+end)
+
+-- A machine whose proof of several is their sum: each has to be in it once.
+local function sum(task)
+  local total = 0
+  for _, proof in task.input.proofs do
+    total += proof
+  end
+  return ok(total)
+end
+
+describe("era.key", function()
+  it("names each step once", function()
+    expect(era.key("basic", 1, nil, 0)):to_equal("basic/main_vm/0")
+    expect(era.key("node", 13, 2, 5)):to_equal("node/l1_messages_hasher/2/5")
+    expect(era.key("tip")):to_equal("tip")
+    expect(function()
+      era.key("root")
+    end):to_raise("there is no round root")
+  end)
+end)
+
+describe("era.levels", function()
+  it("ends in one node, whatever there is to put together", function()
+    for _, count in { 1, 2, 32, 33, 1024, 1025, 40000 } do
+      local levels = era.levels(1, count)
+      local last = levels[#levels]
+      expect(#last):to_equal(1)
+      expect(last[1].round):to_equal("node")
+      local below = count
+      for _, level in levels do
+        expect(level[1].first):to_equal(1)
+        expect(level[#level].last):to_equal(below)
+        below = #level
+      end
+    end
+  end)
+
+  it("refuses nothing", function()
+    expect(function()
+      era.levels(1, 0)
+    end):to_raise("at least one was expected")
+  end)
+end)
+
+describe("era.group", function()
+  it("sorts what came in any order", function()
+    local groups = era.group {
+      { circuit = 2, sequence = 0 },
+      { circuit = 1, sequence = 1 },
+      { circuit = 1, sequence = 0 },
+    }
+    expect(groups):to_equal {
+      { circuit = 1, proofs = { { circuit = 1, sequence = 0 }, { circuit = 1, sequence = 1 } } },
+      { circuit = 2, proofs = { { circuit = 2, sequence = 0 } } },
+    }
+  end)
+
+  it("notices what is missing", function()
+    expect(function()
+      era.group { { circuit = 1, sequence = 0 }, { circuit = 1, sequence = 2 } }
+    end):to_raise("proof 1 of main_vm is missing")
+  end)
+end)
+
+describe("era.aggregate", function()
+  it("puts every proof in once", function()
+    local run = simulate {
+      workflow = aggregate,
+      input = { count = 70 },
+      operators = { alpha = { answer = sum, machines = 2 } },
+    }
+    expect(run.output):to_equal(70 * 71 / 2)
+    -- Three leaves and a node.
+    expect(#run.delegations):to_equal(4)
+  end)
+
+  it("does so with machines that come and go, and a coordinator that crashes", function()
+    local asked = 0
+    local function shaky(task)
+      asked += 1
+      return if asked % 3 == 0 then disconnect("5s") else sum(task)
+    end
+    for write = 5, 40, 5 do
+      local run = simulate {
+        workflow = aggregate,
+        input = { count = 70 },
+        operators = { alpha = { answer = shaky, machines = 2 }, beta = sum },
+        crash_at = write,
+      }
+      expect(run.output):to_equal(70 * 71 / 2)
+    end
+  end)
+end)

@@ -11,34 +11,38 @@ use froben_model::TimeMs;
 use froben_scheduler::Policy;
 use froben_script::Revision;
 
+use crate::driver::Capacity;
 use crate::effect::ScriptCommand;
 use crate::engine::{Engine, Serving, Step};
 use crate::input::Input;
-use crate::scripts::ScriptHost;
+use crate::restart;
+use crate::revisions::Revisions;
+use crate::scripts::{Budget, ScriptHost};
 
 /// An engine that serves this revision and has no workflows yet.
 pub fn engine(epoch: u64, seed: u64, hash: RevisionHash, revision: Arc<Revision>) -> Engine {
-    Engine::new(epoch, seed, Policy::default(), Serving { hash, revision })
+    let serving = Serving { hash, revision };
+    Engine::new(epoch, seed, Policy::default(), serving, Capacity::default())
 }
 
 /// The scripts of an engine of one revision.
-pub struct Scripts {
-    host: ScriptHost,
-    revision: Arc<Revision>,
-}
+pub struct Scripts(ScriptHost);
 
 impl Scripts {
     /// `revision` stands for its hash, whatever the store says.
-    pub fn new(_store: Arc<dyn Store>, _hash: RevisionHash, revision: Arc<Revision>) -> Self {
-        Scripts {
-            host: ScriptHost::default(),
-            revision,
-        }
+    pub fn new(store: Arc<dyn Store>, hash: RevisionHash, revision: Arc<Revision>) -> Self {
+        let revisions = Revisions::new(store.clone());
+        revisions.keep(hash, Ok(revision));
+        let budget = Budget {
+            bytes: usize::MAX,
+            vms: usize::MAX,
+        };
+        Scripts(ScriptHost::new(store, Arc::new(revisions), budget))
     }
 
     /// What the engine is to hear of it.
     pub fn obey(&mut self, command: ScriptCommand) -> Result<Option<Input>, Error> {
-        Ok(self.host.obey(command))
+        self.0.obey(command)
     }
 
     /// Takes every workflow of the journal into an engine that has none yet.
@@ -48,13 +52,6 @@ impl Scripts {
         store: &dyn Store,
         now: TimeMs,
     ) -> Result<Vec<Step>, Error> {
-        let mut steps = Vec::new();
-        for (id, _) in store.workflows()? {
-            let records = store.read(id, 0, usize::MAX)?;
-            let recovered = engine.recover(now, id, &records, Ok(self.revision.clone()));
-            let step = recovered.map_err(|misfit| Error::damaged(id, misfit.seq, misfit.why))?;
-            steps.push(step);
-        }
-        Ok(steps)
+        restart::recover(engine, store, now, 1)
     }
 }

@@ -13,6 +13,7 @@ mod format;
 mod lint;
 pub mod rehearsal;
 mod render;
+pub mod replay;
 mod source;
 pub mod specs;
 mod syntax;

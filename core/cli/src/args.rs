@@ -2,8 +2,8 @@
 
 mod author;
 mod scripts;
-mod workflow;
 mod specs;
+mod workflow;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ pub(crate) use scripts::{
     AdminRemote, ChangeArgs, Scripts, ScriptsApply, ScriptsFetch, ScriptsHistory, ScriptsPlan,
     ScriptsRollback,
 };
+pub(crate) use specs::{Replay, Test};
 pub(crate) use workflow::{Export, Fork, Migrate, WorkflowVerb};
-pub(crate) use specs::Test;
 
 /// An open proving network: submit a workflow, get a verified proof.
 #[derive(Debug, Parser)]

@@ -37,6 +37,7 @@ pub use inspect::{Frame, Local, Standing};
 pub use limits::Limits;
 pub use registry::{ArgType, Key, OBJECTS, Object, OptionTable, Typed, VERBS, Verb};
 pub use revision::{PipelineInfo, Problem, Revision};
+pub use show::hidden as is_secret_name;
 pub use signature::{Field, FieldType, check_input};
 pub use suggest::nearest;
 pub use vm::{Progress, State, Vm};

@@ -39,8 +39,8 @@ pub(crate) fn show_discreetly(value: &LuaValue, limit: usize) -> String {
     .write(value)
 }
 
-/// Whether something of this name may be a secret.
-pub(crate) fn hidden(name: &str) -> bool {
+/// Whether something of this name may be a secret, which is not shown.
+pub fn hidden(name: &str) -> bool {
     let name = name.to_lowercase();
     SECRETS.iter().any(|secret| name.contains(secret))
 }

@@ -41,3 +41,34 @@ with scripted operators and a virtual clock: no network, no waiting.
   end)
 
 Exit code 4 if a case fails or a script does not check. All verbs: docs/spec-api.md";
+
+#[derive(Debug, Args)]
+#[command(after_help = REPLAY_AFTER)]
+pub(crate) struct Replay {
+    /// A file that `froben workflow export` wrote, or a workflow's id: wf-...
+    #[arg(value_name = "FILE|ID")]
+    pub(crate) workflow: String,
+    /// Stop after this record of the journal, and show the locals there
+    #[arg(long, value_name = "RECORD")]
+    pub(crate) until: Option<u64>,
+    /// Go step by step, forwards and backwards; on a terminal
+    #[arg(long)]
+    pub(crate) step: bool,
+    /// Replay on the scripts in DIR instead of its own, and see where they would differ
+    #[arg(long, value_name = "DIR")]
+    pub(crate) scripts: Option<PathBuf>,
+    /// How to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Format,
+    /// For an ID: where the coordinator listens, as HOST:PORT
+    #[arg(long, env = "FROBEN_COORDINATOR", value_name = "HOST:PORT")]
+    pub(crate) coordinator: Option<String>,
+    /// For an ID: the folder with your cert.pem, key.pem and ca.pem
+    #[arg(long, env = "FROBEN_IDENTITY", value_name = "DIR")]
+    pub(crate) identity: Option<PathBuf>,
+}
+
+const REPLAY_AFTER: &str = "\
+Nothing is handed out and nothing is written: the script is told what the journal holds, and shown where
+it waits after each step. With --step: n next, p previous, g RECORD go to, l locals, q quit.
+Exit code 4 if the script does not make the journal's calls; the first that differs is shown.";

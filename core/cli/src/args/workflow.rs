@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Query, Remote, Workflow};
+use super::{Query, Remote, Replay, Workflow};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkflowVerb {
@@ -18,6 +18,8 @@ pub(crate) enum WorkflowVerb {
     Migrate(Migrate),
     /// Write a workflow into one file that replays anywhere
     Export(Export),
+    /// Go through a workflow's journal offline: where its script waits, what its locals hold
+    Replay(Replay),
 }
 
 #[derive(Debug, Args)]

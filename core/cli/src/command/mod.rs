@@ -9,6 +9,7 @@ pub(crate) mod help;
 pub(crate) mod lint;
 pub(crate) mod new;
 pub(crate) mod reload;
+pub(crate) mod replay;
 pub(crate) mod scripts;
 pub(crate) mod show;
 pub(crate) mod submit;

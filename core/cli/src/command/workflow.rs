@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::args::{Export, Fork, Format, Migrate, Workflow, WorkflowVerb};
 use crate::client::{Client, Moved};
+use crate::command::replay;
 use crate::command::show::ask;
 use crate::command::wait::parse_id;
 use crate::error::{Error, Exit};
@@ -19,6 +20,7 @@ pub(crate) fn run(verb: &WorkflowVerb) -> Result<(), Error> {
         WorkflowVerb::Fork(args) => fork(args),
         WorkflowVerb::Migrate(args) => migrate(args),
         WorkflowVerb::Export(args) => export(args),
+        WorkflowVerb::Replay(args) => replay::run(args),
     }
 }
 
@@ -114,7 +116,7 @@ fn export(args: &Export) -> Result<(), Error> {
 }
 
 /// A refusal of the coordinator's.
-fn refused(failure: Failure) -> Error {
+pub(crate) fn refused(failure: Failure) -> Error {
     let Failure { code, message } = failure;
     let (exit, hint) = match code.as_str() {
         "FRB-WFL-004" | "FRB-WFL-005" => (Exit::NotFound, None),

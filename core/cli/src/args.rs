@@ -308,7 +308,17 @@ pub(crate) struct CapacityArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = DEV_AFTER)]
 pub(crate) struct Dev {
+    /// A pipeline to run, and to run again whenever a file of its folder of scripts is saved
+    #[arg(value_name = "FILE", conflicts_with_all = ["scripts", "watch"])]
+    pub(crate) pipeline: Option<PathBuf>,
+    /// With FILE: a file for one of its inputs; may be given several times
+    #[arg(long = "input", value_name = "NAME=FILE", requires = "pipeline")]
+    pub(crate) inputs: Vec<String>,
+    /// With FILE: a plain value for one of its inputs; may be given several times
+    #[arg(long = "set", value_name = "NAME=VALUE", requires = "pipeline")]
+    pub(crate) settings: Vec<String>,
     /// Where to keep everything; a temporary folder that is removed at the end by default
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -328,3 +338,10 @@ pub(crate) struct Dev {
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,
 }
+
+const DEV_AFTER: &str = "\
+Without FILE the network stays up for you to submit to from another shell.
+
+Example: froben dev scripts/pipelines/x.lua --input data=batch.bin
+A save cancels the run, serves the scripts anew and runs the pipeline again; the result is one line on
+standard output. Scripts that do not check are told with file and line, and nothing changes.";

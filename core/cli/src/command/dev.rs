@@ -17,6 +17,8 @@ use tokio::task::JoinSet;
 
 use crate::args::Dev;
 use crate::command::coordinator::stop_asked;
+use crate::command::rerun::{self, Subject};
+use crate::command::submit::Input;
 use crate::error::{Error, Exit};
 use crate::scripts;
 
@@ -35,11 +37,15 @@ pub(crate) fn run(args: Dev) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|error| Error::new(Exit::Unexpected, format!("cannot start threads: {error}")))?;
-    runtime.block_on(up(args))
+    // RPC objects stay on their thread.
+    tokio::task::LocalSet::new().block_on(&runtime, up(args))
 }
 
 async fn up(args: Dev) -> Result<(), Error> {
     let Dev {
+        pipeline,
+        inputs,
+        settings,
         data,
         port,
         operators,
@@ -47,6 +53,10 @@ async fn up(args: Dev) -> Result<(), Error> {
         watch,
         until_stdin_closes,
     } = args;
+    let subject = match pipeline {
+        Some(file) => Some(Subject::new(&file, Input::read(&inputs, &settings)?)?),
+        None => None,
+    };
     let (data, _temporary) = data_folder(data)?;
     let identities = data.join("identities");
     make_identities(&identities, operators)?;
@@ -65,15 +75,33 @@ async fn up(args: Dev) -> Result<(), Error> {
     if watch {
         coordinator.args.push("--watch".to_string());
     }
+    if subject.is_some() && std::env::var_os("FROBEN_LOG").is_none() {
+        // What it would say of each revision is said here, in fewer words.
+        coordinator
+            .args
+            .extend(["--log".to_string(), "warn".to_string()]);
+    }
     network.start(coordinator).await?;
     for number in 1..=operators {
         network
             .start(Part::operator(&address, &identities, number)?)
             .await?;
     }
-    announce(&address, &identities, operators);
+    let rerun = async {
+        match &subject {
+            Some(subject) => match rerun::keep(subject, &address, &identities).await {
+                Ok(never) => match never {},
+                Err(error) => error,
+            },
+            None => {
+                announce(&address, &identities, operators);
+                std::future::pending().await
+            }
+        }
+    };
 
     let ended = tokio::select! {
+        error = rerun => Err(error),
         stopped = stop_asked(until_stdin_closes) => stopped,
         error = network.failed() => Err(error),
     };

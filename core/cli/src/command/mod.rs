@@ -10,6 +10,7 @@ pub(crate) mod lint;
 pub(crate) mod new;
 pub(crate) mod reload;
 pub(crate) mod replay;
+pub(crate) mod rerun;
 pub(crate) mod scripts;
 pub(crate) mod show;
 pub(crate) mod submit;

@@ -27,20 +27,7 @@ pub(crate) fn run(args: Submit) -> Result<(), Error> {
         remote,
     } = args;
     // Everything that can be wrong here is said before anything is sent.
-    let files = named(&inputs, "--input", "FILE")?;
-    let settings = named(&settings, "--set", "VALUE")?;
-    if let Some(name) = files.keys().find(|name| settings.contains_key(*name)) {
-        return Err(Error::usage(format!(
-            "input `{name}` is given twice, as a file and as a value"
-        )));
-    }
-    let files = files
-        .into_iter()
-        .map(|(name, file)| (name, PathBuf::from(file)));
-    let files: BTreeMap<String, PathBuf> = files.collect();
-    for path in files.values() {
-        check_file(path)?;
-    }
+    let input = Input::read(&inputs, &settings)?;
     let target = Target::new(result)?;
     let wait = wait || target.file.is_some();
     let key = key.unwrap_or_else(|| hex::encode(rand::random::<[u8; 16]>()));
@@ -52,12 +39,7 @@ pub(crate) fn run(args: Submit) -> Result<(), Error> {
             client.pipelines().await?
         };
         let info = find(&known, &pipeline)?;
-        let mut input = plain_values(info, &settings)?;
-        for (name, path) in &files {
-            let client = session.client().await?;
-            input.insert(name.clone(), Value::Blob(client.upload(path).await?));
-        }
-        let input = Value::Map(input);
+        let input = input.upload(&mut session, info).await?;
         let quiet = |_: &froben_wire::Error| {};
         let submitted = session
             .insist(PATIENCE, quiet, async |client| {
@@ -86,6 +68,47 @@ async fn print_id(session: &mut Session, id: WorkflowId, format: Format) -> Resu
     Ok(())
 }
 
+/// A pipeline's input as the command line gives it.
+pub(crate) struct Input {
+    files: BTreeMap<String, PathBuf>,
+    settings: BTreeMap<String, String>,
+}
+
+impl Input {
+    /// Reads `--input` and `--set`.
+    pub(crate) fn read(inputs: &[String], settings: &[String]) -> Result<Input, Error> {
+        let files = named(inputs, "--input", "FILE")?;
+        let settings = named(settings, "--set", "VALUE")?;
+        if let Some(name) = files.keys().find(|name| settings.contains_key(*name)) {
+            return Err(Error::usage(format!(
+                "input `{name}` is given twice, as a file and as a value"
+            )));
+        }
+        let files = files
+            .into_iter()
+            .map(|(name, file)| (name, PathBuf::from(file)));
+        let files: BTreeMap<String, PathBuf> = files.collect();
+        for path in files.values() {
+            check_file(path)?;
+        }
+        Ok(Input { files, settings })
+    }
+
+    /// Makes blobs of the files, and values of the declared types of the rest.
+    pub(crate) async fn upload(
+        &self,
+        session: &mut Session,
+        info: &PipelineInfo,
+    ) -> Result<Value, Error> {
+        let mut input = plain_values(info, &self.settings)?;
+        for (name, path) in &self.files {
+            let client = session.client().await?;
+            input.insert(name.clone(), Value::Blob(client.upload(path).await?));
+        }
+        Ok(Value::Map(input))
+    }
+}
+
 /// `NAME=THING` options, by name.
 fn named(options: &[String], option: &str, thing: &str) -> Result<BTreeMap<String, String>, Error> {
     let mut by_name = BTreeMap::new();
@@ -112,7 +135,10 @@ fn check_file(path: &Path) -> Result<(), Error> {
     }
 }
 
-fn find<'a>(known: &'a [PipelineInfo], pipeline: &str) -> Result<&'a PipelineInfo, Error> {
+pub(crate) fn find<'a>(
+    known: &'a [PipelineInfo],
+    pipeline: &str,
+) -> Result<&'a PipelineInfo, Error> {
     known
         .iter()
         .find(|info| info.name == pipeline)
@@ -160,7 +186,7 @@ fn number(text: &str) -> Option<Value> {
         .map(Value::Number)
 }
 
-fn refused(failure: Failure) -> Error {
+pub(crate) fn refused(failure: Failure) -> Error {
     let Failure { code, message } = failure;
     let exit = match code.as_str() {
         "FRB-SUB-001" => Exit::NotFound,

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use froben_journal::{Error, RevisionHash, Store};
+use froben_journal::{Error, Origin, RevisionHash, Served, Store};
 use froben_model::TimeMs;
 use froben_scheduler::Policy;
 use froben_script::Revision;
@@ -18,10 +18,19 @@ use crate::input::Input;
 use crate::restart;
 use crate::revisions::Revisions;
 use crate::scripts::{Budget, ScriptHost};
+use crate::serve::COORDINATOR;
 
 /// An engine that serves this revision and has no workflows yet.
 pub fn engine(epoch: u64, seed: u64, hash: RevisionHash, revision: Arc<Revision>) -> Engine {
-    let serving = Serving { hash, revision };
+    let entry = Served {
+        index: 1,
+        revision: hash,
+        time_ms: 0,
+        by: COORDINATOR.to_string(),
+        origin: Origin::Start,
+        note: String::new(),
+    };
+    let serving = Serving { entry, revision };
     Engine::new(epoch, seed, Policy::default(), serving, Capacity::default())
 }
 

@@ -199,6 +199,7 @@ fn restart(count: usize, entries: usize, how: &str) {
                 .map(|(seq, record)| (*id, seq, record.clone()))
                 .collect(),
             finished: (how == "over").then_some(*id).into_iter().collect(),
+            served: Vec::new(),
         };
         store.commit(&batch).expect("a write");
     }

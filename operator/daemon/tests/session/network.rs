@@ -58,6 +58,7 @@ impl Network {
             policy: froben_engine::Policy::default(),
             seed: 1,
             scripts,
+            capacity: froben_engine::Capacity::default(),
         };
         let running = Running::start(Arc::new(MemoryStore::new()), config).unwrap();
         let blobs = run(Blobs::open(&dir.path().join("blobs"))).unwrap();

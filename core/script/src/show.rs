@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use mlua::{Table, Value as LuaValue};
 
-use crate::convert::type_name;
+use crate::convert::{type_name, whole};
 
 /// Entries of one table that are shown.
 const ENTRIES: usize = 24;
@@ -94,7 +94,7 @@ impl Writer {
                 "blob" => {
                     let hash = entry("hash").to_string().unwrap_or_default();
                     let hash: String = hash.chars().take(12).collect();
-                    let size = entry("size").as_f64().unwrap_or_default();
+                    let size = whole(&entry("size")).unwrap_or_default();
                     write_to(text, format_args!("blob {hash} ({size} bytes)"));
                 }
                 "delegation" => {

@@ -5,6 +5,7 @@
 //! so whole ones beyond 2^53 are refused rather than rounded.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use froben_model::{BlobRef, Value, limits};
 use mlua::{Lua, Table, Value as LuaValue};
@@ -65,9 +66,14 @@ pub(crate) fn type_name(value: &LuaValue) -> &'static str {
 
 /// Text that crosses the boundary: UTF-8, at most [`limits::TEXT_BYTES`].
 pub(crate) fn text(value: &LuaValue) -> Result<String, String> {
-    let LuaValue::String(text) = value else {
-        return Err(format!("got {}", type_name(value)));
-    };
+    match value {
+        LuaValue::String(text) => text_of(text).map(|text| text.to_owned()),
+        other => Err(format!("got {}", type_name(other))),
+    }
+}
+
+/// The same, as it stands in the Luau state.
+pub(crate) fn text_of(text: &mlua::LuaString) -> Result<mlua::BorrowedStr, String> {
     let bytes = text.as_bytes().len();
     if bytes > limits::TEXT_BYTES {
         return Err(format!(
@@ -75,10 +81,8 @@ pub(crate) fn text(value: &LuaValue) -> Result<String, String> {
             limits::TEXT_BYTES
         ));
     }
-    match text.to_str() {
-        Ok(text) => Ok(text.to_owned()),
-        Err(_) => Err("got a string that is not UTF-8".to_owned()),
-    }
+    let text = text.to_str();
+    text.map_err(|_| "got a string that is not UTF-8".to_owned())
 }
 
 /// The beginning of a text of any length and any bytes, as much of it as a message may have.
@@ -335,7 +339,7 @@ pub fn holdable(value: &Value) -> Result<(), String> {
 pub(crate) fn to_lua(
     lua: &Lua,
     objects: &Objects,
-    what: &str,
+    what: &dyn Display,
     value: &Value,
 ) -> Result<LuaValue, Refusal> {
     Ok(match value {

@@ -7,10 +7,11 @@
 mod members;
 mod stream;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use froben_model::view::Failure as ChildFailure;
 use froben_model::{CallId, ItemOutcome, OperatorId, TaskSpec, TimeMs, Value};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::limits::Limits;
 use crate::occupied::{child_bytes, outcome_bytes, task_bytes, value_bytes};
@@ -179,14 +180,15 @@ pub(crate) struct Host {
     next_call: u64,
     /// Made since they were last taken.
     calls: Vec<Call>,
-    delegations: HashMap<CallId, Delegation>,
-    children: HashMap<CallId, Child>,
+    delegations: FxHashMap<CallId, Delegation>,
+    children: FxHashMap<CallId, Child>,
+    /// Authors choose them, so that this hash is one that nobody can foresee.
     keys: HashMap<String, CallId>,
-    sleeping: HashSet<CallId>,
+    sleeping: FxHashSet<CallId>,
     /// Every item that came, in order.
     arrivals: Vec<(CallId, u32)>,
     /// Those that were not read to their end, by number.
-    streams: HashMap<usize, Stream>,
+    streams: FxHashMap<usize, Stream>,
     next_stream: usize,
     /// Delegations in streams that are not over.
     joined: usize,
@@ -217,12 +219,12 @@ impl Host {
             limits,
             next_call: 1,
             calls: Vec::new(),
-            delegations: HashMap::new(),
-            children: HashMap::new(),
+            delegations: FxHashMap::default(),
+            children: FxHashMap::default(),
             keys: HashMap::new(),
-            sleeping: HashSet::new(),
+            sleeping: FxHashSet::default(),
             arrivals: Vec::new(),
-            streams: HashMap::new(),
+            streams: FxHashMap::default(),
             next_stream: 0,
             joined: 0,
             members: Members::default(),
@@ -391,10 +393,9 @@ impl Host {
         Ok(())
     }
 
-    /// The outcomes of a delegation that is over, in the order of its items.
-    pub(crate) fn outcomes(&self, call: CallId) -> Result<Vec<&Arrived>, Refusal> {
-        let delegation = self.delegation(call)?;
-        Ok(delegation.outcomes.iter().flatten().collect())
+    /// How many items a delegation has.
+    pub(crate) fn items(&self, call: CallId) -> Result<usize, Refusal> {
+        Ok(self.delegation(call)?.outcomes.len())
     }
 
     pub(crate) fn outcome(&self, call: CallId, index: u32) -> Result<&Arrived, Refusal> {

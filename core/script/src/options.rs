@@ -1,12 +1,10 @@
 //! Reads a script's option table by the registry's keys.
 
-use std::collections::BTreeMap;
-
 use froben_model::limits;
 use froben_model::resources::{parse_duration_ms, parse_size};
 use mlua::{Table, Value as LuaValue};
 
-use crate::convert::{sequence, text, type_name, whole};
+use crate::convert::{sequence, text, text_of, type_name, whole};
 use crate::registry::{ArgType, Key, OptionTable};
 use crate::suggest;
 
@@ -27,13 +25,14 @@ enum Setting {
 
 /// The options of one call, each of the kind that the registry declares.
 #[derive(Debug, Default)]
-pub(crate) struct Options(BTreeMap<&'static str, Setting>);
+pub(crate) struct Options(Vec<(&'static str, Setting)>);
 
 macro_rules! take {
     ($name:ident, $setting:ident, $type:ty) => {
         pub(crate) fn $name(&mut self, key: &str) -> Option<$type> {
-            match self.0.remove(key) {
-                Some(Setting::$setting(value)) => Some(value),
+            let place = self.0.iter().position(|(name, _)| *name == key)?;
+            match self.0.swap_remove(place).1 {
+                Setting::$setting(value) => Some(value),
                 _ => None,
             }
         }
@@ -65,9 +64,9 @@ impl Options {
         };
         let mut options = Options::default();
         each(table, |name, value| {
-            let known = keys.iter().map(|key| key.name);
             let Some(key) = keys.iter().find(|key| key.name == name) else {
-                let hint = suggest::hint(&name, known);
+                let known = keys.iter().map(|key| key.name);
+                let hint = suggest::hint(name, known);
                 return Err(format!("{verb}: unknown key `{within}{name}`{hint}"));
             };
             let setting = match key.arg {
@@ -81,11 +80,11 @@ impl Options {
                     format!("{verb}: `{within}{name}` is {expected}; {why}")
                 })?,
             };
-            options.0.insert(key.name, setting);
+            options.0.push((key.name, setting));
             Ok(())
         })?;
         for key in keys.iter().filter(|key| key.required) {
-            if !options.0.contains_key(key.name) {
+            if options.0.iter().all(|(name, _)| *name != key.name) {
                 let (name, expected) = (key.name, key.arg.expected());
                 return Err(format!(
                     "{verb}: `{within}{name}` is missing ({expected}: {})",
@@ -168,12 +167,12 @@ pub(crate) fn duration_ms(value: &LuaValue) -> Result<u64, String> {
 /// Visits a table's own entries, whose keys must be strings, until one is refused.
 pub(crate) fn each(
     table: &Table,
-    mut visit: impl FnMut(String, LuaValue) -> Result<(), String>,
+    mut visit: impl FnMut(&str, LuaValue) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut wrong = None;
     let walked = table.for_each(|key: LuaValue, value: LuaValue| {
         let visited = match &key {
-            LuaValue::String(_) => text(&key).and_then(|key| visit(key, value)),
+            LuaValue::String(key) => text_of(key).and_then(|key| visit(&key, value)),
             _ => Err(format!("a key is {}, not a name", type_name(&key))),
         };
         visited.map_err(|why| {

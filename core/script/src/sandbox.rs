@@ -208,7 +208,7 @@ impl Sandbox {
             )
         })?;
         let budget = Duration::from_millis(self.limits.slice_ms);
-        let slice = Slice::begin(&self.lua, self.callbacks, budget);
+        let slice = Slice::begin(&self.lua, self.callbacks, budget, None);
         let ran = load_chunk(&self.lua, &self.pipeline, chunk)
             .and_then(|chunk| self.run.call::<MultiValue>(chunk));
         let spent = slice.end();
@@ -239,7 +239,12 @@ impl Sandbox {
     }
 
     pub(crate) fn begin_slice(&self, budget: Duration) -> Slice<'_> {
-        Slice::begin(&self.lua, self.callbacks, budget)
+        self.begin_slice_at(budget, None)
+    }
+
+    /// `clock_ns` as [`Slice::begin`] takes it.
+    pub(crate) fn begin_slice_at(&self, budget: Duration, clock_ns: Option<u64>) -> Slice<'_> {
+        Slice::begin(&self.lua, self.callbacks, budget, clock_ns)
     }
 
     /// What `run` gave back, or why the script failed.

@@ -236,7 +236,7 @@ fn read_fields(what: &str, declared: &LuaValue) -> Result<BTreeMap<String, Field
     each(table, |name, declared| {
         let field = read_field(&declared);
         let field = field.map_err(|why| format!("workflow: `{what}.{name}` {why}"))?;
-        fields.insert(name, field);
+        fields.insert(name.to_owned(), field);
         match fields.len() > FIELDS {
             true => Err(format!("workflow: `{what}` has more than {FIELDS} fields")),
             false => Ok(()),

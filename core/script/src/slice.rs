@@ -81,6 +81,8 @@ pub(crate) struct Slice<'lua> {
 /// How a slice went.
 pub(crate) struct Spent {
     pub(crate) cpu_ns: u64,
+    /// The thread's CPU clock at its end.
+    pub(crate) ended_ns: u64,
     pub(crate) over_budget: bool,
     /// The script's file and line, if it was stopped.
     pub(crate) stopped_at: Option<(String, u32)>,
@@ -88,14 +90,20 @@ pub(crate) struct Spent {
 
 impl<'lua> Slice<'lua> {
     /// Begins a slice on this thread, for the state `_lua`, whose callbacks are `callbacks`.
-    pub(crate) fn begin(_lua: &'lua Lua, callbacks: Callbacks, budget: Duration) -> Self {
+    /// It counts from `clock_ns`, what this thread's CPU clock showed at the end of the slice before.
+    pub(crate) fn begin(
+        _lua: &'lua Lua,
+        callbacks: Callbacks,
+        budget: Duration,
+        clock_ns: Option<u64>,
+    ) -> Self {
         let budget_ns = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
         let id = watch(callbacks, budget);
         RUNNING.with_borrow_mut(|running| {
             *running = Some(Running {
                 id,
                 callbacks,
-                started_ns: thread_cpu_ns(),
+                started_ns: clock_ns.unwrap_or_else(thread_cpu_ns),
                 budget_ns,
                 stop: false,
                 over_budget: false,
@@ -119,8 +127,10 @@ impl<'lua> Slice<'lua> {
         gaps::safepoint();
         let running = RUNNING.with_borrow_mut(Option::take);
         let running = running.expect("invariant: a slice ends on the thread where it began");
+        let ended_ns = thread_cpu_ns();
         Spent {
-            cpu_ns: thread_cpu_ns().saturating_sub(running.started_ns),
+            cpu_ns: ended_ns.saturating_sub(running.started_ns),
+            ended_ns,
             over_budget: running.over_budget,
             stopped_at: running.stopped_at,
         }
@@ -133,26 +143,6 @@ impl Drop for Slice<'_> {
         // SAFETY: the slice does not outlive its state, and the watchdog has let go of it.
         unsafe { self.callbacks.set_interrupt(false) };
     }
-}
-
-/// Whether the script that runs on this thread has used its slice up. For loops of ours that do much
-/// work for one call: if so they end, and the script gets no further than its next safepoint.
-pub(crate) fn used_up() -> bool {
-    RUNNING.with_borrow_mut(|running| {
-        let Some(running) = running else {
-            return false;
-        };
-        #[cfg(test)]
-        gaps::safepoint();
-        if !running.stop && thread_cpu_ns().saturating_sub(running.started_ns) < running.budget_ns {
-            return false;
-        }
-        running.over_budget |= !running.stop;
-        running.stop = true;
-        // SAFETY: the state runs on this very thread.
-        unsafe { running.callbacks.set_interrupt(true) };
-        true
-    })
 }
 
 /// Lets the script that runs on this thread get no further than its next safepoint.
@@ -380,7 +370,7 @@ mod tests {
         });
         lua.globals().set("wait", wait.unwrap()).unwrap();
         let callbacks = Callbacks::of(&lua).unwrap();
-        let slice = Slice::begin(&lua, callbacks, Duration::from_millis(budget_ms));
+        let slice = Slice::begin(&lua, callbacks, Duration::from_millis(budget_ms), None);
         let ran = lua.load(source).set_name("=lib/x.lua").exec();
         let spent = slice.end();
         assert_eq!(ran.is_err(), spent.over_budget);

@@ -1,6 +1,5 @@
 //! Reads the table that says what a task is.
 
-use froben_model::resources::parse_duration_ms;
 use froben_model::{CallId, Kind, Needs, OperatorId, TaskSpec, Value, limits};
 use mlua::Value as LuaValue;
 
@@ -9,8 +8,8 @@ use crate::limits::{KEY_BYTES, TASK_BYTES};
 use crate::options::Options;
 use crate::registry::DELEGATE;
 
-const TIMEOUT: &str = "10m";
-const QUEUE_TIMEOUT: &str = "1h";
+const TIMEOUT_MS: u64 = 10 * 60 * 1000;
+const QUEUE_TIMEOUT_MS: u64 = 60 * 60 * 1000;
 /// Operators that a task may avoid.
 const AVOIDED: usize = 256;
 
@@ -44,8 +43,8 @@ pub(crate) fn read(
         input,
         items,
         needs: read_needs(options.options("needs").unwrap_or_default()).map_err(wrong)?,
-        timeout_ms: time(&mut options, "timeout", TIMEOUT).map_err(wrong)?,
-        queue_timeout_ms: time(&mut options, "queue_timeout", QUEUE_TIMEOUT).map_err(wrong)?,
+        timeout_ms: time(&mut options, "timeout", TIMEOUT_MS).map_err(wrong)?,
+        queue_timeout_ms: time(&mut options, "queue_timeout", QUEUE_TIMEOUT_MS).map_err(wrong)?,
         avoid: read_avoid(options.texts("avoid").unwrap_or_default()).map_err(wrong)?,
         key,
     })
@@ -73,9 +72,8 @@ fn read_needs(mut needs: Options) -> Result<Needs, String> {
     })
 }
 
-fn time(options: &mut Options, key: &str, default: &str) -> Result<u64, String> {
-    let default = parse_duration_ms(default).map_err(|error| error.to_string())?;
-    let ms = options.ms(key).unwrap_or(default);
+fn time(options: &mut Options, key: &str, default_ms: u64) -> Result<u64, String> {
+    let ms = options.ms(key).unwrap_or(default_ms);
     match (1..=limits::TIMEOUT_MS).contains(&ms) {
         true => Ok(ms),
         false => Err(format!("`{key}` is {ms} ms; it is from 1 ms to 24 h")),

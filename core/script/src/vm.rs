@@ -1,11 +1,12 @@
 //! One live workflow.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use froben_model::{CallId, TimeMs, Value};
 use mlua::thread::ThreadStatus;
 use mlua::{MultiValue, Thread, Value as LuaValue};
+use rustc_hash::FxHashMap;
 
 use crate::convert::{to_lua, to_value, whole};
 use crate::host::{Call, Completion, Member, Refusal, Wait};
@@ -34,11 +35,13 @@ pub struct Vm {
     fibers: BTreeMap<usize, Fiber>,
     /// Those that can go on.
     ready: BTreeSet<usize>,
-    waiting: HashMap<Wait, Vec<usize>>,
+    waiting: FxHashMap<Wait, Vec<usize>>,
     state: State,
     cpu_ns: u64,
     /// Of it, since the last completion was taken.
     slice_ns: u64,
+    /// The thread's CPU clock when a fiber last stopped in this resumption, so that it is read once a step.
+    clock_ns: Option<u64>,
     started: bool,
 }
 
@@ -87,7 +90,7 @@ impl Vm {
 
         let prepared = || {
             let objects = sandbox.bridge.objects();
-            let input = to_lua(&sandbox.lua, objects, "the input", &input)?;
+            let input = to_lua(&sandbox.lua, objects, &"the input", &input)?;
             let main = sandbox.lua.create_thread(sandbox.run.clone())?;
             Ok((main, input))
         };
@@ -113,10 +116,11 @@ impl Vm {
             limits,
             fibers: BTreeMap::from([(0, main)]),
             ready: BTreeSet::from([0]),
-            waiting: HashMap::new(),
+            waiting: FxHashMap::default(),
             state: State::Blocked,
             cpu_ns: 0,
             slice_ns: 0,
+            clock_ns: None,
             started: false,
         })
     }
@@ -127,6 +131,7 @@ impl Vm {
     /// Completions are taken one at a time, and the script runs on after each that it waited for. So a
     /// batch of many is the same as many batches of one, and replay is a start and one resumption.
     pub fn resume(&mut self, completions: Vec<Completion>) -> Progress {
+        self.clock_ns = None;
         if !std::mem::replace(&mut self.started, true) {
             self.run();
         }
@@ -209,9 +214,10 @@ impl Vm {
         let left_ms = self.limits.cpu_ms.saturating_sub(self.cpu_ns / 1_000_000);
         let slice_ms = Duration::from_millis(self.limits.slice_ms.min(left_ms));
         let budget = slice_ms.saturating_sub(Duration::from_nanos(self.slice_ns));
-        let slice = self.sandbox.begin_slice(budget);
+        let slice = self.sandbox.begin_slice_at(budget, self.clock_ns);
         let ran = thread.resume::<MultiValue>(arguments);
         let spent = slice.end();
+        self.clock_ns = Some(spent.ended_ns);
         self.cpu_ns += spent.cpu_ns;
         self.slice_ns += spent.cpu_ns;
 
@@ -289,9 +295,11 @@ impl Vm {
 /// What the prelude yields: the name of the wait and a number.
 fn wait_of(yielded: MultiValue) -> Option<Wait> {
     let mut yielded = yielded.into_iter();
-    let name = yielded.next()?.to_string().ok()?;
+    let LuaValue::String(name) = yielded.next()? else {
+        return None;
+    };
     let number = whole(&yielded.next()?)?;
-    match name.as_str() {
+    match &*name.to_str().ok()? {
         "delegation" => Some(Wait::Over(Member::Delegation(CallId(number)))),
         "child" => Some(Wait::Over(Member::Child(CallId(number)))),
         "fiber" => Some(Wait::Over(Member::Fiber(number as usize))),

@@ -100,8 +100,9 @@ const EDGES: [(&str, &[&str]); 20] = [
 ];
 
 /// Each foreign library that has a door, and who may name it.
-const DOORS: [(&str, &[&str]); 11] = [
+const DOORS: [(&str, &[&str]); 12] = [
     ("mlua", &["froben-script"]),
+    ("rustc-hash", &["froben-script"]),
     ("rocksdb", &["froben-store"]),
     ("ocl", &["froben-opencl"]),
     ("object_store", &["froben-blobs"]),

@@ -1,15 +1,16 @@
 //! Streams: the items of several delegations in the order in which they came.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use froben_model::CallId;
+use rustc_hash::FxHashMap;
 
 use super::{Host, Refusal, quota};
 
 #[derive(Default)]
 pub(super) struct Stream {
     /// Each delegation's position in the script's list, from 1.
-    members: HashMap<CallId, usize>,
+    members: FxHashMap<CallId, usize>,
     /// Arrivals that are not taken yet.
     pub(super) ready: BTreeSet<usize>,
     /// Items of the members that are not taken yet, come or not.

@@ -159,7 +159,7 @@ fn read_operators(
     };
     let mut read = Vec::new();
     each(table, |name, value| {
-        let operator = read_operator(&name, &value, reply_meta);
+        let operator = read_operator(name, &value, reply_meta);
         read.push(operator.map_err(|why| format!("simulate: the operator {name}: {why}"))?);
         Ok(())
     })
@@ -268,7 +268,7 @@ pub(super) fn arguments(
     } = question;
     let lua = &sandbox.lua;
     let plain = |value: &Value| {
-        to_lua(lua, sandbox.bridge.objects(), "the item", value).map_err(|refusal| match refusal {
+        to_lua(lua, sandbox.bridge.objects(), &"the item", value).map_err(|refusal| match refusal {
             Refusal::Lua(error) => error,
             Refusal::Misuse(why) => mlua::Error::runtime(why),
             Refusal::Stop(failure) => mlua::Error::runtime(failure.message),

@@ -157,7 +157,7 @@ impl Suite {
         let (ok, result) = match run {
             Ok(run) => {
                 let objects = self.sandbox.bridge.objects();
-                match to_lua(&self.sandbox.lua, objects, "the run", &run) {
+                match to_lua(&self.sandbox.lua, objects, &"the run", &run) {
                     Ok(run) => (true, run),
                     Err(Refusal::Misuse(why)) => (false, self.string(&why)),
                     Err(_) => (false, self.string("the run does not fit into memory")),
@@ -345,7 +345,7 @@ fn natives(
             return Ok((LuaValue::Nil, Some(why)));
         };
         let blob = Value::Blob(froben_model::BlobRef::of(&content.as_bytes()));
-        match to_lua(lua, bridge.objects(), "the blob", &blob) {
+        match to_lua(lua, bridge.objects(), &"the blob", &blob) {
             Ok(blob) => Ok((blob, None)),
             Err(Refusal::Lua(error)) => Err(error),
             Err(_) => Ok((LuaValue::Nil, Some("it is too large".to_owned()))),

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use froben_model::{BlobRef, Value, limits};
-use mlua::{Lua, Table, Value as LuaValue};
+use mlua::{Lua, LuaString, Table, Value as LuaValue};
 
 use crate::host::Refusal;
+use crate::slice::used_up;
 
 /// Beyond this, doubles no longer tell neighbouring whole numbers apart.
 const EXACT: i64 = 1 << 53;
@@ -73,7 +74,7 @@ pub(crate) fn text(value: &LuaValue) -> Result<String, String> {
 }
 
 /// The same, as it stands in the Luau state.
-pub(crate) fn text_of(text: &mlua::LuaString) -> Result<mlua::BorrowedStr, String> {
+pub(crate) fn text_of(text: &LuaString) -> Result<mlua::BorrowedStr, String> {
     let bytes = text.as_bytes().len();
     if bytes > limits::TEXT_BYTES {
         return Err(format!(
@@ -86,7 +87,7 @@ pub(crate) fn text_of(text: &mlua::LuaString) -> Result<mlua::BorrowedStr, Strin
 }
 
 /// The beginning of a text of any length and any bytes, as much of it as a message may have.
-pub(crate) fn start_of(text: &mlua::LuaString) -> String {
+pub(crate) fn start_of(text: &LuaString) -> String {
     let bytes = text.as_bytes();
     let start = &bytes[..bytes.len().min(limits::TEXT_BYTES)];
     String::from_utf8_lossy(start).into_owned()
@@ -260,7 +261,7 @@ impl Reader<'_> {
 
     fn read_entry(
         &mut self,
-        key: &mlua::LuaString,
+        key: &LuaString,
         value: &LuaValue,
         map: &mut BTreeMap<String, Value>,
     ) -> Result<(), Fault> {
@@ -342,45 +343,76 @@ pub(crate) fn to_lua(
     what: &dyn Display,
     value: &Value,
 ) -> Result<LuaValue, Refusal> {
-    Ok(match value {
-        Value::Nil => LuaValue::Nil,
-        Value::Bool(bool) => LuaValue::Boolean(*bool),
-        Value::Int(int) => {
-            let int = exact(*int).map_err(|why| format!("{what} {why}"))?;
-            LuaValue::Number(int as f64)
-        }
-        Value::Number(number) if number.is_finite() => LuaValue::Number(*number),
-        Value::Number(number) => {
-            return Err(format!("{what} is {number}, which is not data").into());
-        }
-        Value::Text(text) => LuaValue::String(lua.create_string(text)?),
-        Value::List(list) => {
-            let table = lua.create_table_with_capacity(list.len(), 0)?;
-            for (index, element) in list.iter().enumerate() {
-                if *element == Value::Nil {
-                    let hole = format!("{what} is a list with nil in it, which Lua cannot hold");
-                    return Err(hole.into());
+    let mut maker = Maker {
+        lua,
+        objects,
+        what,
+        strings: 0,
+    };
+    maker.make(value)
+}
+
+struct Maker<'a> {
+    lua: &'a Lua,
+    objects: &'a Objects,
+    what: &'a dyn Display,
+    strings: usize,
+}
+
+impl Maker<'_> {
+    fn make(&mut self, value: &Value) -> Result<LuaValue, Refusal> {
+        let what = self.what;
+        Ok(match value {
+            Value::Nil => LuaValue::Nil,
+            Value::Bool(bool) => LuaValue::Boolean(*bool),
+            Value::Int(int) => {
+                let int = exact(*int).map_err(|why| format!("{what} {why}"))?;
+                LuaValue::Number(int as f64)
+            }
+            Value::Number(number) if number.is_finite() => LuaValue::Number(*number),
+            Value::Number(number) => {
+                return Err(format!("{what} is {number}, which is not data").into());
+            }
+            Value::Text(text) => LuaValue::String(self.string(text)?),
+            Value::List(list) => {
+                let table = self.lua.create_table_with_capacity(list.len(), 0)?;
+                for (index, element) in list.iter().enumerate() {
+                    if *element == Value::Nil {
+                        let hole =
+                            format!("{what} is a list with nil in it, which Lua cannot hold");
+                        return Err(hole.into());
+                    }
+                    table.raw_set(index + 1, self.make(element)?)?;
                 }
-                table.raw_set(index + 1, to_lua(lua, objects, what, element)?)?;
+                LuaValue::Table(table)
             }
-            LuaValue::Table(table)
-        }
-        Value::Map(map) => {
-            let table = lua.create_table_with_capacity(0, map.len())?;
-            for (key, element) in map {
-                table.raw_set(key.as_str(), to_lua(lua, objects, what, element)?)?;
+            Value::Map(map) => {
+                let table = self.lua.create_table_with_capacity(0, map.len())?;
+                for (key, element) in map {
+                    table.raw_set(self.string(key)?, self.make(element)?)?;
+                }
+                LuaValue::Table(table)
             }
-            LuaValue::Table(table)
+            Value::Blob(blob) => {
+                let size = i64::try_from(blob.size_bytes)
+                    .ok()
+                    .and_then(|size| exact(size).ok());
+                let size = size.ok_or_else(|| format!("{what} has a size beyond 2^53"))?;
+                let fields = self.lua.create_table_with_capacity(0, 2)?;
+                fields.raw_set("hash", blob.hash.to_string())?;
+                fields.raw_set("size", size as f64)?;
+                LuaValue::Table(Objects::make(fields, &self.objects.blob)?)
+            }
+        })
+    }
+
+    /// Luau looks for each string among all that there are, and a script may have made many that hash
+    /// alike.
+    fn string(&mut self, text: &str) -> Result<LuaString, Refusal> {
+        self.strings += 1;
+        if self.strings.is_multiple_of(4) && used_up() {
+            return Err("the slice is used up".to_owned().into());
         }
-        Value::Blob(blob) => {
-            let size = i64::try_from(blob.size_bytes)
-                .ok()
-                .and_then(|size| exact(size).ok());
-            let size = size.ok_or_else(|| format!("{what} has a size beyond 2^53"))?;
-            let fields = lua.create_table_with_capacity(0, 2)?;
-            fields.raw_set("hash", blob.hash.to_string())?;
-            fields.raw_set("size", size as f64)?;
-            LuaValue::Table(Objects::make(fields, &objects.blob)?)
-        }
-    })
+        Ok(self.lua.create_string(text)?)
+    }
 }

@@ -1,6 +1,6 @@
 //! A script set that was checked as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use froben_model::limits::{SCRIPT_BYTES, SCRIPT_PATH_BYTES};
@@ -11,7 +11,7 @@ use crate::limits::{CHECK_MS, FILES, Limits, SET_BYTES};
 use crate::sandbox::{Debug, Sandbox, compile_with, location};
 use crate::slice::thread_cpu_ns;
 use crate::verbs::Chunks;
-use crate::{Code, Failure, suggest};
+use crate::{Code, Failure, source, suggest};
 
 /// What is wrong with a script set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +123,7 @@ impl Revision {
                 }
             }
         }
+        problems.extend(circles(files));
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -246,6 +247,47 @@ fn check_set(files: &BTreeMap<String, String>) -> Vec<Problem> {
     problems
 }
 
+/// Modules that need each other, whether or not anything calls what needs them: one problem for each circle.
+fn circles(files: &BTreeMap<String, String>) -> Vec<Problem> {
+    let needs: BTreeMap<&str, Vec<(u32, &str)>> = files
+        .iter()
+        .filter_map(|(path, source)| Some((path.strip_suffix(".lua")?, source::required(source))))
+        .collect();
+    let mut problems = Vec::new();
+    let mut done = BTreeSet::new();
+    for start in needs.keys() {
+        // The modules on the way here, each with how many of its needs were followed.
+        let mut way: Vec<(&str, usize)> = vec![(start, 0)];
+        while let Some((module, followed)) = way.last_mut() {
+            let next = needs[*module].get(*followed).copied();
+            *followed += 1;
+            let Some((line, name)) = next else {
+                done.insert(*module);
+                way.pop();
+                continue;
+            };
+            if done.contains(name) || !name.starts_with("lib/") || !needs.contains_key(name) {
+                continue;
+            }
+            match way.iter().position(|(module, _)| *module == name) {
+                None => way.push((name, 0)),
+                Some(first) => {
+                    let circle: Vec<&str> =
+                        way[first..].iter().map(|(module, _)| *module).collect();
+                    let path = format!("{}.lua", circle[circle.len() - 1]);
+                    let message =
+                        format!("a module needs itself: {} -> {name}", circle.join(" -> "));
+                    problems.push(Problem {
+                        line,
+                        ..Problem::new(Code::Require, &path, message)
+                    });
+                }
+            }
+        }
+    }
+    problems
+}
+
 /// `pipelines/NAME.lua`, `lib/NAME.lua`, with folders of their own if need be.
 fn is_script_path(path: &str) -> bool {
     let Some(stem) = path.strip_suffix(".lua") else {
@@ -276,6 +318,33 @@ pub(crate) fn syntax_problem(path: &str, message: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_circle_of_modules_is_found_without_running_any() {
+        let file = |path: &str, source: &str| (format!("{path}.lua"), source.to_owned());
+        let files = BTreeMap::from([
+            file(
+                "lib/a",
+                "local M = {}\nfunction M.f() return require('lib/b') end\nreturn M",
+            ),
+            file(
+                "lib/b",
+                "--[[ require('lib/b') ]]\nlocal c = require \"lib/c\" return c",
+            ),
+            file("lib/c", "return require ( \"lib/a\" )"),
+            file(
+                "lib/d",
+                "return { require('lib/a'), require('lib/a'), require('lib/none') }",
+            ),
+        ]);
+        let found = circles(&files);
+        let shown: Vec<String> = found
+            .iter()
+            .map(|problem| format!("{}:{}: {}", problem.path, problem.line, problem.message))
+            .collect();
+        let expected = "lib/c.lua:1: a module needs itself: lib/a -> lib/b -> lib/c -> lib/a";
+        assert_eq!(shown, [expected]);
+    }
 
     #[test]
     fn paths_stay_in_the_two_folders() {

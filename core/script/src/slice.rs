@@ -145,6 +145,26 @@ impl Drop for Slice<'_> {
     }
 }
 
+/// Whether the script that runs on this thread has used its slice up. For loops of ours that may do much
+/// work for one call: if so they end, and the script gets no further than its next safepoint.
+pub(crate) fn used_up() -> bool {
+    RUNNING.with_borrow_mut(|running| {
+        let Some(running) = running else {
+            return false;
+        };
+        #[cfg(test)]
+        gaps::safepoint();
+        if !running.stop && thread_cpu_ns().saturating_sub(running.started_ns) < running.budget_ns {
+            return false;
+        }
+        running.over_budget |= !running.stop;
+        running.stop = true;
+        // SAFETY: the state runs on this very thread.
+        unsafe { running.callbacks.set_interrupt(true) };
+        true
+    })
+}
+
 /// Lets the script that runs on this thread get no further than its next safepoint.
 pub(crate) fn stop_running() {
     RUNNING.with_borrow_mut(|running| {

@@ -16,6 +16,9 @@ const JOINED_BYTES: usize = 4 * 4096;
 const COMPILE_BYTES: usize = 64 << 20;
 const BYTES_PER_BYTE: usize = 150;
 
+/// What loops are passed through. No script can give the name another meaning.
+const EACH: &str = "__each";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Word,
@@ -41,6 +44,11 @@ pub(crate) fn refused(source: &str) -> Result<(), String> {
         let line = source[..token.start].matches('\n').count() + 1;
         Err(format!("{line}: {why}"))
     };
+    if source.starts_with('\u{feff}') {
+        return Err(
+            "1: the file begins with a byte order mark; save it as UTF-8 without one".to_owned(),
+        );
+    }
     let mut joins = 0;
     for token in &tokens {
         let text = &source[token.start..token.end];
@@ -54,6 +62,7 @@ pub(crate) fn refused(source: &str) -> Result<(), String> {
                     return at(token, why);
                 }
             }
+            Kind::Word if text == EACH => return at(token, "the name `__each` is taken"),
             Kind::Symbol if text == "@" => return at(token, "attributes are not available"),
             Kind::Symbol if text == ".." || text == "..=" => joins += 1,
             Kind::Template => joins += 1,
@@ -68,6 +77,26 @@ pub(crate) fn refused(source: &str) -> Result<(), String> {
         )),
         false => Ok(()),
     }
+}
+
+/// The modules that a source names in calls of `require`, each with its line.
+pub(crate) fn required(source: &str) -> Vec<(u32, &str)> {
+    let tokens = tokens(source);
+    let mut required = Vec::new();
+    let text = |token: &Token| &source[token.start..token.end];
+    for (index, token) in tokens.iter().enumerate() {
+        if token.kind != Kind::Word || text(token) != "require" {
+            continue;
+        }
+        let mut after = tokens[index + 1..]
+            .iter()
+            .filter(|token| token.kind != Kind::Comment && text(token) != "(");
+        if let Some(name) = after.next().filter(|token| token.kind == Kind::Text) {
+            let line = source[..token.start].matches('\n').count() + 1;
+            required.push((line as u32, text(name).trim_matches(['"', '\''])));
+        }
+    }
+    required
 }
 
 /// The source with every loop over values passed through `__each`; `None` if it has no such loop.
@@ -285,6 +314,10 @@ impl Reader<'_> {
             }
             _ => {
                 self.at += 1;
+                // The rest of a character that Luau will refuse.
+                while self.peek(0) & 0b1100_0000 == 0b1000_0000 {
+                    self.at += 1;
+                }
                 Kind::Symbol
             }
         };

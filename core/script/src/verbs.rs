@@ -259,6 +259,10 @@ pub(crate) fn natives(lua: &Lua, bridge: &Arc<Bridge>) -> mlua::Result<Table> {
         }
         Ok(NOTHING)
     })?;
+    add("metatable", |_, _, [table, ..]| {
+        let own = table.as_table().and_then(Table::metatable);
+        results([own.map_or(LuaValue::Nil, LuaValue::Table)])
+    })?;
     add("headroom", |bridge, _, _| {
         bridge.headroom.store(true, Ordering::Relaxed);
         Ok(NOTHING)

@@ -290,6 +290,22 @@ fn what_differs_between_processes_is_not_to_be_had() {
             "local mt = setmetatable({}, table.freeze { __index = {} }) setmetatable({}, mt)",
             "freeze the metatable first",
         ),
+        (
+            "local own = {} local mt = setmetatable({}, own) setmetatable({}, mt) own.__newindex = nil",
+            "readonly",
+        ),
+        (
+            "local mt = setmetatable({}, { __newindex = rawset }) setmetatable({}, mt)",
+            "freeze the metatable first",
+        ),
+        (
+            "local mt = setmetatable({}, { __metatable = {} }) setmetatable({}, mt) mt.__mode = 'k'",
+            "weak tables",
+        ),
+        (
+            "local mt = setmetatable({}, { __metatable = false }) setmetatable({}, mt) mt.__mode = 'k'",
+            "weak tables",
+        ),
         ("return os.clock()", "no clock"),
         ("math.randomseed(5)", "call a nil value"),
         ("return gcinfo()", "is not available"),

@@ -420,3 +420,41 @@ fn all_fibers_share_one_slice_and_their_number_is_limited() {
         );
     }
 }
+
+/// A C function runs them, and its frame cannot be kept while the script waits.
+#[test]
+fn what_c_calls_cannot_wait_and_is_told_so() {
+    for body in [
+        "table.sort({ 2, 1 }, function(a, b) ctx:sleep(1) return a < b end)",
+        "string.gsub('x', '.', function() ctx:delegate({ kind = 'a.b/1' }):await() end)",
+        "return setmetatable({}, { __index = function() ctx:sleep(1) end }).x",
+        "return setmetatable({}, { __lt = function() ctx:map { kind = 'a.b/1', items = { 1 } } end }) < setmetatable({}, {})",
+        "xpcall(error, function() ctx:sleep(1) end) ctx:fail('not reached')",
+    ] {
+        let (calls, state) = first_step(body);
+        let State::Failed(failure) = state else {
+            panic!("{body}: {state:?}");
+        };
+        assert!(
+            failure.message.contains("pipelines/t.lua:2:") || body.contains("xpcall"),
+            "{body}: {failure}"
+        );
+        if !body.contains("xpcall") && !body.contains("__lt") {
+            assert!(failure.message.contains("cannot do"), "{body}: {failure}");
+        }
+        let sleeps = calls
+            .iter()
+            .any(|call| matches!(call.op, CallOp::Sleep { .. }));
+        assert!(!sleeps, "{body}");
+    }
+}
+
+#[test]
+fn a_fiber_that_is_no_function_of_the_script_fails_where_it_was_spawned() {
+    let body = "local f\nf = ctx:spawn(error, setmetatable({}, { __tostring = error }))\nf:await()";
+    let (_, state) = first_step(body);
+    let State::Failed(failure) = state else {
+        panic!("{state:?}");
+    };
+    assert!(failure.message.contains("pipelines/t.lua:3: "), "{failure}");
+}

@@ -91,6 +91,19 @@ fn what_changes_how_a_source_is_compiled_is_refused() {
         ("--!nolint LocalUnused\nreturn 1", None),
         ("@native function f() end", Some("1: attributes")),
         ("return '@native --!native'", None),
+        (
+            "\nlocal function __each() end",
+            Some("2: the name `__each`"),
+        ),
+        (
+            "return { __each = 1 }, x.__each",
+            Some("1: the name `__each`"),
+        ),
+        ("return '__each' -- __each", None),
+        (
+            "\u{feff}return 1",
+            Some("1: the file begins with a byte order mark"),
+        ),
     ] {
         let refused = refused(source).err();
         match (line, &refused) {
@@ -99,6 +112,30 @@ fn what_changes_how_a_source_is_compiled_is_refused() {
             _ => panic!("{source}: {refused:?}"),
         }
     }
+}
+
+/// Luau refuses what it does not know; we must get through to it.
+#[test]
+fn characters_of_several_bytes_are_not_cut() {
+    for odd in [
+        "ÿ", "“hi”", "\u{2028}", "a𝄞b", "`{ÿ}é`", "'\\ÿ'", "\"é", "--é\nÿ", "[[é", "1é.5",
+    ] {
+        for source in [
+            odd.to_owned(),
+            format!("local x = {odd}"),
+            format!("for k in {odd} do end"),
+        ] {
+            assert_eq!(refused(&source), Ok(()), "{source:?}");
+            with_ordered_loops(&source);
+            required(&source);
+        }
+    }
+}
+
+#[test]
+fn modules_are_named_in_calls_of_require() {
+    let source = "require 'lib/a'\n-- require('lib/b')\nlocal c = require ( --[[ x ]] \"lib/c\" )\nrequire(name)";
+    assert_eq!(required(source), [(1, "lib/a"), (3, "lib/c")]);
 }
 
 #[test]

@@ -80,7 +80,7 @@ return `{t}{t}{t}{t}{t}{t}`
 
 --# FRB-LUA-004 FRB-LUA-003: lists of captures
 local t = {}
-while true do table.insert(t, { ("x"):rep(2 ^ 16):match(("(.*)"):rep(30)) }) end
+while true do table.insert(t, { ("x"):rep(2 ^ 16):match(("(.*)"):rep(8)) }) end
 
 --# FRB-LUA-004 FRB-LUA-003: arguments
 local t = table.create(2 ^ 19, 1)

@@ -214,7 +214,7 @@ fn call_of(body: &Body) -> Option<CallId> {
 }
 
 /// A workflow as the bytes of a file that replays anywhere. Without `keep_names`, people and machines
-/// are called by pseudonyms, and the idempotency key is left out in any case.
+/// are called by pseudonyms and secrets have stand-ins; the idempotency key is left out in any case.
 pub(crate) fn export(
     store: &dyn Store,
     revisions: &Revisions,
@@ -238,13 +238,13 @@ pub(crate) fn export(
     }
     if !keep_names {
         let named = records.clone();
-        pseudonyms::replace(&mut records);
+        pseudonyms::replace(&mut records, &scripts);
         if let Ok(revision) = revision(revisions, hash)?
             && replays(workflow, &named, &revision)
             && !replays(workflow, &records, &revision)
         {
-            let why = "what the script does depends on the names of operators, so it would not \
-                       replay under pseudonyms; export it with the names";
+            let why = "what the script does depends on the names of operators or on a secret, so it \
+                       would not replay under pseudonyms; export it with the names";
             return Ok(Err(refusal("FRB-WFL-007", why)));
         }
     }

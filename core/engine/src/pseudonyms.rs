@@ -1,21 +1,27 @@
-//! Other names for people and machines, the same everywhere in a journal.
+//! Other names for people and machines, the same everywhere in a journal, and stand-ins for secrets.
 //!
 //! A script hears of operators by name and may answer with them (`avoid`), so a name is replaced in what
 //! it was told and in what it asked alike, also where it stands in a text; then it replays as before.
 //! Pseudonyms sort as the names do, because scripts sort. What somebody wrote into an input or a log
-//! without it being a name that the journal knows stays.
+//! without it being a name that the journal knows, or a secret by its own name, stays.
+
+mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use froben_journal::{Body, CallOp, Record};
+use froben_journal::{Body, CallOp, Finish, Record, ScriptSet};
 use froben_model::{ItemError, MachineId, OperatorId, SeekerId, TaskSpec, Value};
 
-pub(crate) fn replace(records: &mut [Record]) {
+use secrets::{Secrets, StandIns};
+
+/// `scripts` are those of the workflow: what stands in them is no secret of its input, and must stay for the
+/// replay.
+pub(crate) fn replace(records: &mut [Record], scripts: &ScriptSet) {
     let mut found = Found::default();
     for record in records.iter() {
         found.look_at(&record.body);
     }
-    let names = found.names();
+    let names = found.names(scripts);
     for record in records {
         names.replace_in(&mut record.body);
     }
@@ -26,6 +32,7 @@ struct Found {
     seekers: BTreeSet<SeekerId>,
     operators: BTreeSet<OperatorId>,
     machines: BTreeSet<MachineId>,
+    secrets: Secrets,
 }
 
 impl Found {
@@ -33,31 +40,48 @@ impl Found {
         match body {
             Body::Submitted(submitted) => {
                 self.seekers.insert(submitted.seeker.clone());
+                self.secrets.look_at(&submitted.input);
             }
-            Body::Called(called) => {
-                if let CallOp::Delegate(spec) = &called.op {
+            Body::Called(called) => match &called.op {
+                CallOp::Delegate(spec) => {
                     self.operators.extend(spec.avoid.iter().cloned());
+                    self.secrets.look_at(&spec.input);
+                    spec.items
+                        .iter()
+                        .for_each(|item| self.secrets.look_at(item));
+                }
+                CallOp::Run { input, .. } => self.secrets.look_at(input),
+                CallOp::Log { text } => self.secrets.look_at_text(text),
+                CallOp::Sleep { .. } | CallOp::Cancel { .. } | CallOp::Status(_) => {}
+            },
+            Body::Assigned(assigned) => self.machine(&assigned.machine),
+            Body::Item(item) => {
+                self.error(item.outcome.as_ref().err());
+                if let Ok(value) = &item.outcome {
+                    self.secrets.look_at(value);
                 }
             }
-            Body::Assigned(assigned) => self.machine(&assigned.machine),
-            Body::Item(item) => self.error(item.outcome.as_ref().err()),
             Body::Ended(ended) => self.error(ended.failure.as_ref()),
             Body::Tallied(tallies) => {
                 tallies
                     .iter()
                     .for_each(|tally| self.machine(&tally.machine));
             }
-            Body::Logged { source, text: _ } => {
+            Body::Logged { source, text } => {
+                self.secrets.look_at_text(text);
                 if let Ok(machine) = MachineId::new(source.as_str()) {
                     self.machine(&machine);
+                }
+            }
+            Body::Finished(finish) | Body::ChildEnded { call: _, finish } => {
+                if let Finish::Output(output) = finish {
+                    self.secrets.look_at(output);
                 }
             }
             Body::Started { .. }
             | Body::Requeued { .. }
             | Body::Slept { .. }
             | Body::CancelRequested
-            | Body::Finished(_)
-            | Body::ChildEnded { .. }
             | Body::Paused
             | Body::Resumed
             | Body::Migrated { .. } => {}
@@ -74,7 +98,7 @@ impl Found {
             .extend(error.and_then(|error| error.operator.clone()));
     }
 
-    fn names(self) -> Names {
+    fn names(self, scripts: &ScriptSet) -> Names {
         let mut words = BTreeMap::new();
         for (number, seeker) in (1..).zip(&self.seekers) {
             words.insert(seeker.as_str().to_string(), format!("seeker-{number:04}"));
@@ -90,12 +114,16 @@ impl Found {
             let pseudonym = format!("{operator}/machine-{number:04}");
             words.insert(machine.as_str().to_string(), pseudonym);
         }
-        Names { words }
+        Names {
+            words,
+            secrets: self.secrets.stand_ins(scripts),
+        }
     }
 }
 
 struct Names {
     words: BTreeMap<String, String>,
+    secrets: StandIns,
 }
 
 impl Names {
@@ -127,9 +155,9 @@ impl Names {
             Body::Requeued { reason, .. } => self.text(reason),
             Body::Ended(ended) => ended.failure.iter_mut().for_each(|error| self.error(error)),
             Body::Finished(finish) | Body::ChildEnded { call: _, finish } => match finish {
-                froben_journal::Finish::Output(output) => self.value(output),
-                froben_journal::Finish::Failed(failure) => self.text(&mut failure.message),
-                froben_journal::Finish::Cancelled => {}
+                Finish::Output(output) => self.value(output),
+                Finish::Failed(failure) => self.text(&mut failure.message),
+                Finish::Cancelled => {}
             },
             Body::Logged { source, text } => {
                 self.text(source);
@@ -186,6 +214,7 @@ impl Names {
             Value::List(list) => list.iter_mut().for_each(|value| self.value(value)),
             Value::Map(map) => {
                 let entries = std::mem::take(map).into_iter().map(|(mut key, mut value)| {
+                    StandIns::hide_short(&key, &mut value);
                     self.text(&mut key);
                     self.value(&mut value);
                     (key, value)
@@ -196,8 +225,9 @@ impl Names {
         }
     }
 
-    /// Replaces names where they stand as words of their own.
+    /// Replaces secrets, and names where they stand as words of their own.
     fn text(&self, text: &mut String) {
+        self.secrets.replace_in(text);
         let mut replaced = String::with_capacity(text.len());
         let mut rest = text.as_str();
         while let Some(start) = rest.find(in_name) {

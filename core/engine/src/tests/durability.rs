@@ -461,6 +461,49 @@ fn a_migration_moves_a_live_workflow_and_names_what_differs() {
     assert_eq!(logs.iter().filter(new).count(), 1);
 }
 
+/// What a seeker entrusted to the script does not leave with an export, whatever the script did with it.
+/// What stands in the script itself is there for all to read.
+#[test]
+fn an_export_holds_no_secrets() {
+    let script = r#"
+return workflow("squares", { input = { n = "integer", token = "string", url = "string" } },
+  function(ctx, input)
+    ctx:log(`it is {input.token}, at {input.url}`)
+    local d = ctx:delegate { kind = "test.square/1", key = `with {input.token}`, items = { 3 },
+      input = { auth = input.token, password = "written here" },
+      needs = { cpu_cores = 1, ram = "1MiB", shared = true } }
+    local value = d:await().value
+    if #input.token ~= 9 then ctx:fail(input.token) end
+    return { token = input.token, value = value }
+  end)
+"#;
+    let mut world = World::start(MemoryStore::new(), script, 0, usize::MAX);
+    world.submit(3, "");
+    let Some(Input::Submit(submit)) = world.inputs.back_mut() else {
+        panic!("it was submitted");
+    };
+    submit.input = Value::map([
+        ("n", Value::Int(3)),
+        ("token", Value::text("sesame-17")),
+        ("url", Value::text("https://ada:pass99@host/")),
+    ]);
+    assert!(world.run());
+    assert_eq!(world.ended().0, WorkflowState::Succeeded);
+    let revisions = Revisions::new(Arc::new(world.store.clone()));
+    let bytes = offline::export(&world.store, &revisions, ID, false);
+    let bytes = bytes.expect("it can be read").expect("it can be exported");
+    let export = froben_journal::Export::read(&bytes).expect("it can be read back");
+    let text = format!("{:?}", export.records);
+    for secret in ["sesame-17", "pass99"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+    assert!(
+        text.contains("it is xxxxx0002, at https://ada:xx0001@host/"),
+        "{text}"
+    );
+    assert!(text.contains("written here"));
+}
+
 #[test]
 fn an_export_replays_under_pseudonyms() {
     let (world, _) = undisturbed();

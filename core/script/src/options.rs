@@ -63,7 +63,7 @@ impl Options {
             ));
         };
         let mut options = Options::default();
-        each(table, |name, value| {
+        each(verb, table, |name, value| {
             let Some(key) = keys.iter().find(|key| key.name == name) else {
                 let known = keys.iter().map(|key| key.name);
                 let hint = suggest::hint(name, known);
@@ -164,16 +164,21 @@ pub(crate) fn duration_ms(value: &LuaValue) -> Result<u64, String> {
     }
 }
 
-/// Visits a table's own entries, whose keys must be strings, until one is refused.
+/// Visits a table's own entries, whose keys must be strings, until one is refused. `what` begins the refusal
+/// of a key.
 pub(crate) fn each(
+    what: &str,
     table: &Table,
     mut visit: impl FnMut(&str, LuaValue) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut wrong = None;
     let walked = table.for_each(|key: LuaValue, value: LuaValue| {
         let visited = match &key {
-            LuaValue::String(key) => text_of(key).and_then(|key| visit(&key, value)),
-            _ => Err(format!("a key is {}, not a name", type_name(&key))),
+            LuaValue::String(key) => match text_of(key) {
+                Ok(key) => visit(&key, value),
+                Err(why) => Err(format!("{what}: a key: {why}")),
+            },
+            _ => Err(format!("{what}: a key is {}, not a name", type_name(&key))),
         };
         visited.map_err(|why| {
             wrong = Some(why);

@@ -233,7 +233,7 @@ fn read_fields(what: &str, declared: &LuaValue) -> Result<BTreeMap<String, Field
         ));
     };
     let mut fields = BTreeMap::new();
-    each(table, |name, declared| {
+    each("workflow", table, |name, declared| {
         let field = read_field(&declared);
         let field = field.map_err(|why| format!("workflow: `{what}.{name}` {why}"))?;
         fields.insert(name.to_owned(), field);

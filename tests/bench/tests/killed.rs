@@ -271,7 +271,10 @@ fn killed_at_any_write_it_ends_the_same() {
             }
             died += 1;
             assert!(child(dir.path(), 0, false), "write {at}");
-            assert!(outcome(dir.path()) == undisturbed, "write {at}, after it: {after}");
+            assert!(
+                outcome(dir.path()) == undisturbed,
+                "write {at}, after it: {after}"
+            );
         }
         assert!(died > 10, "it wrote {died} times only");
         println!(

@@ -158,14 +158,10 @@ fn read_operators(
         ));
     };
     let mut read = Vec::new();
-    each(table, |name, value| {
+    each("simulate: `operators`", table, |name, value| {
         let operator = read_operator(name, &value, reply_meta);
         read.push(operator.map_err(|why| format!("simulate: the operator {name}: {why}"))?);
         Ok(())
-    })
-    .map_err(|why| match why.starts_with("simulate") {
-        true => why,
-        false => format!("simulate: `operators`: {why}"),
     })?;
     if read.len() > OPERATORS {
         return Err(format!("simulate: more than {OPERATORS} operators"));

@@ -169,6 +169,11 @@ impl Bridge {
     pub(super) fn status(&self, line: u32, status: &LuaValue) -> Results {
         let mut options = Options::read("ctx:status", status, STATUS)?;
         let phase = limits::one_line(&options.text("phase").unwrap_or_default());
+        if phase.is_empty() {
+            return Err("ctx:status: `phase` is empty; it is a word"
+                .to_owned()
+                .into());
+        }
         let done = options.count("done").unwrap_or(0);
         let total = options.count("total").unwrap_or(0);
         if total > 0 && done > total {

@@ -62,7 +62,8 @@ describe("chunk.even", function()
       expect(#pieces):to_equal(#chunk.cut(items, width))
       local shortest, longest, whole = math.huge, 0, 0
       for _, piece in pieces do
-        shortest, longest = math.min(shortest, #piece.items), math.max(longest, #piece.items)
+        shortest = math.min(shortest, #piece.items)
+        longest = math.max(longest, #piece.items)
         whole += #piece.items
       end
       expect(longest - shortest):to_be_at_most(1)

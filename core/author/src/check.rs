@@ -18,17 +18,19 @@ pub struct CheckOptions {
     pub types: Option<TypeChecker>,
 }
 
-/// Checks the scripts of a folder: syntax, declarations, lints, types. In order of place; the set is
+/// Checks the scripts of a folder, specs among them: syntax, declarations, lints, types. In order of place; the set is
 /// acceptable if none is an error.
 pub fn check(sources: &Sources, options: &CheckOptions) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut set = Sources::new();
+    let (mut set, mut specs) = (Sources::new(), Sources::new());
     for (path, text) in sources {
         match path.split_once('/').map(|(folder, _)| folder) {
             Some("pipelines" | "lib") => {
                 set.insert(path.clone(), text.clone());
             }
-            Some("spec") => {}
+            Some("spec") => {
+                specs.insert(path.clone(), text.clone());
+            }
             _ => findings.push(elsewhere(path)),
         }
     }
@@ -40,7 +42,15 @@ pub fn check(sources: &Sources, options: &CheckOptions) -> Vec<Finding> {
         }
     }
     if let Some(types) = &options.types {
-        for finding in types.check(&sound) {
+        let mut said = types.check(&sound);
+        let syntax = Code::Syntax.as_str();
+        let broken = findings.iter().filter(|finding| finding.code == syntax);
+        let broken: BTreeSet<&str> = broken.map(|finding| finding.path.as_str()).collect();
+        specs.retain(|path, _| !broken.contains(path.as_str()));
+        if !specs.is_empty() {
+            said.extend(types.check_specs(&sound, &specs));
+        }
+        for finding in said {
             if !covered(&findings, &finding, sources) {
                 findings.push(finding);
             }

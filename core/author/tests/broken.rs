@@ -1,26 +1,18 @@
 //! A script set that is broken says where: every script of `tests/broken` gets, first of all, the place and
 //! the code that `tests/broken.txt` names.
 
+mod checker;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use checker::types;
 use expect_test::expect_file;
 use froben_author::{CheckOptions, Finding, Source, Sources, TypeChecker, check, files, render};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken")
-}
-
-/// The helper, two folders above the test's own program.
-fn types() -> Option<TypeChecker> {
-    let own = std::env::current_exe().expect("a test has a program");
-    let program = own
-        .ancestors()
-        .nth(2)
-        .expect("target/debug")
-        .join("froben-typecheck");
-    program.is_file().then(|| TypeChecker::new(program))
 }
 
 /// What is said of one script as the only pipeline of a set.
@@ -102,6 +94,58 @@ fn our_own_scripts_are_checked_without_a_word() {
         ..CheckOptions::default()
     };
     assert_eq!(check(&sources, &options), []);
+}
+
+/// The verbs of specs are known in specs, and there alone.
+#[test]
+fn specs_are_checked_with_their_own_verbs() {
+    let spec = r#"
+local run = simulate { pipeline = "x", operators = { a = fail("timeout") } }
+describe("x", function()
+  it("is typed", function()
+    expect(run.state):to_equal("succeeded"):to_be_at_least(1)
+    expect(run.outptu):to_equal(1)
+    expect(run.failure.code):to_equl("x")
+    local reply = fail("timeot")
+    expect(reply):to_equal(after("9s", 3))
+    expect(run.delegations[1].keys):to_equal({})
+    simulate { pipelin = "x" }
+    desribe("y", function() end)
+  end)
+end)
+"#;
+    let pipeline = "return workflow(\"x\", {}, function(ctx, input) return expect(input) end)\n";
+    let files = [("pipelines/x.lua", pipeline), ("spec/x.lua", spec)];
+    let sources = Sources::from(files.map(|(path, text)| (path.to_owned(), text.to_owned())));
+    let types = types();
+    if types.is_none() {
+        println!("SKIP the types: froben-typecheck is not built");
+    }
+    let typed = types.is_some();
+    let options = CheckOptions {
+        types,
+        ..CheckOptions::default()
+    };
+    let mut said = Vec::new();
+    for finding in check(&sources, &options) {
+        let span = finding.span.expect("a place");
+        let place = Source::new(&finding.path, &sources[&finding.path]).place(span.start);
+        said.push(format!("{}:{} {}", finding.path, place.line, finding.code));
+    }
+    let expected = [
+        "pipelines/x.lua:1 undefined-name",
+        "spec/x.lua:6 FRB-CHK-001",
+        "spec/x.lua:7 FRB-CHK-001",
+        "spec/x.lua:8 FRB-CHK-001",
+        "spec/x.lua:9 FRB-CHK-001",
+        "spec/x.lua:10 FRB-CHK-001",
+        "spec/x.lua:11 unknown-option",
+        "spec/x.lua:12 undefined-name",
+    ];
+    let expected = expected
+        .into_iter()
+        .filter(|said| typed || !said.ends_with("FRB-CHK-001"));
+    assert_eq!(said, expected.collect::<Vec<_>>());
 }
 
 #[test]

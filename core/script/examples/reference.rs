@@ -1,4 +1,4 @@
-//! Writes the types and the manual that are made from the registry. `cargo xtask docs` runs it.
+//! Writes the types and the manuals that are made from the registries. `cargo xtask docs` runs it.
 
 use std::path::Path;
 
@@ -6,10 +6,7 @@ use froben_script::reference;
 
 fn main() -> std::io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for (path, text) in [
-        (reference::DEFINITIONS_PATH, reference::definitions()),
-        (reference::MANUAL_PATH, reference::manual()),
-    ] {
+    for (path, text) in reference::files() {
         let file = root.join(path);
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder)?;

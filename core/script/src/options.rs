@@ -119,9 +119,11 @@ fn setting(arg: ArgType, value: LuaValue) -> Result<Setting, String> {
         ArgType::Size => Setting::Bytes(count(&value)?),
         ArgType::Duration => Setting::Ms(duration_ms(&value)?),
         ArgType::Function(_) if !value.is_function() => return Err(got()),
-        ArgType::Value | ArgType::Fields | ArgType::Function(_) | ArgType::Rest(_) => {
-            Setting::Lua(value)
-        }
+        ArgType::Value
+        | ArgType::As(_)
+        | ArgType::Fields
+        | ArgType::Function(_)
+        | ArgType::Rest(_) => Setting::Lua(value),
         ArgType::Values | ArgType::Delegations | ArgType::Members => match &value {
             LuaValue::Table(table) => Setting::List(sequence(table, limits::ITEMS)?),
             _ => return Err(got()),

@@ -1,20 +1,36 @@
 //! What is made from the registry: types for editors and checkers, and the manual.
 //!
-//! Both are files of the repository, so that they are read where scripts are written; a test fails when
+//! They are files of the repository, so that they are read where scripts are written; a test fails when
 //! one of them lags behind. `cargo xtask docs` writes them.
 
 mod luau;
 mod manual;
+mod specs;
 
 pub use luau::definitions;
 pub use manual::manual;
+pub use specs::spec_definitions;
 
-use crate::registry::{Key, OBJECTS, Object, Verb};
+use crate::registry::{Key, OBJECTS, Object, Typed, Verb};
 
 /// Where the types stand in the repository.
 pub const DEFINITIONS_PATH: &str = "scripts/types/froben.d.luau";
+/// Where the types of specs stand, which come on top of these.
+pub const SPEC_DEFINITIONS_PATH: &str = "scripts/types/spec.d.luau";
 /// Where the manual stands.
 pub const MANUAL_PATH: &str = "docs/lua-api.md";
+/// Where the page about specs stands.
+pub const SPEC_MANUAL_PATH: &str = "docs/spec-api.md";
+
+/// Every file that is made from the registries, by its path in the repository.
+pub fn files() -> [(&'static str, String); 4] {
+    [
+        (DEFINITIONS_PATH, definitions()),
+        (SPEC_DEFINITIONS_PATH, spec_definitions()),
+        (MANUAL_PATH, manual()),
+        (SPEC_MANUAL_PATH, crate::spec::reference()),
+    ]
+}
 
 /// A parameter as a Luau function type has it: `items: { any }?`.
 fn parameter(key: &Key) -> String {
@@ -35,8 +51,8 @@ fn optional(luau: &str) -> String {
 }
 
 /// What a verb gives back, as a Luau type.
-fn returned(verb: &Verb) -> String {
-    match verb.returns {
+fn returned(returns: &[Typed]) -> String {
+    match returns {
         [] => "()".to_owned(),
         [one] => one.luau.to_owned(),
         several => {
@@ -58,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_files_in_the_repository_are_up_to_date() {
-        for (path, made) in [(DEFINITIONS_PATH, definitions()), (MANUAL_PATH, manual())] {
+        for (path, made) in files() {
             let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
             let there = std::fs::read_to_string(format!("{root}/{path}")).unwrap_or_default();
             assert!(there == made, "{path} lags behind: run `cargo xtask docs`");

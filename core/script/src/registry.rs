@@ -29,6 +29,8 @@ pub enum ArgType {
     Duration,
     /// Plain data.
     Value,
+    /// Plain data of this Luau type, which whoever reads it looks at.
+    As(&'static str),
     /// A list of plain data.
     Values,
     /// A list of texts.
@@ -58,6 +60,7 @@ impl ArgType {
             ArgType::Size => "a size such as \"512MiB\"",
             ArgType::Duration => "a duration such as \"30s\" or \"5m\", or a number of seconds",
             ArgType::Value => "plain data",
+            ArgType::As(luau) => luau,
             ArgType::Values => "a list of plain data",
             ArgType::Texts => "a list of strings",
             ArgType::Delegations => "a list of delegations",
@@ -78,10 +81,12 @@ impl ArgType {
             ArgType::Count => "number",
             ArgType::Size | ArgType::Duration => "number | string",
             ArgType::Value => "any",
+            ArgType::As(luau) => luau,
             ArgType::Values => "{ any }",
             ArgType::Texts => "{ string }",
             ArgType::Delegations => "{ Delegation }",
-            ArgType::Members => "{ Delegation | Fiber<any> | Child }",
+            // Whatever they are: for the checker, a list of children is no list of members.
+            ArgType::Members => "{ M }",
             ArgType::Function(signature) => signature,
             ArgType::Rest(pack) => pack,
             ArgType::Fields => "{ [string]: FieldType | Choice }",
@@ -153,7 +158,7 @@ impl Verb {
     }
 }
 
-const fn required(name: &'static str, arg: ArgType, prose: &'static str) -> Key {
+pub(crate) const fn required(name: &'static str, arg: ArgType, prose: &'static str) -> Key {
     Key {
         name,
         arg,
@@ -162,12 +167,10 @@ const fn required(name: &'static str, arg: ArgType, prose: &'static str) -> Key 
     }
 }
 
-const fn optional(name: &'static str, arg: ArgType, prose: &'static str) -> Key {
+pub(crate) const fn optional(name: &'static str, arg: ArgType, prose: &'static str) -> Key {
     Key {
-        name,
-        arg,
         required: false,
-        prose,
+        ..required(name, arg, prose)
     }
 }
 
@@ -175,7 +178,7 @@ const fn typed(name: &'static str, luau: &'static str, prose: &'static str) -> T
     Typed { name, luau, prose }
 }
 
-const fn gives(luau: &'static str, prose: &'static str) -> Typed {
+pub(crate) const fn gives(luau: &'static str, prose: &'static str) -> Typed {
     typed("", luau, prose)
 }
 

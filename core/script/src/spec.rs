@@ -12,7 +12,7 @@ mod declared;
 mod doc;
 mod plan;
 mod read;
-mod registry;
+pub(crate) mod registry;
 mod suite;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! What the registry of verbs says, as the lints ask it.
 
+use froben_script::spec::SPEC_VERBS;
 use froben_script::{ArgType, Key, OBJECTS, VERBS, Verb};
 
 /// The words of an object of the host's, such as `delegate` of `ctx`.
@@ -23,6 +24,28 @@ fn methods(variable: &str) -> impl Iterator<Item = (&'static str, &'static Verb)
 /// The verbs that are global functions.
 pub(crate) fn functions() -> impl Iterator<Item = &'static Verb> {
     VERBS.iter().filter(|verb| verb.method().is_none())
+}
+
+/// Whether a script is a spec, and has the verbs of specs.
+pub(crate) fn is_spec(path: &str) -> bool {
+    path.split('/').rev().skip(1).any(|folder| folder == "spec")
+}
+
+/// The words that specs have beside those of pipelines.
+pub(crate) fn spec_words() -> impl Iterator<Item = &'static str> + Clone {
+    SPEC_VERBS.iter().map(|verb| verb.name)
+}
+
+/// What the global function `name` takes, in a spec or elsewhere.
+pub(crate) fn parameters(name: &str, spec: bool) -> Option<&'static [Key]> {
+    let of_specs = SPEC_VERBS.iter().filter(|_| spec);
+    let of_specs = of_specs.map(|verb| (verb.name, verb.params));
+    let mut known = functions()
+        .map(|verb| (verb.name, verb.params))
+        .chain(of_specs);
+    known
+        .find(|(known, _)| *known == name)
+        .map(|(_, params)| params)
 }
 
 /// Whether a call of it that is not looked at is a mistake.
@@ -61,5 +84,7 @@ pub(crate) fn task_keys() -> &'static [Key] {
 /// A parameter that is a table of options, whose own name authors never write.
 pub(crate) fn is_options_table(key: &Key) -> bool {
     let params = VERBS.iter().flat_map(|verb| verb.params);
-    keys(key.arg).is_some() && params.into_iter().any(|param| std::ptr::eq(param, key))
+    let of_specs = SPEC_VERBS.iter().flat_map(|verb| verb.params);
+    let mut params = params.chain(of_specs);
+    keys(key.arg).is_some() && params.any(|param| std::ptr::eq(param, key))
 }

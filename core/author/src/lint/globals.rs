@@ -7,7 +7,7 @@ use full_moon::visitors::Visitor;
 
 use super::names::{Names, Role};
 use super::tree::{name_of, span};
-use super::{Found, Lint, Script};
+use super::{Found, Lint, Script, api};
 use crate::finding::Severity;
 
 pub(crate) const REMOVED: Lint = Lint {
@@ -115,14 +115,14 @@ pub(crate) fn known<'a>() -> impl Iterator<Item = &'a str> + Clone {
     FUNCTIONS.into_iter().chain(LIBRARIES)
 }
 
+/// The same in a spec, which has verbs of its own, or elsewhere.
+fn known_in<'a>(spec: bool) -> impl Iterator<Item = &'a str> + Clone {
+    let words = api::spec_words().map(|word| -> &'a str { word });
+    known().chain(words.filter(move |_| spec))
+}
+
 pub(super) fn check(script: &Script<'_>, found: &mut Found<'_>) {
-    // Specs have words of their own, which their runner declares.
-    let spec = found
-        .path
-        .split('/')
-        .rev()
-        .skip(1)
-        .any(|folder| folder == "spec");
+    let spec = api::is_spec(found.path);
     for global in &script.names.globals {
         let (name, span) = (global.name.as_str(), global.span.clone());
         if global.writes {
@@ -140,9 +140,9 @@ pub(super) fn check(script: &Script<'_>, found: &mut Found<'_>) {
                 format!("`{name}` is not available"),
                 *instead,
             );
-        } else if !spec && known().all(|known| known != name) {
+        } else if known_in(spec).all(|known| known != name) {
             let declared = script.names.bindings.iter().map(|b| b.name.as_str());
-            let hint = match (name, nearest(name, known().chain(declared))) {
+            let hint = match (name, nearest(name, known_in(spec).chain(declared))) {
                 ("ctx", _) => {
                     "it is the parameter of the workflow's function: pass it to where it is used"
                         .to_owned()
@@ -151,6 +151,9 @@ pub(super) fn check(script: &Script<'_>, found: &mut Found<'_>) {
                     "it is declared elsewhere, or later: move the declaration up".to_owned()
                 }
                 (_, Some(meant)) => format!("did you mean `{meant}`?"),
+                (_, None) if api::spec_words().any(|word| word == name) => {
+                    "only specs have it, in spec/".to_owned()
+                }
                 (_, None) => "declare it with `local`, or take it from a module".to_owned(),
             };
             found.report(&UNDEFINED, span, format!("`{name}` is not defined"), hint);

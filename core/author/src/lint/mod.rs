@@ -4,14 +4,15 @@
 //! only where it is sure: what cannot be told from the text is left to the types and to the run.
 
 mod allow;
-mod api;
-mod chain;
+pub(crate) mod api;
+pub(crate) mod chain;
+mod classes;
 mod flow;
 mod globals;
 mod iteration;
 mod keys;
 mod kinds;
-mod names;
+pub(crate) mod names;
 mod numbers;
 mod options;
 mod pcall;
@@ -40,7 +41,7 @@ pub struct Lint {
 }
 
 /// Every lint, in the order of `docs/lints.md`.
-pub const LINTS: [&Lint; 19] = [
+pub const LINTS: [&Lint; 20] = [
     &globals::REMOVED,
     &globals::UNDEFINED,
     &globals::ASSIGNED,
@@ -51,6 +52,7 @@ pub const LINTS: [&Lint; 19] = [
     &options::UNKNOWN,
     &options::MISSING,
     &options::MISTYPED,
+    &classes::UNKNOWN,
     &kinds::NAME,
     &kinds::UNKNOWN,
     &iteration::UNORDERED,
@@ -124,6 +126,7 @@ fn lint_one(path: &str, text: &str, options: &LintOptions) -> Vec<Finding> {
     globals::check(&script, &mut found);
     verbs::check(&script, &mut found);
     options::check(&script, &mut found);
+    classes::check(&script, &mut found);
     kinds::check(&script, options, &mut found);
     iteration::check(&script, &mut found);
     numbers::check(&script, &mut found);

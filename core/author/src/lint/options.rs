@@ -1,8 +1,13 @@
 //! Tables of options, where they are written out.
 
+use std::collections::{BTreeSet, HashMap};
+
 use froben_model::resources::{parse_duration_ms, parse_size};
 use froben_script::{ArgType, Key};
-use full_moon::ast::{Expression, Field, FunctionArgs, FunctionCall, TableConstructor, UnOp};
+use full_moon::ast::{
+    Assignment, Expression, Field, FunctionArgs, FunctionCall, LocalAssignment, Prefix,
+    TableConstructor, UnOp, Var,
+};
 use full_moon::tokenizer::{TokenReference, TokenType};
 use full_moon::visitors::Visitor;
 
@@ -29,15 +34,56 @@ pub(crate) const MISTYPED: Lint = Lint {
 };
 
 pub(super) fn check(script: &Script<'_>, found: &mut Found<'_>) {
+    let mut locals = Locals {
+        names: &script.names,
+        tables: HashMap::new(),
+    };
+    locals.visit_ast(script.ast);
     let mut options = Options {
         names: &script.names,
+        locals: locals.tables,
+        told: BTreeSet::new(),
         found,
     };
     options.visit_ast(script.ast);
 }
 
+/// Tables that are written out for a local and stay what they are, by declaration.
+struct Locals<'a> {
+    names: &'a Names,
+    tables: HashMap<usize, TableConstructor>,
+}
+
+impl Visitor for Locals<'_> {
+    fn visit_local_assignment(&mut self, local: &LocalAssignment) {
+        for (name, value) in local.names().iter().zip(local.expressions()) {
+            if let (Expression::TableConstructor(table), Some(index)) =
+                (value, self.names.index(name))
+                && self.names.bindings[index].writes == 0
+            {
+                self.tables.insert(index, (**table).clone());
+            }
+        }
+    }
+
+    /// One that gets other fields later on says little when it is declared.
+    fn visit_assignment(&mut self, assignment: &Assignment) {
+        for target in assignment.variables() {
+            if let Var::Expression(target) = target
+                && let Prefix::Name(name) = target.prefix()
+                && let Some(index) = self.names.index(name)
+            {
+                self.tables.remove(&index);
+            }
+        }
+    }
+}
+
 struct Options<'a, 'f> {
     names: &'a Names,
+    locals: HashMap<usize, TableConstructor>,
+    /// Locals that were looked at, by declaration and verb: they may be handed over again.
+    told: BTreeSet<(usize, String)>,
     found: &'a mut Found<'f>,
 }
 
@@ -45,9 +91,9 @@ impl Visitor for Options<'_, '_> {
     fn visit_function_call(&mut self, call: &FunctionCall) {
         if let Some((name, given)) = plain_call(call)
             && self.names.index(name).is_none()
-            && let Some(verb) = api::functions().find(|verb| verb.name == name_of(name))
+            && let Some(params) = api::parameters(name_of(name), api::is_spec(self.found.path))
         {
-            self.arguments(verb.name, verb.params, name, given);
+            self.arguments(name_of(name), params, name, given);
         }
         for Use {
             word, given, verb, ..
@@ -118,7 +164,7 @@ impl<'a> Literal<'a> {
             (Literal::Other, _) => true,
             (Literal::Function, ArgType::Value) => false,
             (_, ArgType::Value) => true,
-            (_, ArgType::Rest(_)) => true,
+            (_, ArgType::As(_) | ArgType::Rest(_)) => true,
             (Literal::Text(_), ArgType::Text | ArgType::Line) => true,
             (Literal::Number(_), ArgType::Line) => true,
             (Literal::Bool, ArgType::Bool) => true,
@@ -183,6 +229,7 @@ impl Options<'_, '_> {
             FunctionArgs::Parentheses { arguments, .. } => {
                 for (key, argument) in params.iter().zip(arguments) {
                     self.value(verb, "", key, &Literal::of(argument), span(argument));
+                    self.local(verb, key, argument);
                 }
                 // The last argument may stand for several.
                 let open = matches!(
@@ -194,6 +241,21 @@ impl Options<'_, '_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The argument is a local whose table is written out where it is declared.
+    fn local(&mut self, verb: &str, key: &Key, argument: &Expression) {
+        let (Some(keys), Expression::Var(Var::Name(name))) = (api::keys(key.arg), argument) else {
+            return;
+        };
+        let Some(index) = self.names.index(name) else {
+            return;
+        };
+        if let Some(table) = self.locals.get(&index).cloned()
+            && self.told.insert((index, verb.to_owned()))
+        {
+            self.table(verb, "", keys, &table);
         }
     }
 

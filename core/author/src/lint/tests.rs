@@ -191,6 +191,28 @@ fn options_are_held_against_the_registry() {
     for (table, expected) in cases {
         check_run(&delegate(table), expected);
     }
+    for (body, expected) in [
+        (
+            "local t = { kind = 'a/1', timeot = '5m' }\nlocal _ = ctx:delegate(t)\nlocal _ = ctx:delegate(t)",
+            "2:27 unknown-option",
+        ),
+        (
+            "local t = { items = {} }\nlocal _ = ctx:map(t)",
+            "2:11 missing-option",
+        ),
+        (
+            "local o = { width = '3' }\nlocal _ = ctx:map({ kind = 'a/1', items = {} }, o)",
+            "2:21 mistyped-option",
+        ),
+        // It may be something else by then.
+        (
+            "local t = {}\nt.kind = 'a/1'\nlocal _ = ctx:delegate(t)",
+            "",
+        ),
+        ("local t = {}\nt = input\nlocal _ = ctx:delegate(t)", ""),
+    ] {
+        check_run(body, expected);
+    }
     check_run("ctx:sleep()", "2:5 missing-option");
     check_run("ctx:sleep(input.pause())", "");
     check_run("ctx:log {}", "2:9 mistyped-option");
@@ -200,6 +222,46 @@ fn options_are_held_against_the_registry() {
         "1:24 unknown-option",
     );
     check("return workflow('x', {})", "1:8 missing-option");
+}
+
+#[test]
+fn errors_are_compared_with_names_that_there_are() {
+    let result = "local r = ctx:delegate({ kind = 'a/1' }):await()\n";
+    let check_condition = |condition: &str, told: bool| {
+        let at = "if ".len() + condition.find('\'').expect("a string") + 1;
+        let expected = match told {
+            true => format!("3:{at} unknown-class"),
+            false => String::new(),
+        };
+        let body = format!("{result}if {condition} then ctx:log('x') end");
+        check_run(&body, &expected);
+    };
+    for condition in [
+        "r.err.class == 'timeot'",
+        "'oom' ~= r.err.class",
+        "r.ok or (r.err.class == 'lost')",
+        "r.items[1].err.class == 'lost'",
+        "r.err.code == 'FRB-LUA-999'",
+        "r.failure.code == 'FRB_LUA-001'",
+    ] {
+        check_condition(condition, true);
+    }
+    for condition in [
+        "r.err.class == 'timeout'",
+        "r.err.class ~= 'bad_request'",
+        "r.err.code == 'FRB-LUA-001'",
+        "r.err.message == 'lost'",
+        "r.class == 'lost'",
+        "r.err.class .. 'lost'",
+    ] {
+        check_condition(condition, false);
+    }
+    let local = "local class = r.err.class\nif class == 'lost' then ctx:log('x') end";
+    check_run(&format!("{result}{local}"), "4:13 unknown-class");
+    // The author's own.
+    let own =
+        "local e = { err = { class = 'odd' } }\nif e.err.class == 'odd' then ctx:log('x') end";
+    check_run(own, "");
 }
 
 #[test]

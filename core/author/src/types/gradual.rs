@@ -4,22 +4,32 @@
 //! inferred: unannotated code that is right draws errors by the dozen. So parameters without a type are
 //! made `any`, and so are the results of functions that return sometimes more and sometimes fewer. What
 //! the author annotated, and what the host and the language give, is checked.
+//!
+//! A table of options that a local holds fits no option table for the checker, since it lacks the keys that
+//! may be left out; it is passed as `any`. The lints look at such tables.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
+use froben_script::ArgType;
 use full_moon::LuaVersion;
 use full_moon::ast::luau::ExportedTypeDeclaration;
 use full_moon::ast::{
     AnonymousFunction, Block, Call, Expression, FunctionArgs, FunctionBody, FunctionCall,
-    FunctionDeclaration, LastStmt, LocalFunction, Parameter, Prefix, Return, Suffix,
+    FunctionDeclaration, LastStmt, LocalAssignment, LocalFunction, Parameter, Prefix, Return,
+    Suffix, Var,
 };
 use full_moon::visitors::{Visit, Visitor};
 
+use crate::lint::api;
+use crate::lint::chain::Chain;
+use crate::lint::names::Names;
 use crate::lint::tree::{arguments, literal_text, name_of, plain_call, span, text_of};
 
 /// The type of parameters that are called `ctx`.
 const CTX: &str = ": Ctx";
 const ANY: &str = ": any";
+const AS_ANY: &str = " :: any";
 const ANY_RESULTS: &str = ": ...any";
 
 /// A change to a source that keeps its lines.
@@ -44,22 +54,31 @@ pub(super) type Requires = Vec<(Range<usize>, String)>;
 
 pub(super) fn edits(text: &str) -> (Vec<Edit>, Requires) {
     let parsed = full_moon::parse_fallible(text, LuaVersion::luau());
-    let mut annotator = Annotator::default();
+    let mut annotator = Annotator {
+        names: Names::of(parsed.ast()),
+        edits: Vec::new(),
+        requires: Requires::new(),
+        typed: Vec::new(),
+        tables: BTreeSet::new(),
+    };
     annotator.visit_ast(parsed.ast());
     (annotator.edits, annotator.requires)
 }
 
-#[derive(Default)]
 struct Annotator {
+    names: Names,
     edits: Vec<Edit>,
     requires: Requires,
     /// Where functions begin whose parameters get their types from what they are handed to.
     typed: Vec<usize>,
+    /// Locals without a type whose first value is a table that is written out, by declaration.
+    tables: BTreeSet<usize>,
 }
 
 impl Visitor for Annotator {
     fn visit_function_call(&mut self, call: &FunctionCall) {
         self.require(call);
+        self.options(call);
         let Prefix::Name(name) = call.prefix() else {
             return;
         };
@@ -78,6 +97,17 @@ impl Visitor for Annotator {
                 if let Expression::Function(function) = argument {
                     self.typed.push(span(&**function).start);
                 }
+            }
+        }
+    }
+
+    fn visit_local_assignment(&mut self, local: &LocalAssignment) {
+        let declared = local.names().iter().zip(local.type_specifiers());
+        for ((name, declared), value) in declared.zip(local.expressions()) {
+            if let (None, Expression::TableConstructor(_), Some(index)) =
+                (declared, value, self.names.index(name))
+            {
+                self.tables.insert(index);
             }
         }
     }
@@ -116,6 +146,27 @@ impl Annotator {
         if let Some(module) = module {
             let span = span(name).start..span(given).end;
             self.requires.push((span, module.to_owned()));
+        }
+    }
+
+    fn options(&mut self, call: &FunctionCall) {
+        let methods = Chain::of(&self.names, call).uses.into_iter();
+        let methods = methods.filter_map(|used| Some((used.verb?.params, used.given)));
+        let function = plain_call(call).and_then(|(name, given)| {
+            let global = self.names.index(name).is_none();
+            // That a word is there in specs alone is for others to say.
+            let params = api::parameters(name_of(name), true).filter(|_| global);
+            Some((params?, given))
+        });
+        for (params, given) in methods.chain(function) {
+            for (key, argument) in params.iter().zip(arguments(given)) {
+                if let (ArgType::Options(_), Expression::Var(Var::Name(name))) = (key.arg, argument)
+                    && let Some(index) = self.names.index(name)
+                    && self.tables.contains(&index)
+                {
+                    self.edits.push(Edit::Insert(span(name).end, AS_ANY));
+                }
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod process;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use froben_script::reference;
 use serde_json::{Value, json};
 
 use crate::finding::{Finding, Severity};
@@ -53,9 +54,25 @@ impl TypeChecker {
     /// Types every source of the set at once, so that what a module returns is known where it is
     /// required. Sources that do not parse must have been taken out.
     pub fn check(&self, sources: &Sources) -> Vec<Finding> {
+        self.ask(&reference::definitions(), sources)
+    }
+
+    /// The same for specs, which have verbs of their own, on the modules of a set.
+    pub fn check_specs(&self, set: &Sources, specs: &Sources) -> Vec<Finding> {
+        let mut sources = set.clone();
+        sources.retain(|path, _| path.starts_with("lib/"));
+        sources.extend(specs.clone());
+        let definitions = [reference::definitions(), reference::spec_definitions()];
+        let mut found = self.ask(&definitions.join("\n"), &sources);
+        // Of the modules it was said before.
+        found.retain(|finding| !finding.path.starts_with("lib/"));
+        found
+    }
+
+    fn ask(&self, definitions: &str, sources: &Sources) -> Vec<Finding> {
         let bundle = on_deep_stack(|| Bundle::of(sources));
         let request = json!({
-            "definitions": froben_script::reference::definitions(),
+            "definitions": definitions,
             "source": bundle.text,
             "timeout_ms": u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
         });

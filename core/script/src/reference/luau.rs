@@ -68,7 +68,7 @@ fn write_object(text: &mut String, object: &Object) {
             .chain(verb.params.iter().map(parameter))
             .collect();
         write_prose(text, "  ", verb.prose);
-        let (parameters, returned) = (parameters.join(", "), returned(verb));
+        let (parameters, returned) = (parameters.join(", "), returned(verb.returns));
         let generics = verb.generics;
         put(
             text,
@@ -108,7 +108,7 @@ fn write_outcome(text: &mut String, object: &Object) {
     }
 }
 
-fn write_options(text: &mut String, table: &OptionTable) {
+pub(super) fn write_options(text: &mut String, table: &OptionTable) {
     put(text, format_args!("export type {} = {{\n", table.name));
     for key in table.keys {
         let Key {
@@ -129,19 +129,28 @@ fn write_options(text: &mut String, table: &OptionTable) {
 
 /// `require` is the checker's own: it reads the module's type from its file.
 fn write_global(text: &mut String, verb: &Verb) {
-    if verb.name == "require" {
-        return;
+    if verb.name != "require" {
+        write_function(text, verb.name, verb.prose, verb.params, verb.returns);
     }
-    write_prose(text, "", verb.prose);
-    let parameters: Vec<String> = verb.params.iter().map(parameter).collect();
-    let (name, parameters, returned) = (verb.name, parameters.join(", "), returned(verb));
+}
+
+pub(super) fn write_function(
+    text: &mut String,
+    name: &str,
+    prose: &str,
+    params: &[Key],
+    returns: &[Typed],
+) {
+    write_prose(text, "", prose);
+    let parameters: Vec<String> = params.iter().map(parameter).collect();
+    let (parameters, returned) = (parameters.join(", "), returned(returns));
     put(
         text,
         format_args!("declare function {name}({parameters}): {returned}\n"),
     );
 }
 
-fn write_prose(text: &mut String, indent: &str, prose: &str) {
+pub(super) fn write_prose(text: &mut String, indent: &str, prose: &str) {
     let mut line = String::new();
     for word in prose.split_whitespace() {
         if !line.is_empty() && indent.len() + line.len() + word.len() > 100 {
@@ -154,7 +163,7 @@ fn write_prose(text: &mut String, indent: &str, prose: &str) {
     put(text, format_args!("{indent}--{line}\n"));
 }
 
-fn put(text: &mut String, line: std::fmt::Arguments<'_>) {
+pub(super) fn put(text: &mut String, line: std::fmt::Arguments<'_>) {
     text.write_fmt(line)
         .expect("invariant: writing into a string does not fail");
 }

@@ -65,7 +65,7 @@ fn write_verb(text: &mut String, verb: &Verb) {
         text.push_str(" *Waits.*");
     }
     let arguments: Vec<String> = params.iter().map(parameter).collect();
-    let (arguments, gives) = (arguments.join(", "), returned(verb));
+    let (arguments, gives) = (arguments.join(", "), returned(verb.returns));
     put(
         text,
         format_args!("\n\n```luau\n{name}{generics}({arguments}) -> {gives}\n```\n\n"),

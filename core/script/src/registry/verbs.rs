@@ -94,7 +94,12 @@ pub const VERBS: &[Verb] = &[
     },
     Verb {
         name: "ctx:all",
-        params: &[required("members", ArgType::Members, "what to wait for")],
+        generics: "<M>",
+        params: &[required(
+            "members",
+            ArgType::Members,
+            "delegations, fibers and children",
+        )],
         returns: &[gives(
             "{ any }",
             "what each one's `await` gives, in the same order",
@@ -106,7 +111,12 @@ pub const VERBS: &[Verb] = &[
     },
     Verb {
         name: "ctx:race",
-        params: &[required("members", ArgType::Members, "what to wait for")],
+        generics: "<M>",
+        params: &[required(
+            "members",
+            ArgType::Members,
+            "delegations, fibers and children",
+        )],
         returns: &[
             typed(
                 "position",
@@ -121,7 +131,6 @@ pub const VERBS: &[Verb] = &[
                 is over: a delegation that failed has won too. The others go on; cancel what is not \
                 wanted. To follow all of them, call it again without the one that it gave.",
         example: "local position, result = ctx:race { d, ctx:spawn(function() ctx:sleep(\"5m\") end) }",
-        ..VERB
     },
     Verb {
         name: "ctx:stream",

@@ -1,20 +1,23 @@
 //! The reference of specs, out of the registry: `docs/spec-api.md`.
 
-use super::registry::{MATCHERS, OPERATOR, RUN, SIMULATE, SPEC_VERBS, TASK};
+use super::registry::{
+    MATCHERS, OPERATOR, RUN, RUN_CHILD, RUN_DELEGATION, SIMULATE, SPEC_VERBS, TASK,
+};
 use crate::registry::Key;
 
 /// The whole page.
 pub fn reference() -> String {
     let mut page = String::from(
         "# The verbs of specs\n\n\
-         Generated from `core/script/src/spec/registry.rs`; a test fails when it lags. How to write a \
-         spec: [guide-author.md](guide-author.md).\n",
+         Made from `core/script/src/spec/registry.rs` by `cargo xtask docs`. How to write a spec: \
+         [guide-author.md](guide-author.md). The same for editors and type checkers: \
+         [`spec.d.luau`](../scripts/types/spec.d.luau).\n",
     );
     for verb in SPEC_VERBS {
         let names: Vec<String> = verb.params.iter().map(parameter).collect();
         page += &format!("\n## {}({})\n\n{}", verb.name, names.join(", "), verb.prose);
-        if !verb.returns.is_empty() {
-            page += &format!(" Gives {}.", verb.returns);
+        for given in verb.returns {
+            page += &format!(" Gives {}.", given.prose);
         }
         page += "\n";
         let described = |key: &&Key| !matches!(key.arg, crate::ArgType::Options(_));
@@ -33,8 +36,13 @@ pub fn reference() -> String {
             "simulate" => {
                 page += &table("Options", SIMULATE.keys);
                 page += &table("An operator", OPERATOR.keys);
-                page += &table("`task`, when an operator's function is asked", TASK);
-                page += &table("A run", RUN);
+                page += &table("`task`, when an operator's function is asked", TASK.keys);
+                page += &table("A run", RUN.keys);
+                page += &table(
+                    "A delegation of a run; times are seconds since the submit",
+                    RUN_DELEGATION.keys,
+                );
+                page += &table("A child of a run", RUN_CHILD.keys);
             }
             _ => {}
         }

@@ -1,25 +1,10 @@
 //! Every verb that a spec may call, declared once.
 //!
-//! The option tables are read by these declarations and `docs/spec-api.md` is generated from them; a test
-//! holds the list against what a spec's VM really installs. The functions are in `prelude/spec.luau`.
+//! The option tables are read by these declarations, and `docs/spec-api.md` and the types for editors and
+//! checkers are made from them; a test holds the list against what a spec's VM really installs. The
+//! functions are in `prelude/spec.luau`.
 
-use crate::registry::{ArgType, Key, OptionTable};
-
-const fn required(name: &'static str, arg: ArgType, prose: &'static str) -> Key {
-    Key {
-        name,
-        arg,
-        required: true,
-        prose,
-    }
-}
-
-const fn optional(name: &'static str, arg: ArgType, prose: &'static str) -> Key {
-    Key {
-        required: false,
-        ..required(name, arg, prose)
-    }
-}
+use crate::registry::{ArgType, Key, OptionTable, Typed, WORKFLOW, gives, optional, required};
 
 /// What `simulate` takes.
 pub(crate) const SIMULATE: &OptionTable = &OptionTable {
@@ -32,13 +17,13 @@ pub(crate) const SIMULATE: &OptionTable = &OptionTable {
         ),
         optional(
             "workflow",
-            ArgType::Value,
+            ArgType::As("Workflow"),
             "or a workflow that the spec file itself declares with `workflow(...)`",
         ),
         optional("input", ArgType::Value, "what a seeker would submit"),
         optional(
             "operators",
-            ArgType::Value,
+            ArgType::As("{ [string]: any }"),
             "by name: a function, a reply, a list of replies (one each time it is asked, the last for \
          ever), or a table of the options below; without any, nobody takes a task",
         ),
@@ -49,7 +34,7 @@ pub(crate) const SIMULATE: &OptionTable = &OptionTable {
         ),
         optional(
             "crash_at",
-            ArgType::Value,
+            ArgType::As("number | { number }"),
             "a number or a list of numbers: the coordinator crashes right after so many writes of its \
          journal, and starts again from it a second later",
         ),
@@ -104,43 +89,95 @@ pub(crate) const OPERATOR: &OptionTable = &OptionTable {
 };
 
 /// What a run is afterwards.
-pub(crate) const RUN: &[Key] = &[
-    required(
-        "state",
-        ArgType::Text,
-        "\"succeeded\", \"failed\", \"cancelled\", or \"refused\" if it was never started",
-    ),
-    optional("output", ArgType::Value, "what the workflow returned"),
-    optional("failure", ArgType::Value, "{ code, message }"),
-    required(
-        "delegations",
-        ArgType::Values,
-        "in call order: { key, kind, state, attempts, operators, items, items_ok, items_failed, \
-         avoid, err, assigned, ended }; `operators` names who had it, in order; times are seconds \
-         since the submit",
-    ),
-    required(
-        "children",
-        ArgType::Values,
-        "what `ctx:run` started, in call order: { pipeline, key, state }; their delegations are not in \
-         the list above",
-    ),
-    required("log", ArgType::Texts, "what the script logged"),
-    required(
-        "status",
-        ArgType::Values,
-        "every `ctx:status`: { phase, done, total }",
-    ),
-    required("sleeps", ArgType::Values, "every `ctx:sleep`, in seconds"),
-    required("elapsed", ArgType::Count, "seconds of virtual time"),
-    required(
-        "writes",
-        ArgType::Count,
-        "how often the journal was written: where `crash_at` may crash",
-    ),
-    required("restarts", ArgType::Count, "how often it crashed"),
-    required("seed", ArgType::Count, "what `seed` was"),
-];
+pub(crate) const RUN: &OptionTable = &OptionTable {
+    name: "Run",
+    keys: &[
+        required(
+            "state",
+            ArgType::As("\"succeeded\" | \"failed\" | \"cancelled\" | \"refused\""),
+            "how it ended; \"refused\" if it was never started",
+        ),
+        optional("output", ArgType::Value, "what the workflow returned"),
+        optional(
+            "failure",
+            ArgType::As("{ code: string, message: string }"),
+            "why it failed, as the seeker reads it",
+        ),
+        required(
+            "delegations",
+            ArgType::As("{ RunDelegation }"),
+            "in call order",
+        ),
+        required(
+            "children",
+            ArgType::As("{ RunChild }"),
+            "what `ctx:run` started, in call order; their delegations are not in the list above",
+        ),
+        required("log", ArgType::Texts, "what the script logged"),
+        required(
+            "status",
+            ArgType::As("{ { phase: string, done: number, total: number } }"),
+            "every `ctx:status`",
+        ),
+        required(
+            "sleeps",
+            ArgType::As("{ number }"),
+            "every `ctx:sleep`, in seconds",
+        ),
+        required("elapsed", ArgType::As("number"), "seconds of virtual time"),
+        required(
+            "writes",
+            ArgType::Count,
+            "how often the journal was written: where `crash_at` may crash",
+        ),
+        required("restarts", ArgType::Count, "how often it crashed"),
+        required("seed", ArgType::Count, "what `seed` was"),
+    ],
+};
+
+/// What became of a delegation of a run. Times are seconds since the submit.
+pub(crate) const RUN_DELEGATION: &OptionTable = &OptionTable {
+    name: "RunDelegation",
+    keys: &[
+        required("key", ArgType::Text, "the author's name for it"),
+        required("kind", ArgType::Text, "such as \"data.prove/1\""),
+        required(
+            "state",
+            ArgType::As(
+                "\"queued\" | \"assigned\" | \"running\" | \"succeeded\" | \"failed\" | \"timed_out\" \
+                 | \"cancelled\"",
+            ),
+            "how it ended, or how far it was when the workflow ended",
+        ),
+        required("attempts", ArgType::Count, "how often it was assigned"),
+        required("operators", ArgType::Texts, "who had it, in order"),
+        required("items", ArgType::Count, "how many it owed"),
+        required(
+            "items_ok",
+            ArgType::Count,
+            "of these, how many have a value",
+        ),
+        required("items_failed", ArgType::Count, "how many ended without one"),
+        required("avoid", ArgType::Texts, "who must not have it"),
+        optional(
+            "err",
+            ArgType::As("{ class: ErrorClass, message: string, operator: string? }"),
+            "the first error",
+        ),
+        optional("assigned", ArgType::As("number"), "when it was, at last"),
+        optional("ended", ArgType::As("number"), "when it was over"),
+    ],
+};
+
+/// What became of a child of a run.
+pub(crate) const RUN_CHILD: &OptionTable = &OptionTable {
+    name: "RunChild",
+    keys: &[
+        required("pipeline", ArgType::Text, "what it ran"),
+        required("key", ArgType::Text, "the author's name for it"),
+        required("state", ArgType::Text, "how it ended, as `state` of a run"),
+    ],
+};
 
 pub(crate) const MATCHERS: &[Key] = &[
     required(
@@ -170,8 +207,8 @@ const NAME: Key = required("name", ArgType::Text, "what it is about");
 pub struct SpecVerb {
     pub name: &'static str,
     pub params: &'static [Key],
-    /// What it gives back; empty if nothing.
-    pub returns: &'static str,
+    /// Empty if nothing.
+    pub returns: &'static [Typed],
     pub prose: &'static str,
     pub example: &'static str,
 }
@@ -182,23 +219,33 @@ pub const SPEC_VERBS: &[SpecVerb] = &[
         name: "describe",
         params: &[
             NAME,
-            required("f", ArgType::Value, "declares the cases; runs at once"),
+            required(
+                "f",
+                ArgType::Function("() -> ()"),
+                "declares the cases; runs at once",
+            ),
         ],
-        returns: "",
+        returns: &[],
         prose: "Groups cases. Groups nest.",
         example: "describe(\"retry\", function() it(\"works\", function() end) end)",
     },
     SpecVerb {
         name: "it",
-        params: &[NAME, required("f", ArgType::Value, "the case")],
-        returns: "",
+        params: &[
+            NAME,
+            required("f", ArgType::Function("() -> ()"), "the case"),
+        ],
+        returns: &[],
         prose: "Declares a case. Each case runs in a fresh VM, so that no case sees what another did.",
         example: "it(\"adds\", function() expect(1 + 1):to_equal(2) end)",
     },
     SpecVerb {
         name: "expect",
         params: &[required("value", ArgType::Value, "what came out")],
-        returns: "an expectation, and so does each of its matchers, to be chained",
+        returns: &[gives(
+            "Expectation",
+            "an expectation, and so does each of its matchers, to be chained",
+        )],
         prose: "Holds a value against what was expected. The first expectation that is not met ends \
                 the case.",
         example: "expect(run.elapsed):to_be_at_least(1):to_be_at_most(3)",
@@ -207,10 +254,14 @@ pub const SPEC_VERBS: &[SpecVerb] = &[
         name: "workflow",
         params: &[
             required("name", ArgType::Text, "unlike any pipeline's"),
-            required("options", ArgType::Value, "as in a pipeline"),
-            required("run", ArgType::Value, "as in a pipeline"),
+            required("options", ArgType::Options(WORKFLOW), "as in a pipeline"),
+            required(
+                "run",
+                ArgType::Function("(ctx: Ctx, input: any) -> any"),
+                "as in a pipeline",
+            ),
         ],
-        returns: "a workflow to simulate",
+        returns: &[gives("Workflow", "a workflow to simulate")],
         prose: "Declares a workflow for `simulate`, at the top level of the file or in a describe. It \
                 runs in a sandbox of its own, where the file is evaluated once more without its cases.",
         example: "local squares = workflow(\"squares\", {}, function(ctx, input) return {} end)",
@@ -222,7 +273,7 @@ pub const SPEC_VERBS: &[SpecVerb] = &[
             ArgType::Options(SIMULATE),
             "what to run",
         )],
-        returns: "a run",
+        returns: &[gives("Run", "a run")],
         prose: "Runs a workflow to its end: the real engine, matchmaker and sandbox, a journal in \
                 memory, scripted operators and a virtual clock. Minutes of virtual time take \
                 milliseconds.",
@@ -231,7 +282,7 @@ pub const SPEC_VERBS: &[SpecVerb] = &[
     SpecVerb {
         name: "ok",
         params: &[optional("value", ArgType::Value, "the item's value")],
-        returns: "a reply",
+        returns: &[gives("Reply", "a reply")],
         prose: "The item is done.",
         example: "ok({ proof = blob(\"proof 1\") })",
     },
@@ -240,20 +291,23 @@ pub const SPEC_VERBS: &[SpecVerb] = &[
         params: &[
             required(
                 "class",
-                ArgType::Text,
+                ArgType::As(
+                    "\"timeout\" | \"disconnected\" | \"out_of_memory\" | \"invalid_result\" \
+                     | \"worker_failed\" | \"bad_request\"",
+                ),
                 "\"timeout\", \"disconnected\", \"out_of_memory\", \"invalid_result\", \
                  \"worker_failed\" or \"bad_request\"; the others only the coordinator says",
             ),
             optional("message", ArgType::Text, "one line"),
         ],
-        returns: "a reply",
+        returns: &[gives("Reply", "a reply")],
         prose: "The item fails. The operator goes on with the next.",
         example: "fail(\"out_of_memory\", \"2 GiB short\")",
     },
     SpecVerb {
         name: "die",
         params: &[optional("message", ArgType::Text, "one line")],
-        returns: "a reply",
+        returns: &[gives("Reply", "a reply")],
         prose: "The worker dies: this item and the ones after it end as `worker_failed`. Items that \
                 were done stay done.",
         example: "function(task, item, n) return if n > 2 then die() else ok(item) end",
@@ -261,7 +315,7 @@ pub const SPEC_VERBS: &[SpecVerb] = &[
     SpecVerb {
         name: "hang",
         params: &[],
-        returns: "a reply",
+        returns: &[gives("Reply", "a reply")],
         prose: "Nothing more is heard of this attempt, until its time is up.",
         example: "hang()",
     },
@@ -272,14 +326,14 @@ pub const SPEC_VERBS: &[SpecVerb] = &[
             ArgType::Duration,
             "when the machine connects again; never if left out",
         )],
-        returns: "a reply",
+        returns: &[gives("Reply", "a reply")],
         prose: "The machine goes, with everything that it was at.",
         example: "disconnect(\"30s\")",
     },
     SpecVerb {
         name: "refuse",
         params: &[optional("reason", ArgType::Text, "one line")],
-        returns: "a reply",
+        returns: &[gives("Reply", "a reply")],
         prose: "The machine does not take the task. It counts only as the answer to a task's first \
                 item; the matchmaker then looks elsewhere.",
         example: "refuse(\"busy\")",
@@ -288,32 +342,35 @@ pub const SPEC_VERBS: &[SpecVerb] = &[
         name: "after",
         params: &[
             required("duration", ArgType::Duration, "instead of `takes`"),
-            required("reply", ArgType::Value, "what comes then"),
+            required("reply", ArgType::As("Reply"), "what comes then"),
         ],
-        returns: "a reply",
+        returns: &[gives("Reply", "a reply")],
         prose: "The reply comes late.",
         example: "after(\"90s\", ok(1))",
     },
     SpecVerb {
         name: "blob",
         params: &[required("text", ArgType::Text, "what is in it")],
-        returns: "a blob, as an input or a result",
+        returns: &[gives("Blob", "a blob, as an input or a result")],
         prose: "Makes a blob. No bytes are kept: only its hash and its size travel, as ever.",
         example: "blob(\"proof 1\")",
     },
 ];
 
 /// What `task` holds when an operator's function is asked.
-pub(crate) const TASK: &[Key] = &[
-    required("kind", ArgType::Text, "such as \"data.prove/1\""),
-    required("key", ArgType::Text, "the author's name for it"),
-    optional("input", ArgType::Value, "common to all items"),
-    required("items", ArgType::Count, "how many this attempt owes"),
-    required(
-        "attempt",
-        ArgType::Count,
-        "1, or more after a restart or a refusal",
-    ),
-    required("operator", ArgType::Text, "who is asked"),
-    required("machine", ArgType::Text, "which machine, as OPERATOR/LABEL"),
-];
+pub(crate) const TASK: &OptionTable = &OptionTable {
+    name: "OperatorTask",
+    keys: &[
+        required("kind", ArgType::Text, "such as \"data.prove/1\""),
+        required("key", ArgType::Text, "the author's name for it"),
+        optional("input", ArgType::Value, "common to all items"),
+        required("items", ArgType::Count, "how many this attempt owes"),
+        required(
+            "attempt",
+            ArgType::Count,
+            "1, or more after a restart or a refusal",
+        ),
+        required("operator", ArgType::Text, "who is asked"),
+        required("machine", ArgType::Text, "which machine, as OPERATOR/LABEL"),
+    ],
+};

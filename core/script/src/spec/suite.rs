@@ -313,7 +313,7 @@ fn natives(
         })
     };
     natives.raw_set("matchers", names(MATCHERS)?)?;
-    natives.raw_set("run_fields", names(RUN)?)?;
+    natives.raw_set("run_fields", names(RUN.keys)?)?;
     let shown = |_: &Lua, value: LuaValue| Ok(show(&value, SHOWN_BYTES));
     natives.raw_set("show", lua.create_function(shown)?)?;
     let seal = |_: &Lua, table: Table| {

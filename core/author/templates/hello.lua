@@ -21,5 +21,9 @@ return workflow("hello", {
   if not result.ok then
     ctx:fail(`nobody could greet {input.name}: {result.err.class}: {result.err.message}`)
   end
+  -- What a machine sends may be anything.
+  if type(result.value) ~= "string" then
+    ctx:fail(`the greeting is a {type(result.value)}`)
+  end
   return { greeting = result.value }
 end)

@@ -68,7 +68,7 @@ pub(crate) struct New {
     pub(crate) template: Option<String>,
     /// The pipeline's name: lower-case letters, digits, `_`; the template's by default
     pub(crate) name: Option<String>,
-    /// The folder that holds pipelines/; made if it is missing
+    /// The folder that holds pipelines/ and spec/; made if it is missing
     #[arg(long, value_name = "DIR", default_value = "scripts")]
     pub(crate) dir: PathBuf,
 }
@@ -76,7 +76,8 @@ pub(crate) struct New {
 const NEW_AFTER: &str = "\
 Example: froben new fan-out squares
 
-Nothing is overwritten.";
+Writes a pipeline, a spec that holds it to what it promises when operators fail (`froben test` runs it),
+and the modules that they require. Nothing is overwritten.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &New) -> Result<(), Error> {
         println!("{}", path.display());
     }
     eprintln!(
-        "next: `froben scripts check {0}`, then `froben dev --scripts {0}`",
+        "next: `froben test {0}/spec/{name}.lua`, then `froben dev {0}/pipelines/{name}.lua`",
         dir.display()
     );
     Ok(())
@@ -56,6 +56,7 @@ mod tests {
         };
         run(&args("hello", "mine")).expect("it is written");
         assert!(dir.path().join("pipelines/mine.lua").is_file());
+        assert!(dir.path().join("spec/mine.lua").is_file());
         for (template, name) in [("hello", "mine"), ("helo", "other"), ("hello", "No Name")] {
             assert_eq!(
                 run(&args(template, name)).expect_err("refused").exit,

@@ -309,6 +309,11 @@ fn what_differs_between_processes_is_not_to_be_had() {
         ("return os.clock()", "no clock"),
         ("math.randomseed(5)", "call a nil value"),
         ("return gcinfo()", "is not available"),
+        ("return ctx[{}]", "ctx has no `table`; there is"),
+        (
+            "return ctx:delegate({ kind = 'a.b/1' })[tostring]",
+            "a delegation has no `function`; there is",
+        ),
         ("table.foreach({}, 1)", "call a nil value"),
     ] {
         let failure = fail(body);

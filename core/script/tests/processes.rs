@@ -72,7 +72,38 @@ const TRAPS: &str = r#"
       if math.random() < 0.5 then ctx:sleep(math.random()) end
     end
   end
-  return { seen = seen, last = math.random() }"#;
+  -- Fibers, which begin when this one waits, and go on in the order in which things come.
+  local order_of_fibers = {}
+  local function work(name, n)
+    for i = 1, n do
+      local result = ctx:delegate({ kind = "a.b/1", key = `{name}/{i}`, items = { name, i } }):await()
+      table.insert(order_of_fibers, name)
+      say(name, i, tostring(result.ok), math.random(100), ctx:now())
+    end
+    return name
+  end
+  local fibers = {}
+  for i, name in { "red", "green", "blue" } do fibers[i] = ctx:spawn(work, name, 1 + i) end
+  -- Children, some of which fail, raced with the fibers until none is left.
+  for i = 1, 4 do table.insert(fibers, ctx:run("t", {}, { key = `child/{i}` })) end
+  while #fibers > 0 do
+    local first, result = ctx:race(fibers)
+    say("first", first, type(result) == "table" and tostring(result.ok) or result)
+    table.remove(fibers, first)
+    -- Whoever is left last is given up.
+    if #fibers == 1 and getmetatable(fibers[1]) == "child" then fibers[1]:cancel() end
+  end
+  say("fibers", table.concat(order_of_fibers, ","))
+  -- A map, whose pieces come in any order.
+  local mapped = ctx:map({ kind = "a.b/1", key = "map", items = table.create(20, "m") }, {
+    width = 3, concurrency = 3,
+    on_item = function(item) say("mapped", item.index, item.err and item.err.class or item.value) end,
+  })
+  for _, item in mapped.err do say("left out", item.index) end
+  local waiting = ctx:delegate { kind = "a.b/1", key = "given up", items = { 1, 2, 3, 4 } }
+  waiting:cancel()
+  say("given up", waiting:await().err.class)
+  return { seen = seen, mapped = #mapped.ok, last = math.random() }"#;
 
 /// Runs the script against a world with an order of its own, and returns what it was fed.
 fn live() -> Vec<Completion> {
@@ -99,7 +130,16 @@ fn live() -> Vec<Completion> {
                     items.chain([Event::Ended]).collect()
                 }
                 CallOp::Sleep { .. } => vec![Event::Slept],
-                _ => continue,
+                CallOp::Run { .. } => vec![child(call.id.0 % 2 == 0)],
+                CallOp::Cancel { target } => {
+                    for event in owed.get_mut(target).into_iter().flatten() {
+                        if let Event::Item { outcome, .. } = event {
+                            *outcome = lost(ErrorClass::Cancelled, "");
+                        }
+                    }
+                    continue;
+                }
+                CallOp::Status { .. } | CallOp::Log { .. } => continue,
             };
             owed.insert(call.id, events);
         }
@@ -119,29 +159,41 @@ fn live() -> Vec<Completion> {
         if events.is_empty() {
             owed.remove(&call);
         }
-        journal.push(Completion {
-            call,
-            event,
-            at_ms: 0,
-        });
+        let at_ms = STARTED_MS + journal.len() as u64;
+        journal.push(Completion { call, event, at_ms });
         completions = journal.last().cloned().into_iter().collect();
     }
+}
+
+fn child(fails: bool) -> Event {
+    let outcome = match fails {
+        true => Err(child_failure("FRB-LUA-011", "on purpose")),
+        false => Ok(Value::text("a child's")),
+    };
+    Event::ChildEnded { outcome }
 }
 
 /// One line for each completion: the call, and what came of it.
 fn written(journal: &[Completion]) -> String {
     let line = |completion: &Completion| {
-        let call = completion.call.0;
+        let call = format!("{} {}", completion.at_ms, completion.call.0);
         match &completion.event {
             Event::Item {
                 index,
                 outcome: Ok(Value::Int(value)),
                 ..
             } => format!("{call} item {index} {value}\n"),
+            Event::Item {
+                index,
+                outcome: Err(error),
+                ..
+            } if error.class == ErrorClass::Cancelled => {
+                format!("{call} item {index} cancelled\n")
+            }
             Event::Item { index, .. } => format!("{call} item {index} lost\n"),
             Event::Ended => format!("{call} ended\n"),
             Event::Slept => format!("{call} slept\n"),
-            Event::ChildEnded { .. } => panic!("the script has no children"),
+            Event::ChildEnded { outcome } => format!("{call} child {}\n", outcome.is_err()),
         }
     };
     journal.iter().map(line).collect()
@@ -150,9 +202,15 @@ fn written(journal: &[Completion]) -> String {
 fn read(journal: &str) -> Vec<Completion> {
     let completion = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
-        let event = match words[1..] {
+        let event = match words[2..] {
             ["ended"] => Event::Ended,
             ["slept"] => Event::Slept,
+            ["child", fails] => child(fails == "true"),
+            ["item", index, "cancelled"] => Event::Item {
+                index: index.parse().unwrap(),
+                outcome: lost(ErrorClass::Cancelled, ""),
+                operator: None,
+            },
             ["item", index, "lost"] => Event::Item {
                 index: index.parse().unwrap(),
                 outcome: lost(ErrorClass::Timeout, "op-a"),
@@ -166,9 +224,9 @@ fn read(journal: &str) -> Vec<Completion> {
             _ => panic!("{line}"),
         };
         Completion {
-            call: CallId(words[0].parse().unwrap()),
+            at_ms: words[0].parse().unwrap(),
+            call: CallId(words[1].parse().unwrap()),
             event,
-            at_ms: 0,
         }
     };
     journal.lines().map(completion).collect()
@@ -204,6 +262,12 @@ fn a_hundred_processes_make_the_same_calls() {
         "is not the same on replay",
         "nan",
         "invalid option",
+        "fibers blue",
+        "first 1",
+        "mapped 20",
+        "left out",
+        "given up cancelled",
+        "Cancel {",
     ] {
         assert!(expected.contains(seen), "{seen} is not in:\n{expected}");
     }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use froben_model::view::Failure as ChildFailure;
 use froben_model::{CallId, ErrorClass, ItemError, ItemOutcome, OperatorId, TaskSpec, Value};
 use froben_script::{Call, CallOp, Completion, Event, Failure, Limits, Revision, State, Vm};
 
@@ -70,6 +71,14 @@ pub fn lost(class: ErrorClass, operator: &str) -> ItemOutcome {
         message: format!("{class} on purpose"),
         operator: (!operator.is_empty()).then(|| OperatorId::new(operator).unwrap()),
     })
+}
+
+/// Why a child failed.
+pub fn child_failure(code: &str, message: &str) -> ChildFailure {
+    ChildFailure {
+        code: code.to_owned(),
+        message: message.to_owned(),
+    }
 }
 
 /// A workflow, and everything that it called.

@@ -4,9 +4,11 @@
 
 mod harness;
 
-use froben_model::Value;
+use std::collections::BTreeMap;
+
+use froben_model::{ErrorClass, Value};
 use froben_script::{Call, CallOp, Code, Completion, Event, Limits, Revision, State, Vm};
-use harness::with_body;
+use harness::{Run, lost, shipped, with_body};
 
 fn start(body: &str, limits: Limits) -> Vm {
     let revision = Revision::check(&with_body(body), &Limits::default()).unwrap();
@@ -227,4 +229,65 @@ fn modules_are_a_workflow_s_own_and_frozen() {
         let state = vm.resume(Vec::new()).state;
         assert_eq!(state, State::Returned(Value::Int(1)));
     }
+}
+
+/// What a workflow is for has to fit what it may use: ten thousand items, each looked at as it comes.
+#[test]
+fn a_map_of_ten_thousand_items_fits() {
+    let body = "
+      local items, done = {}, 0
+      for i = 1, 10000 do items[i] = { index = i } end
+      local mapped = ctx:map({ kind = 'a.b/1', key = 'map', items = items }, {
+        width = 1, concurrency = 64,
+        on_item = function()
+          done += 1
+          if done % 100 == 0 then ctx:status { phase = 'map', done = done, total = 10000 } end
+        end,
+      })
+      return { #mapped.ok, #mapped.err, done }";
+    let (run, state) = ten_thousand(&with_body(body));
+    let expected = [9_900, 100, 10_000].map(Value::Int).to_vec();
+    assert_eq!(state, State::Returned(Value::List(expected)));
+    assert_eq!(run.tasks().len(), 10_000);
+}
+
+/// The same through the library, which tries again what failed.
+#[test]
+fn ten_thousand_items_fit_the_library_s_retries() {
+    let body = "
+      local retry = require('lib/retry')
+      local items = {}
+      for i = 1, 10000 do items[i] = { index = i } end
+      return #retry.items(ctx, { kind = 'a.b/1', key = 'map', items = items }, 16)";
+    let mut files = shipped();
+    files.extend(with_body(body));
+    let (run, state) = ten_thousand(&files);
+    assert_eq!(state, State::Returned(Value::Int(10_000)));
+    assert_eq!(run.tasks().len(), 10_000 / 16 + 100);
+}
+
+/// Runs a set's `t` within the limits of every workflow. Each hundredth item fails the first time.
+fn ten_thousand(files: &BTreeMap<String, String>) -> (Run, State) {
+    let mut run = Run::new(harness::start(files, Value::map::<String>([])));
+    let state = run.finish(|task| {
+        let again = task.items.len() == 1 && task.key.ends_with("/2");
+        let outcome = |item: &Value| {
+            let Value::Map(fields) = item else {
+                panic!("{item:?}");
+            };
+            match fields.get("index") {
+                Some(Value::Int(index)) if index % 100 == 0 && !again => {
+                    lost(ErrorClass::WorkerFailed, "op-a")
+                }
+                _ => Ok(Value::text("x".repeat(100))),
+            }
+        };
+        task.items.iter().map(outcome).collect()
+    });
+    assert!(
+        run.vm.memory_bytes() < Limits::default().memory_bytes / 2,
+        "{}",
+        run.vm.memory_bytes()
+    );
+    (run, state)
 }

@@ -1,14 +1,18 @@
-//! The script runtime: creation, replay, resumption, a wide fan-out, and what watching a loop costs.
+//! The script runtime: creation, replay, resumption, a wide fan-out, a map, and what watching a loop costs.
 //!
 //! All times are CPU time of the thread: other work on the machine does not show in them.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use froben_bench::{FAN_OUT, ONE_BY_ONE, delegations, pipeline, result, start};
-use froben_script::{Completion, State, Vm};
+use froben_bench::{
+    FAN_OUT, MAP, ONE_BY_ONE, delegations, pipeline, proof, result, start, start_within,
+};
+use froben_model::Value;
+use froben_script::{Completion, Limits, State, Vm};
 use nix::time::{ClockId, clock_gettime};
 
 /// A loop that does nothing else than what an interrupt could slow down.
@@ -128,6 +132,39 @@ fn fan_out(c: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
+/// `ctx:map` over 10,000 items with a limit of tasks at a time, within the limits that every workflow has.
+fn map(c: &mut Criterion<CpuTime>) {
+    const ITEMS: i64 = 10_000;
+    let revision = pipeline(MAP);
+    let limits = Limits::default();
+    let run = || {
+        let mut vm = start_within(&revision, ITEMS, limits.clone());
+        let mut progress = vm.resume(Vec::new());
+        let (mut calls, mut peak_bytes) = (progress.calls.len(), vm.memory_bytes());
+        let mut waiting = VecDeque::from(delegations(&progress.calls));
+        while let Some(call) = waiting.pop_front() {
+            progress = vm.resume(proof(call).to_vec());
+            peak_bytes = peak_bytes.max(vm.memory_bytes());
+            calls += progress.calls.len();
+            waiting.extend(delegations(&progress.calls));
+        }
+        assert_eq!(progress.state, State::Returned(Value::Int(ITEMS)));
+        (calls, peak_bytes, vm.cpu_ms())
+    };
+    let (calls, peak_bytes, cpu_ms) = run();
+    println!(
+        "vm/map_10000: {calls} calls of {}, {} KiB of {} KiB at the most, {cpu_ms} ms of {} ms",
+        limits.calls,
+        peak_bytes >> 10,
+        limits.memory_bytes >> 10,
+        limits.cpu_ms,
+    );
+    let mut group = c.benchmark_group("vm");
+    group.sample_size(10);
+    group.bench_function("map_10000", |bencher| bencher.iter(run));
+    group.finish();
+}
+
 /// The same loop in the sandbox and in a Luau state that nothing watches.
 fn interrupts(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("hot_loop");
@@ -151,6 +188,6 @@ fn interrupts(c: &mut Criterion<CpuTime>) {
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(CpuTime);
-    targets = creation, replay, resumption, fan_out, interrupts
+    targets = creation, replay, resumption, fan_out, map, interrupts
 }
 criterion_main!(benches);

@@ -6,7 +6,7 @@ mod resident;
 
 use std::collections::BTreeMap;
 
-use froben_model::{CallId, Value};
+use froben_model::{BlobRef, CallId, OperatorId, Value};
 use froben_script::{Call, CallOp, Completion, Event, Limits, Revision, Vm};
 
 pub use resident::{cpu_time, resident_bytes};
@@ -27,6 +27,21 @@ pub const FAN_OUT: &str = "
   end
   return sum";
 
+/// Maps over `input.n` items, one to a task and 64 tasks at a time, and looks at each as it comes.
+pub const MAP: &str = "
+  local items, done = {}, 0
+  for i = 1, input.n do items[i] = { index = i, round = 1 } end
+  local mapped = ctx:map({
+    kind = 'a.b/1', key = 'map', items = items, needs = { cpu_cores = 1, ram = '1GiB' }, timeout = '5m',
+  }, {
+    width = 1, concurrency = 64,
+    on_item = function()
+      done += 1
+      if done % 100 == 0 then ctx:status { phase = 'map', done = done, total = input.n } end
+    end,
+  })
+  return #mapped.ok";
+
 /// The revision whose one pipeline, `bench`, has this body.
 ///
 /// *Panics*: if the body does not check.
@@ -41,9 +56,15 @@ pub fn pipeline(body: &str) -> Revision {
 ///
 /// *Panics*: if it does not start.
 pub fn start(revision: &Revision, n: i64) -> Vm {
+    start_within(revision, n, unlimited())
+}
+
+/// The same with other limits.
+///
+/// *Panics*: if it does not start.
+pub fn start_within(revision: &Revision, n: i64, limits: Limits) -> Vm {
     let input = Value::map([("n", Value::Int(n))]);
-    Vm::start(revision, "bench", input, 1, 0, unlimited())
-        .unwrap_or_else(|failure| panic!("{failure}"))
+    Vm::start(revision, "bench", input, 1, 0, limits).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 /// The default bounds of memory and slices, and no quota that a long benchmark would meet.
@@ -67,10 +88,21 @@ pub fn delegations(calls: &[Call]) -> Vec<CallId> {
 
 /// The result of a task of one item, and its end.
 pub fn result(call: CallId) -> [Completion; 2] {
+    came(call, Value::Int(1), None)
+}
+
+/// What a prover sends: a proof by reference, and how long it took.
+pub fn proof(call: CallId) -> [Completion; 2] {
+    let proof = Value::Blob(BlobRef::of(&call.0.to_be_bytes()));
+    let value = Value::map([("proof", proof), ("seconds", Value::Number(1.5))]);
+    came(call, value, OperatorId::new("op-a").ok())
+}
+
+fn came(call: CallId, value: Value, operator: Option<OperatorId>) -> [Completion; 2] {
     let item = Event::Item {
         index: 0,
-        outcome: Ok(Value::Int(1)),
-        operator: None,
+        outcome: Ok(value),
+        operator,
     };
     let at_ms = 0;
     [item, Event::Ended].map(|event| Completion { call, event, at_ms })

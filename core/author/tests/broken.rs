@@ -96,6 +96,40 @@ fn our_own_scripts_are_checked_without_a_word() {
     assert_eq!(check(&sources, &options), []);
 }
 
+/// What authors write every day, and strict inference stumbles over.
+#[test]
+fn what_is_right_is_checked_without_a_word() {
+    let right = r#"
+local LIMITS = { small = 1, large = 2 }
+
+return workflow("x", { input = { list = "list" } }, function(ctx, input)
+  local task = { kind = "a/1", items = input.list, needs = { cpu_cores = 1 } }
+  local mapped = ctx:map(task, { width = 3 })
+  local children, fibers = {}, {}
+  for name, limit in LIMITS do
+    table.insert(children, ctx:run("x", { limit = limit }, { key = name }))
+    table.insert(fibers, ctx:spawn(function(n)
+      ctx:sleep(n)
+      return n
+    end, limit))
+  end
+  for at, result in ipairs(ctx:all(children)) do
+    ctx:log(`{children[at].key}: {result.ok}`)
+  end
+  local first = ctx:race(fibers)
+  local ok, raised = pcall(function()
+    error("no luck")
+  end)
+  return { first = first, ok = ok, raised = tostring(raised), count = #mapped.ok }
+end)
+"#;
+    let types = types();
+    if types.is_none() {
+        println!("SKIP the types: froben-typecheck is not built");
+    }
+    assert_eq!(findings(right, types).1, []);
+}
+
 /// The verbs of specs are known in specs, and there alone.
 #[test]
 fn specs_are_checked_with_their_own_verbs() {

@@ -115,6 +115,10 @@ fn finding(bundle: &Bundle, sources: &Sources, found: &Value) -> Option<Finding>
     }
     let source = Source::new(path, text);
     let start = source.offset(line, column);
+    // To the checker, what `pcall` gives is what the function gives: of the error it knows nothing.
+    if message.contains("Function only returns") && of_a_pcall(text, start) {
+        return None;
+    }
     let end = match bundle.place(number("end_line")?, number("end_column")?) {
         Some((end_path, end_line, end_column)) if (end_path, end_line) == (path, line) => {
             source.offset(end_line, end_column)
@@ -125,6 +129,13 @@ fn finding(bundle: &Bundle, sources: &Sources, found: &Value) -> Option<Finding>
     let message = froben_model::limits::one_line(&shorten(&bundle.rename(message)));
     let span = Some(start..end.max(start));
     Some(Finding::new(Severity::Error, MISFIT, path, span, message))
+}
+
+/// Whether `start` is in the names or the beginning of `local ok, err = pcall(...)`.
+fn of_a_pcall(text: &str, start: usize) -> bool {
+    let begin = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let line = text[begin..].lines().next().unwrap_or_default();
+    line.contains("pcall(")
 }
 
 /// The checker could not infer something and says so in terms of its own. A type error is told only where
@@ -145,6 +156,8 @@ fn is_unsure(message: &str) -> bool {
         "'R'",
         // What `type(x) == "table"` leaves of a value that may be anything.
         "Type 'table' does not have key",
+        // A loop over a table of names, which has no order to the checker but has one here.
+        "Cannot iterate over a table without indexer",
         // A call of `ctx:fail` or `error` at the end returns nothing, and need not.
         "Not all codepaths",
     ]

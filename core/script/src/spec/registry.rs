@@ -23,7 +23,7 @@ pub(crate) const SIMULATE: &OptionTable = &OptionTable {
         optional("input", ArgType::Value, "what a seeker would submit"),
         optional(
             "operators",
-            ArgType::As("{ [string]: any }"),
+            ArgType::Value,
             "by name: a function, a reply, a list of replies (one each time it is asked, the last for \
          ever), or a table of the options below; without any, nobody takes a task",
         ),

@@ -34,6 +34,71 @@ describe("era.key", function()
   end)
 end)
 
+describe("era.circuit", function()
+  it("names every type, known or not", function()
+    expect(era.circuit(1)):to_equal("main_vm")
+    expect(era.circuit(#era.CIRCUITS + 1)):to_equal("circuit_14")
+    for _, bad in { 0, 1.5, -1, "main_vm" } do
+      expect(function()
+        era.circuit(bad)
+      end):to_raise("a whole number from 1 was expected")
+    end
+  end)
+
+  it("is undone by era.circuit_number", function()
+    for number, name in ipairs(era.CIRCUITS) do
+      expect(era.circuit(number)):to_equal(name)
+      expect(era.circuit_number(name)):to_equal(number)
+    end
+    expect(function()
+      era.circuit_number("main_vn")
+    end):to_raise("there is no circuit main_vn")
+  end)
+end)
+
+describe("era.leaf_circuit", function()
+  it("comes after the scheduler and the node", function()
+    expect(era.leaf_circuit(1)):to_equal(3)
+    expect(era.leaf_circuit(13)):to_equal(15)
+  end)
+end)
+
+describe("era.totals", function()
+  it("counts the steps of every round", function()
+    expect(era.totals { [1] = 70, [2] = 1 }):to_equal { basic = 71, leaf = 4, node = 2, tip = 1, scheduler = 1 }
+    -- 1025 proofs: 33 leaves, then two nodes, then one.
+    expect(era.totals { [7] = 1025 }):to_equal { basic = 1025, leaf = 33, node = 3, tip = 1, scheduler = 1 }
+    expect(era.totals {}):to_equal { basic = 0, leaf = 0, node = 0, tip = 1, scheduler = 1 }
+  end)
+end)
+
+describe("era.pieces", function()
+  it("cuts each type for itself, in order", function()
+    local proofs = {}
+    for sequence = 0, 4 do
+      table.insert(proofs, { circuit = 2, sequence = sequence })
+    end
+    table.insert(proofs, { circuit = 1, sequence = 0 })
+    local pieces = era.pieces(proofs, 2)
+    local keys, whole = {}, 0
+    for _, piece in pieces do
+      table.insert(keys, piece.key)
+      whole += #piece.items
+      expect(#piece.items):to_equal(piece.last - piece.first + 1)
+      for _, item in piece.items do
+        expect(item.circuit):to_equal(piece.circuit)
+      end
+    end
+    expect(whole):to_equal(#proofs)
+    expect(keys):to_equal {
+      "basic/main_vm/0-0",
+      "basic/code_decommittments_sorter/0-1",
+      "basic/code_decommittments_sorter/2-3",
+      "basic/code_decommittments_sorter/4-4",
+    }
+  end)
+end)
+
 describe("era.levels", function()
   it("ends in one node, whatever there is to put together", function()
     for _, count in { 1, 2, 32, 33, 1024, 1025, 40000 } do

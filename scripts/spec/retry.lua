@@ -21,6 +21,47 @@ local one = workflow("one", { input = { attempts = "integer?" } }, function(ctx,
   })
 end)
 
+-- One task of one item, with everything that the policy leaves to the author.
+local patient = workflow("patient", {
+  input = { attempts = "integer?", budgets = "table?", backoff = "number?" },
+}, function(ctx, input)
+  local retry = require("lib/retry")
+  return retry.one(ctx, { kind = "spec.echo/1", key = "k", timeout = "1m" }, {
+    attempts = input.attempts,
+    budgets = input.budgets,
+    backoff = input.backoff,
+    accept = function(value)
+      return value == "good", `got {value}`
+    end,
+  })
+end)
+
+-- Two tasks, the first of which is not for alpha.
+local pair = workflow("pair", {}, function(ctx, input)
+  local retry = require("lib/retry")
+  local seen = {}
+  local values = retry.each(ctx, {
+    { kind = "spec.echo/1", key = "a", items = { 1, 2 }, elsewhere = { "alpha" } },
+    { kind = "spec.echo/1", key = "b", items = { 3 } },
+  }, {
+    on_item = function(task, position, value, operator)
+      table.insert(seen, { task = task, position = position, value = value, operator = operator })
+    end,
+  })
+  return { values = values, seen = seen }
+end)
+
+-- Misuse, by what is wrong with it.
+local misused = workflow("misused", { input = { what = { "key", "option", "budget" } } }, function(ctx, input)
+  local retry = require("lib/retry")
+  if input.what == "key" then
+    retry.each(ctx, { { kind = "spec.echo/1" } })
+  elseif input.what == "option" then
+    retry.one(ctx, { kind = "spec.echo/1", key = "k" }, { atempts = 3 })
+  end
+  retry.one(ctx, { kind = "spec.echo/1", key = "k" }, { budgets = { los = 3 } })
+end)
+
 local function keys(run)
   local found = {}
   for _, delegation in run.delegations do
@@ -209,5 +250,206 @@ describe("retry.one", function()
     expect(run.state):to_equal("cancelled")
     expect(run.delegations[1].state):to_equal("cancelled")
     expect(run.elapsed):to_equal(30)
+  end)
+end)
+
+describe("retry.each", function()
+  it("gives values by task and item, and tells of each with its operator", function()
+    local run = simulate { workflow = pair, operators = { alpha = echo, beta = { answer = echo, machines = 2 } } }
+    expect(run.output.values):to_equal({ { 1, 2 }, { 3 } })
+    expect(#run.output.seen):to_equal(3)
+    for _, told in run.output.seen do
+      expect(told.value):to_equal(run.output.values[told.task][told.position])
+      expect(run.delegations[told.task].operators):to_contain(told.operator)
+    end
+  end)
+
+  it("goes elsewhere from the start where it was told to", function()
+    local run = simulate { workflow = pair, operators = { alpha = echo, beta = { answer = echo, machines = 2 } } }
+    expect(run.delegations[1].avoid):to_equal({ "alpha" })
+    expect(run.delegations[1].operators):to_equal({ "beta" })
+    expect(run.delegations[2].avoid):to_equal({})
+  end)
+
+  it("goes to those as well if there is nobody else", function()
+    local run = simulate { workflow = pair, operators = { alpha = { answer = echo, machines = 2 } } }
+    expect(run.output.values):to_equal({ { 1, 2 }, { 3 } })
+    expect(keys(run)):to_equal({ "a/1", "b/1", "a/2" })
+    expect(run.delegations[1].err.class):to_equal("no_capacity")
+  end)
+
+  it("says what is wrong with its options", function()
+    for what, why in
+      {
+        key = "task 1 has no key",
+        option = "unknown option atempts; did you mean attempts?",
+        budget = "budgets: unknown option los; did you mean lost?",
+      }
+    do
+      local run = simulate { workflow = misused, input = { what = what } }
+      expect(run.failure.message):to_contain(why)
+      expect(run.failure.message):to_contain("spec/retry.lua:")
+      expect(run.delegations):to_equal({})
+    end
+  end)
+end)
+
+-- Five operators that all do the same.
+local function all(reply)
+  return { a = reply, b = reply, c = reply, d = reply, e = reply }
+end
+
+describe("the budgets of retry", function()
+  local deeds = {
+    lost = disconnect(),
+    timeout = hang(),
+    out_of_memory = fail("out_of_memory"),
+    invalid = ok("bad"),
+    error = die(),
+  }
+  local classes = {
+    lost = "disconnected",
+    timeout = "timeout",
+    out_of_memory = "out_of_memory",
+    invalid = "invalid_result",
+    error = "worker_failed",
+  }
+  for cause, deed in deeds do
+    it(`has one for {cause}`, function()
+      for budget = 1, 3 do
+        local run = simulate {
+          workflow = patient,
+          input = { attempts = 5, budgets = { [cause] = budget } },
+          operators = all(deed),
+        }
+        expect(run.state):to_equal("failed")
+        expect(run.failure.message):to_contain(`after {budget} attempts`)
+        expect(run.failure.message):to_contain(`try {budget}: {classes[cause]} at `)
+        expect(#run.delegations):to_equal(budget)
+      end
+    end)
+
+    it(`leaves the others alone when {cause} has little`, function()
+      for other, reply in deeds do
+        if other ~= cause then
+          local run = simulate {
+            workflow = patient,
+            input = { attempts = 3, budgets = { [cause] = 1, lost = if cause == "lost" then 1 else 3 } },
+            operators = all(reply),
+          }
+          expect(#run.delegations):to_equal(3)
+        end
+      end
+    end)
+  end
+
+  it("counts what a machine calls invalid with what the script does not accept", function()
+    local run = simulate {
+      workflow = patient,
+      input = { budgets = { invalid = 2 } },
+      operators = { a = ok("bad"), b = fail("invalid_result"), c = ok("bad"), d = fail("invalid_result") },
+    }
+    expect(#run.delegations):to_equal(2)
+    expect(run.failure.message):to_contain("after 2 attempts")
+  end)
+
+  it("lets one failure of every cause pass with two attempts each", function()
+    local run = simulate {
+      workflow = patient,
+      input = { attempts = 2 },
+      operators = {
+        a = { disconnect("1s"), hang(), fail("out_of_memory"), ok("bad"), die(), ok("good") },
+      },
+    }
+    expect(run.output):to_equal("good")
+    local had = {}
+    for _, delegation in run.delegations do
+      -- Between two tries, nobody else could take it.
+      if delegation.err and delegation.err.class ~= "no_capacity" then
+        table.insert(had, delegation.err.class)
+      end
+    end
+    -- The value that was not acceptable is no error of the platform's.
+    expect(had):to_equal({ "disconnected", "timeout", "out_of_memory", "worker_failed" })
+  end)
+
+  it("is twice as patient with what is lost", function()
+    local run = simulate { workflow = patient, input = { attempts = 2 }, operators = all(disconnect()) }
+    expect(run.failure.message):to_contain("after 4 attempts")
+    expect(#run.delegations):to_equal(4)
+  end)
+
+  it("has five attempts if nothing is said", function()
+    local run = simulate { workflow = patient, operators = all(die()) }
+    expect(run.failure.message):to_contain("after 5 attempts")
+  end)
+end)
+
+describe("the backoff of retry", function()
+  it("doubles, by the clock", function()
+    local run = simulate { workflow = patient, input = { attempts = 5, backoff = 2 }, operators = all(die()) }
+    expect(run.sleeps):to_equal({ 2, 4, 8, 16 })
+    for try = 2, 5 do
+      local before, after = run.delegations[try - 1].ended, run.delegations[try].assigned
+      expect(after - before):to_equal(2 ^ (try - 1))
+    end
+    -- Each try takes a second.
+    expect(run.elapsed):to_equal(2 + 4 + 8 + 16 + 5)
+  end)
+
+  it("never pauses for more than a minute", function()
+    local run = simulate { workflow = patient, input = { backoff = 25 }, operators = all(die()) }
+    expect(run.sleeps):to_equal({ 25, 50, 60, 60 })
+  end)
+
+  it("outlives a crash in the middle of a pause", function()
+    -- Whatever a has failed, b mends it half a minute later.
+    local function run(crash_at)
+      return simulate {
+        workflow = patient,
+        input = { backoff = 30 },
+        operators = { a = die(), b = { answer = ok("good"), joins = "500ms" } },
+        crash_at = crash_at,
+      }
+    end
+    local whole = run()
+    expect(whole.sleeps):to_equal({ 30 })
+    for write = 1, whole.writes do
+      expect(run(write).output):to_equal("good")
+    end
+  end)
+end)
+
+describe("the trail of retry", function()
+  it("goes to another operator each time, and avoids all that failed it", function()
+    local run = simulate { workflow = patient, operators = all(die("no luck")) }
+    expect(#run.delegations):to_equal(5)
+    local failed = {}
+    for _, delegation in run.delegations do
+      expect(delegation.avoid):to_equal(failed)
+      expect(#delegation.operators):to_equal(1)
+      local had = delegation.operators[1]
+      expect(table.find(failed, had)):to_equal(nil)
+      table.insert(failed, had)
+    end
+  end)
+
+  it("gives every attempt a job of its own, with what became of it", function()
+    local run = simulate { workflow = patient, operators = all(die("no luck")) }
+    expect(keys(run)):to_equal({ "k/1", "k/2", "k/3", "k/4", "k/5" })
+    for try, delegation in run.delegations do
+      expect(delegation.state):to_equal("failed")
+      expect(delegation.attempts):to_equal(1)
+      expect(delegation.err.class):to_equal("worker_failed")
+      expect(delegation.err.operator):to_equal(delegation.operators[1])
+      local told = `try {try}: worker_failed at {delegation.operators[1]}: no luck`
+      expect(run.failure.message):to_contain(told)
+      expect(run.log):to_contain(`k: 1 items failed, {told}`)
+    end
+  end)
+
+  it("tells why a value was not accepted", function()
+    local run = simulate { workflow = patient, input = { attempts = 1 }, operators = { a = ok("bad") } }
+    expect(run.failure.message):to_contain("try 1: invalid_result at a: got bad")
   end)
 end)

@@ -15,20 +15,14 @@ use std::time::Duration;
 
 use froben_model::{CallId, ErrorClass, Value};
 use froben_script::{Call, CallOp, Code, Completion, Event, Limits, Revision, State, Vm};
-use harness::{child_failure, lost, with_body};
-use nix::time::{ClockId, clock_gettime};
+use harness::bounds::{GRACE, MARGIN, bounded, check_within, start_within, timed};
+use harness::{STARTED_MS, child_failure, lost};
 
 const SLICE: Duration = Duration::from_millis(60);
-const GRACE: Duration = Duration::from_millis(100);
 const MEMORY: usize = 32 << 20;
 const PROGRAMS: u64 = 200;
 /// Completions that one program is fed.
 const COMPLETIONS: usize = 60;
-
-fn cpu() -> Duration {
-    let now = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
-    Duration::new(now.tv_sec() as u64, now.tv_nsec() as u32)
-}
 
 /// Numbers that follow from a seed.
 struct Draws(u64);
@@ -480,7 +474,7 @@ impl World {
         World {
             owed: BTreeMap::new(),
             draws: Draws::of(seed ^ 0x5eed),
-            now_ms: 0,
+            now_ms: STARTED_MS,
         }
     }
 
@@ -556,16 +550,11 @@ struct Life {
 }
 
 fn limits() -> Limits {
-    Limits {
-        slice_ms: SLICE.as_millis() as u64,
-        memory_bytes: MEMORY,
-        ..Limits::default()
-    }
+    bounded(SLICE, MEMORY)
 }
 
 fn start(revision: &Revision) -> Vm {
-    let input = Value::map::<String>([]);
-    Vm::start(revision, "t", input, 7, 0, limits()).unwrap()
+    start_within(revision, limits())
 }
 
 fn live(revision: &Revision, seed: u64) -> Life {
@@ -580,9 +569,8 @@ fn live(revision: &Revision, seed: u64) -> Life {
     let mut world = World::of(seed);
     let mut completions = Vec::new();
     loop {
-        let before = cpu();
-        let progress = vm.resume(completions);
-        life.slowest = life.slowest.max(cpu() - before);
+        let (progress, spent) = timed(&mut vm, completions);
+        life.slowest = life.slowest.max(spent);
         life.memory_bytes = life.memory_bytes.max(vm.memory_bytes());
         life.state = progress.state;
         progress.calls.iter().for_each(|call| world.hear(call));
@@ -668,9 +656,7 @@ fn drawn_programs_stay_within_their_bounds_and_repeat_themselves() {
         if first.is_some() {
             println!("{body}");
         }
-        let files = with_body(&body);
-        let revision = Revision::check(&files, &limits())
-            .unwrap_or_else(|problems| panic!("seed {seed}: {problems:?}\n{body}"));
+        let revision = check_within(&body, &limits());
         let mut life = live(&revision, seed);
         if life.slowest > SLICE + GRACE {
             life = live(&revision, seed);
@@ -682,7 +668,7 @@ fn drawn_programs_stay_within_their_bounds_and_repeat_themselves() {
         );
         let memory = life.memory_bytes;
         assert!(
-            memory < MEMORY + (8 << 20),
+            memory < MEMORY + MARGIN,
             "seed {seed}: {memory} bytes\n{body}"
         );
 

@@ -8,46 +8,30 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use froben_model::Value;
-use froben_script::{Code, Limits, Revision, State, Vm};
-use harness::{STARTED_MS, happened, with_body};
-use nix::time::{ClockId, clock_gettime};
+use froben_script::{Code, Limits, Revision, State};
+use harness::bounds::{
+    GRACE, MARGIN, bounded, check_within, cpu, start_within, stays_stopped, timed,
+};
+use harness::happened;
 
 const SLICE: Duration = Duration::from_millis(100);
-/// Promised: how far past its slice a script may get.
-const GRACE: Duration = Duration::from_millis(100);
 const MEMORY: usize = 64 << 20;
 
 fn limits() -> Limits {
-    Limits {
-        slice_ms: SLICE.as_millis() as u64,
-        memory_bytes: MEMORY,
-        ..Limits::default()
-    }
-}
-
-/// CPU time of this thread: other tests run beside it.
-fn cpu() -> Duration {
-    let now = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
-    Duration::new(now.tv_sec() as u64, now.tv_nsec() as u32)
+    bounded(SLICE, MEMORY)
 }
 
 /// Runs the first step of a body and returns how it ended.
 fn run(body: &str) -> State {
-    let revision = Revision::check(&with_body(body), &limits()).unwrap();
-    let input = Value::map::<String>([]);
-    let mut vm = Vm::start(&revision, "t", input, 1, STARTED_MS, limits()).unwrap();
-    let before = cpu();
-    let progress = vm.resume(Vec::new());
-    let spent = cpu() - before;
+    let mut vm = start_within(&check_within(body, &limits()), limits());
+    let (progress, spent) = timed(&mut vm, Vec::new());
     assert!(spent < SLICE + GRACE, "{spent:?} for:\n{body}");
     assert!(
-        vm.memory_bytes() < MEMORY + (8 << 20),
+        vm.memory_bytes() < MEMORY + MARGIN,
         "{} bytes for:\n{body}",
         vm.memory_bytes()
     );
-    // Whatever it did stays stopped.
-    let again = vm.resume(Vec::new());
-    assert_eq!((again.calls.len(), &again.state), (0, &progress.state));
+    stays_stopped(&mut vm, &progress);
     progress.state
 }
 
@@ -285,16 +269,7 @@ fn the_whole_workflow_has_a_budget_too() {
         ..Limits::default()
     };
     let body = "while true do ctx:sleep(1) for i = 1, 3e5 do local x = i * i end end";
-    let revision = Revision::check(&with_body(body), &limits).unwrap();
-    let mut vm = Vm::start(
-        &revision,
-        "t",
-        Value::map::<String>([]),
-        1,
-        STARTED_MS,
-        limits,
-    )
-    .unwrap();
+    let mut vm = start_within(&check_within(body, &limits), limits);
     let mut progress = vm.resume(Vec::new());
     let mut rounds = 0;
     while progress.state == State::Blocked {

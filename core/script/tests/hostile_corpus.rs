@@ -14,16 +14,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use froben_model::Value;
-use froben_script::{Limits, Revision, State, Vm};
-use harness::with_body;
-use nix::time::{ClockId, clock_gettime};
+use froben_script::{Limits, State};
+use harness::bounds::{GRACE, MARGIN, bounded, check_within, start_within, stays_stopped, timed};
 
 const SLICE: Duration = Duration::from_millis(120);
-/// Promised: how far past its slice a script may get, in CPU time.
-const GRACE: Duration = Duration::from_millis(100);
 const MEMORY: usize = 64 << 20;
-/// Promised: how far past its cap the memory may get.
-const MARGIN: usize = 8 << 20;
 /// Names the script that a process of this test runs.
 const SCRIPT: &str = "FROBEN_HOSTILE_SCRIPT";
 
@@ -60,17 +55,7 @@ fn corpus() -> Vec<Script> {
 }
 
 fn limits() -> Limits {
-    Limits {
-        slice_ms: SLICE.as_millis() as u64,
-        memory_bytes: MEMORY,
-        ..Limits::default()
-    }
-}
-
-/// CPU time of this thread: other programs run beside it.
-fn cpu() -> Duration {
-    let now = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
-    Duration::new(now.tv_sec() as u64, now.tv_nsec() as u32)
+    bounded(SLICE, MEMORY)
 }
 
 /// `VmRSS` or `VmHWM` of this process.
@@ -83,20 +68,14 @@ fn resident(field: &str) -> usize {
 
 /// Runs the first step of a body: how it ended, its CPU time and the peak of the process.
 fn run(body: &str) -> (State, Duration, usize) {
-    let revision = Revision::check(&with_body(body), &limits()).unwrap_or_else(|problems| {
-        panic!("{problems:?} in:\n{body}");
-    });
+    let revision = check_within(body, &limits());
     // Lets the kernel forget the peak so far.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
-    let mut vm = Vm::start(&revision, "t", Value::map::<String>([]), 1, 0, limits()).unwrap();
-    let before = cpu();
-    let progress = vm.resume(Vec::new());
-    let spent = cpu() - before;
+    let mut vm = start_within(&revision, limits());
+    let (mut progress, spent) = timed(&mut vm, Vec::new());
     let peak = resident("VmHWM");
-    drop(progress.calls);
-    // Whatever it did stays stopped.
-    let again = vm.resume(Vec::new());
-    assert_eq!((again.calls.len(), &again.state), (0, &progress.state));
+    progress.calls.clear();
+    stays_stopped(&mut vm, &progress);
     (progress.state, spent, peak)
 }
 

@@ -7,12 +7,12 @@ mod harness;
 use std::collections::BTreeMap;
 
 use froben_model::{ErrorClass, Value};
-use froben_script::{Call, CallOp, Code, Completion, Event, Limits, Revision, State, Vm};
-use harness::{Run, lost, shipped, with_body};
+use froben_script::{Call, CallOp, Code, Event, Limits, Revision, State, Vm};
+use harness::bounds::{MARGIN, check_within, start_within};
+use harness::{Run, deliver, happened, lost, shipped, with_body};
 
 fn start(body: &str, limits: Limits) -> Vm {
-    let revision = Revision::check(&with_body(body), &Limits::default()).unwrap();
-    Vm::start(&revision, "t", Value::map::<String>([]), 1, 0, limits).unwrap()
+    start_within(&check_within(body, &Limits::default()), limits)
 }
 
 fn run(body: &str, limits: Limits) -> (Vec<Call>, State) {
@@ -89,12 +89,7 @@ fn bytes_between_two_waits() {
     let mut progress = vm.resume(Vec::new());
     while progress.state == State::Blocked {
         let call = progress.calls.last().unwrap().id;
-        let event = Event::Slept;
-        progress = vm.resume(vec![Completion {
-            call,
-            event,
-            at_ms: 0,
-        }]);
+        progress = vm.resume(vec![happened(call, Event::Slept)]);
     }
     assert_eq!(progress.state, State::Returned(Value::text("done")));
 }
@@ -110,20 +105,8 @@ fn results_count_too() {
         let mut vm = start(body, limits.clone());
         let call = vm.resume(Vec::new()).calls[0].id;
         let outcome = Ok(Value::text("x".repeat(bytes)));
-        let events = [
-            Event::Item {
-                index: 0,
-                outcome,
-                operator: None,
-            },
-            Event::Ended,
-        ];
-        let completions = events.map(|event| Completion {
-            call,
-            event,
-            at_ms: 0,
-        });
-        match vm.resume(completions.to_vec()).state {
+        let completions = deliver(call, vec![outcome], "op-a");
+        match vm.resume(completions).state {
             State::Returned(_) => assert!(fits),
             State::Failed(failure) => assert!(!fits && failure.code == Code::Quota, "{failure}"),
             State::Blocked => panic!(),
@@ -177,28 +160,13 @@ fn results_are_part_of_the_memory() {
     let list = Value::List((0..16_000).map(Value::Int).collect());
     let mut last = State::Blocked;
     for call in &calls {
-        let outcome = Ok(list.clone());
-        let call = call.id;
-        let events = [
-            Event::Item {
-                index: 0,
-                outcome,
-                operator: None,
-            },
-            Event::Ended,
-        ];
-        last = vm
-            .resume(
-                events
-                    .map(|event| Completion {
-                        call,
-                        event,
-                        at_ms: 0,
-                    })
-                    .to_vec(),
-            )
-            .state;
-        assert!(vm.memory_bytes() < (8 + 8) << 20, "{}", vm.memory_bytes());
+        let completions = deliver(call.id, vec![Ok(list.clone())], "op-a");
+        last = vm.resume(completions).state;
+        assert!(
+            vm.memory_bytes() < (8 << 20) + MARGIN,
+            "{}",
+            vm.memory_bytes()
+        );
         if last != State::Blocked {
             break;
         }
@@ -224,8 +192,7 @@ fn modules_are_a_workflow_s_own_and_frozen() {
     files.insert("lib/shared.lua".to_owned(), module.to_owned());
     let revision = Revision::check(&files, &Limits::default()).unwrap();
     for _ in 0..3 {
-        let input = Value::map::<String>([]);
-        let mut vm = Vm::start(&revision, "t", input, 1, 0, Limits::default()).unwrap();
+        let mut vm = start_within(&revision, Limits::default());
         let state = vm.resume(Vec::new()).state;
         assert_eq!(state, State::Returned(Value::Int(1)));
     }

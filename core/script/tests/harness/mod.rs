@@ -3,6 +3,8 @@
 // Each test binary uses a part of it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod bounds;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use froben_model::view::Failure as ChildFailure;

@@ -11,6 +11,8 @@ pub struct Options {
     pub operators: usize,
     /// Options for each operator.
     pub operator_args: Vec<String>,
+    /// Scripts that are served beside those of the repository, by their paths in the set.
+    pub scripts: Vec<(&'static str, String)>,
 }
 
 impl Default for Options {
@@ -18,6 +20,7 @@ impl Default for Options {
         Options {
             operators: 2,
             operator_args: Vec::new(),
+            scripts: Vec::new(),
         }
     }
 }
@@ -25,6 +28,8 @@ impl Default for Options {
 pub struct Network {
     folder: tempfile::TempDir,
     address: String,
+    /// What the coordinator is started with.
+    scripts: PathBuf,
     operator_args: Vec<String>,
     pub coordinator: Option<Process>,
     pub operators: Vec<Option<Process>>,
@@ -35,15 +40,24 @@ impl Network {
         let Options {
             operators,
             operator_args,
+            scripts,
         } = options;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut network = Network {
             address: format!("127.0.0.1:{}", free_port()),
+            scripts: repository_scripts(),
             folder,
             operator_args,
             coordinator: None,
             operators: Vec::new(),
         };
+        if !scripts.is_empty() {
+            network.scripts = network.folder().join("scripts");
+            copy_scripts(&repository_scripts(), &network.scripts);
+            for (path, source) in scripts {
+                network.write_script(path, &source);
+            }
+        }
         network.ca(&["init", &network.path("ca")]).ok();
         network.issue("coordinator", "coordinator", &[]);
         network.issue("seeker", "seeker", &[]);
@@ -97,8 +111,18 @@ impl Network {
         self.ca(&[&args, more].concat()).ok();
     }
 
+    /// The folder of scripts, for a network that has one of its own.
+    pub fn scripts(&self) -> &Path {
+        &self.scripts
+    }
+
+    pub fn write_script(&self, path: &str, source: &str) {
+        let own = self.scripts.starts_with(self.folder());
+        assert!(own, "the repository's scripts stay as they are");
+        std::fs::write(self.scripts.join(path), source).expect("a script can be written");
+    }
+
     pub fn coordinator_args(&self) -> Vec<String> {
-        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts");
         let args = [
             "coordinator",
             "run",
@@ -110,7 +134,7 @@ impl Network {
             "--identity",
             &self.path("coordinator"),
             "--scripts",
-            &scripts.display().to_string(),
+            &self.scripts.display().to_string(),
         ];
         args.map(str::to_string).to_vec()
     }
@@ -122,6 +146,10 @@ impl Network {
     }
 
     pub fn start_operator(&mut self, number: usize) {
+        self.start_operator_with(number, &[]);
+    }
+
+    pub fn start_operator_with(&mut self, number: usize, more: &[&str]) {
         let name = format!("operator-{}", number + 1);
         let mut args = vec![
             "run".to_string(),
@@ -136,6 +164,7 @@ impl Network {
             program("froben-prover").display().to_string(),
         ];
         args.extend(self.operator_args.iter().cloned());
+        args.extend(more.iter().map(|arg| arg.to_string()));
         let mut process = Process::start(&name, "froben-operator", &args);
         process.wait_for("registered ");
         self.operators[number] = Some(process);
@@ -207,6 +236,21 @@ impl Network {
     pub fn verify(&self, bundle: &Path, file: &Path) -> Finished {
         let (bundle, file) = (bundle.display().to_string(), file.display().to_string());
         self.froben(&["verify", &bundle, "--input", &file, "--accept-dev"])
+    }
+}
+
+fn repository_scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts")
+}
+
+fn copy_scripts(from: &Path, to: &Path) {
+    for folder in ["pipelines", "lib"] {
+        std::fs::create_dir_all(to.join(folder)).expect("a folder");
+        let entries = std::fs::read_dir(from.join(folder)).expect("the repository's scripts");
+        for entry in entries.flatten() {
+            let to = to.join(folder).join(entry.file_name());
+            std::fs::copy(entry.path(), to).expect("a script can be copied");
+        }
     }
 }
 

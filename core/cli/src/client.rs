@@ -138,18 +138,20 @@ impl Client {
         })
     }
 
-    /// Starts a workflow that begins where another one was. Not idempotent.
+    /// Starts a workflow that begins where another one was. Idempotent by `key`.
     pub(crate) async fn fork(
         &self,
         id: WorkflowId,
         step: &str,
         revision: &str,
+        key: &str,
     ) -> Result<Result<WorkflowId, Failure>, Error> {
         let mut request = self.session.fork_request();
         let mut params = request.get();
         params.set_id(id.to_string());
         params.set_step(step);
         params.set_revision(revision);
+        params.set_idempotency_key(key);
         ask!(self, "forking the workflow", request, |answer| {
             match answer.get_answer()?.which()? {
                 submit_answer::Id(id) => Ok(Ok(read_id(id?)?)),

@@ -28,6 +28,8 @@ pub enum Effect {
 #[derive(Debug)]
 pub enum Answer {
     Submitted(Result<WorkflowId, Failure>),
+    /// By a key; `None`: it is new.
+    StartedBy(Result<Option<WorkflowId>, Failure>),
     /// `None`: the seeker has no such workflow.
     State(Option<WorkflowState>),
     Detail(Found),

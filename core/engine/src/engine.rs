@@ -119,6 +119,14 @@ impl Engine {
                 self.reply(ticket, Answer::State(state));
             }
             Input::Fork(fork) => self.fork(fork),
+            Input::StartedBy {
+                ticket,
+                seeker,
+                idempotency_key,
+            } => {
+                let started = self.started_by(&seeker, &idempotency_key);
+                self.reply(ticket, Answer::StartedBy(started));
+            }
             Input::Migrate {
                 ticket,
                 seeker,

@@ -61,7 +61,7 @@ impl Engine {
         }
     }
 
-    /// Begins a workflow with what was carried over from another.
+    /// Begins a workflow with what was carried over from another, unless its key has begun one.
     pub(crate) fn fork(&mut self, fork: Fork) {
         let ticket = fork.ticket;
         let answer = self.try_fork(fork);
@@ -73,13 +73,20 @@ impl Engine {
             ticket: _,
             workflow: id,
             seeker,
+            idempotency_key,
             records,
         } = fork;
+        if let Some(started) = self.started_by(&seeker, &idempotency_key)? {
+            return Ok(started);
+        }
         self.check_room(&seeker)?;
         let mut records = records.into_iter();
-        let first = records.next();
-        let first = first.expect("invariant: a fork is cut with its submit");
-        self.begin(id, first.body);
+        let first = records.next().map(|record| record.body);
+        let Some(Body::Submitted(mut submitted)) = first else {
+            unreachable!("invariant: a fork is cut with its submit");
+        };
+        submitted.idempotency_key = idempotency_key;
+        self.begin(id, Body::Submitted(submitted));
         if let Some(workflow) = self.live.get_mut(&id) {
             workflow.behind = true;
         }

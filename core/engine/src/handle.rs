@@ -230,16 +230,25 @@ impl EngineHandle {
     }
 
     /// Starts a workflow that begins where `source` was before `step`, a call's number or a
-    /// delegation's key. `None`: the seeker has no such workflow.
+    /// delegation's key; or gives the one that `idempotency_key` has started. `None`: the seeker has no
+    /// such workflow.
     pub async fn fork(
         &self,
         seeker: SeekerId,
         source: WorkflowId,
         step: String,
         revision: Want,
+        idempotency_key: String,
     ) -> Result<Option<Result<WorkflowId, Failure>>, Busy> {
         if matches!(self.find(seeker.clone(), source).await?, Found::Nowhere) {
             return Ok(None);
+        }
+        // Not only to save the replay: since the first request another revision may have become the
+        // newest, on which there is no such fork. What counts is the comparison in the engine.
+        match self.started_by(seeker.clone(), &idempotency_key).await? {
+            Ok(None) => {}
+            Ok(Some(started)) => return Ok(Some(Ok(started))),
+            Err(failure) => return Ok(Some(Err(failure))),
         }
         let newest = self.newest().await?;
         let cut = self
@@ -262,11 +271,31 @@ impl EngineHandle {
                 ticket,
                 workflow,
                 seeker,
+                idempotency_key,
                 records,
             })
         };
         match self.ask(fork).await? {
             Answer::Submitted(answer) => Ok(Some(answer)),
+            other => unexpected(&other),
+        }
+    }
+
+    async fn started_by(
+        &self,
+        seeker: SeekerId,
+        idempotency_key: &str,
+    ) -> Result<Result<Option<WorkflowId>, Failure>, Busy> {
+        let idempotency_key = idempotency_key.to_string();
+        match self
+            .ask(|ticket| Input::StartedBy {
+                ticket,
+                seeker,
+                idempotency_key,
+            })
+            .await?
+        {
+            Answer::StartedBy(started) => Ok(started),
             other => unexpected(&other),
         }
     }

@@ -30,6 +30,12 @@ pub enum Input {
         paused: bool,
     },
     Fork(Fork),
+    /// Which workflow a key has started.
+    StartedBy {
+        ticket: Ticket,
+        seeker: SeekerId,
+        idempotency_key: String,
+    },
     /// Moves a live workflow to another revision, which was held against its first `calls` calls.
     Migrate {
         ticket: Ticket,
@@ -131,6 +137,8 @@ pub struct Fork {
     pub ticket: Ticket,
     pub workflow: WorkflowId,
     pub seeker: SeekerId,
+    /// Empty if none.
+    pub idempotency_key: String,
     /// The submit, which says where it comes from, and what is carried over.
     pub records: Vec<Record>,
 }

@@ -2,7 +2,7 @@
 
 use froben_journal::{Body, Submitted};
 use froben_model::view::Failure;
-use froben_model::{SeekerId, limits};
+use froben_model::{SeekerId, WorkflowId, limits};
 
 use crate::effect::{Answer, Effect, Launch, ScriptCommand};
 use crate::engine::{Engine, refusal};
@@ -18,7 +18,24 @@ impl Engine {
         self.reply(ticket, Answer::Submitted(answer));
     }
 
-    fn try_submit(&mut self, submit: Submit) -> Result<froben_model::WorkflowId, Failure> {
+    /// The workflow that a key has started. No key is no key.
+    pub(crate) fn started_by(
+        &self,
+        seeker: &SeekerId,
+        idempotency_key: &str,
+    ) -> Result<Option<WorkflowId>, Failure> {
+        if idempotency_key.len() > KEY_BYTES {
+            let why = format!("an idempotency key has at most {KEY_BYTES} bytes");
+            return Err(refusal("FRB-SUB-005", why));
+        }
+        if idempotency_key.is_empty() {
+            return Ok(None);
+        }
+        let key = (seeker.clone(), idempotency_key.to_string());
+        Ok(self.by_key.get(&key).copied())
+    }
+
+    fn try_submit(&mut self, submit: Submit) -> Result<WorkflowId, Failure> {
         let Submit {
             ticket: _,
             workflow,
@@ -28,15 +45,8 @@ impl Engine {
             input,
             idempotency_key,
         } = submit;
-        if idempotency_key.len() > KEY_BYTES {
-            let why = format!("an idempotency key has at most {KEY_BYTES} bytes");
-            return Err(refusal("FRB-SUB-005", why));
-        }
-        if !idempotency_key.is_empty() {
-            let key = (seeker.clone(), idempotency_key.clone());
-            if let Some(started) = self.by_key.get(&key) {
-                return Ok(*started);
-            }
+        if let Some(started) = self.started_by(&seeker, &idempotency_key)? {
+            return Ok(started);
         }
         let pipelines = self.serving.revision.pipelines();
         let Some(info) = pipelines.get(&pipeline) else {

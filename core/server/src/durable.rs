@@ -11,7 +11,7 @@ use froben_wire::FaultCode;
 
 use crate::answer::{busy, fault, text};
 use crate::door::Hold;
-use crate::seeker::{Seeker, no_such_workflow, workflow};
+use crate::seeker::{Seeker, idempotency_key, no_such_workflow, workflow};
 
 /// A step's name: a call's number or a delegation's key.
 const STEP_BYTES: usize = 256;
@@ -38,8 +38,11 @@ pub(crate) async fn fork(
     let id = workflow(params.get_id()?)?;
     let step = text("a step", params.get_step()?, STEP_BYTES)?;
     let revision = wanted(params.get_revision()?)?;
+    let key = idempotency_key(params.get_idempotency_key()?)?;
     let engine = &seeker.peer.engine;
-    let forked = engine.fork(seeker.id.clone(), id, step, revision).await;
+    let forked = engine
+        .fork(seeker.id.clone(), id, step, revision, key)
+        .await;
     let forked = forked.map_err(busy)?.ok_or_else(|| no_such_workflow(id))?;
     let mut answer = results.get().init_answer();
     match forked {

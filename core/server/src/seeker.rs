@@ -52,6 +52,10 @@ pub(crate) fn workflow(id: capnp::text::Reader<'_>) -> Result<WorkflowId, capnp:
         .map_err(|error: froben_model::Error| fault(FaultCode::Invalid, error.to_string()))
 }
 
+pub(crate) fn idempotency_key(key: capnp::text::Reader<'_>) -> Result<String, capnp::Error> {
+    answer::text("an idempotency key", key, KEY_BYTES)
+}
+
 pub(crate) fn no_such_workflow(id: WorkflowId) -> capnp::Error {
     fault(
         FaultCode::NoSuchWorkflow,
@@ -80,11 +84,7 @@ impl seeker_session::Server for Seeker {
         let params = params.get()?;
         let pipeline = answer::text("a pipeline", params.get_pipeline()?, PIPELINE_BYTES)?;
         let input = convert::read_value(params.get_input()?).map_err(invalid)?;
-        let key = answer::text(
-            "an idempotency key",
-            params.get_idempotency_key()?,
-            KEY_BYTES,
-        )?;
+        let key = idempotency_key(params.get_idempotency_key()?)?;
 
         let submitted = match self.missing(&input).await? {
             Some(blob) => Err(Failure {

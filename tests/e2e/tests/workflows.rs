@@ -83,7 +83,8 @@ fn a_fork_proves_nothing_again() {
     assert!(!kinds.contains(&"commitments.prove/1".into()), "{kinds:?}");
 
     let fork = |network: &Network, from: &str| {
-        let forked = workflow(network, &["fork", &id, "--from", from]).ok();
+        let args = ["fork", &id, "--from", from, "--key", from];
+        let forked = workflow(network, &args).ok();
         forked.stdout.trim().to_string()
     };
     let again = fork(&network, "bundle/1/1");
@@ -104,6 +105,14 @@ fn a_fork_proves_nothing_again() {
         .expect("a call");
     let kept = fork(&network, &(last + 1).to_string());
     network.fetch_and_verify(&kept, &file);
+
+    // Said again, also to a coordinator that has died since: the same forks.
+    network.coordinator.take().expect("it runs").kill();
+    network.start_coordinator();
+    assert_eq!(fork(&network, "bundle/1/1"), again);
+    assert_eq!(fork(&network, &(last + 1).to_string()), kept);
+    let list = network.froben(&["list", "-o", "json"]).ok().json();
+    assert_eq!(list.as_array().map(Vec::len), Some(3));
     workflow(&network, &["fork", &id, "--from", "nonsense"])
         .refused(3, &["FRB-WFL-004", "nonsense"]);
 }

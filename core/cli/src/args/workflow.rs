@@ -38,6 +38,9 @@ pub(crate) struct Fork {
         hide_default_value = true
     )]
     pub(crate) revision: String,
+    /// The same key never starts two workflows: a repeated fork gives the first one's id
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
     #[command(flatten)]
     pub(crate) query: Query,
 }

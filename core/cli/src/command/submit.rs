@@ -14,7 +14,7 @@ use crate::output::{json, print_json};
 use crate::session::{Session, block_on};
 
 /// How long a submit tries to get through: it is safe to repeat, since it always carries a key.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(args: Submit) -> Result<(), Error> {
     let Submit {
@@ -30,7 +30,7 @@ pub(crate) fn run(args: Submit) -> Result<(), Error> {
     let input = Input::read(&inputs, &settings)?;
     let target = Target::new(result)?;
     let wait = wait || target.file.is_some();
-    let key = key.unwrap_or_else(|| hex::encode(rand::random::<[u8; 16]>()));
+    let key = key.unwrap_or_else(fresh_key);
 
     block_on(async {
         let mut session = Session::new(&remote)?;
@@ -53,6 +53,11 @@ pub(crate) fn run(args: Submit) -> Result<(), Error> {
         }
         print_id(&mut session, id, target.format).await
     })
+}
+
+/// A key that nobody has used.
+pub(crate) fn fresh_key() -> String {
+    hex::encode(rand::random::<[u8; 16]>())
 }
 
 async fn print_id(session: &mut Session, id: WorkflowId, format: Format) -> Result<(), Error> {

@@ -8,6 +8,7 @@ use crate::args::{Export, Fork, Format, Migrate, Workflow, WorkflowVerb};
 use crate::client::{Client, Moved};
 use crate::command::replay;
 use crate::command::show::ask;
+use crate::command::submit::{PATIENCE, fresh_key};
 use crate::command::wait::parse_id;
 use crate::error::{Error, Exit};
 use crate::output::print_json;
@@ -42,10 +43,20 @@ fn fork(args: &Fork) -> Result<(), Error> {
         id,
         from,
         revision,
+        key,
         query,
     } = args;
     let id = parse_id(id)?;
-    let forked = ask(query, async |client| client.fork(id, from, revision).await)?;
+    let key = key.clone().unwrap_or_else(fresh_key);
+    let forked = block_on(async {
+        let mut session = Session::new(&query.remote)?;
+        let quiet = |_: &froben_wire::Error| {};
+        session
+            .insist(PATIENCE, quiet, async |client| {
+                client.fork(id, from, revision, &key).await
+            })
+            .await
+    })?;
     let fork = forked.map_err(refused)?;
     match query.output {
         Format::Json => {

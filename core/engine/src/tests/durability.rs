@@ -248,6 +248,15 @@ const FORK: WorkflowId = WorkflowId([2; 16]);
 
 /// Forks the workflow of `world` from `step` on its own revision.
 fn fork(world: &mut World, step: &str) -> Result<(), froben_model::view::Failure> {
+    fork_as(FORK, world, step).map(|_| ())
+}
+
+/// The same with an id of its own, but by the same key.
+fn fork_as(
+    workflow: WorkflowId,
+    world: &mut World,
+    step: &str,
+) -> Result<Ticket, froben_model::view::Failure> {
     let records = offline::records(&world.store, ID).expect("it can be read");
     let hash = world.engine.serving.hash();
     let revision = world.engine.serving.revision.clone();
@@ -255,11 +264,12 @@ fn fork(world: &mut World, step: &str) -> Result<(), froben_model::view::Failure
     let ticket = world.ticket();
     world.inputs.push_back(Input::Fork(Fork {
         ticket,
-        workflow: FORK,
+        workflow,
         seeker: seeker(),
+        idempotency_key: "fork".to_string(),
         records,
     }));
-    Ok(())
+    Ok(ticket)
 }
 
 fn attempts(world: &World, id: WorkflowId) -> usize {
@@ -365,6 +375,14 @@ fn a_crash_at_any_write_of_a_fork_changes_nothing() {
             "write {at}"
         );
         assert_eq!(calls(&then, FORK), calls(&whole, ID), "write {at}");
+        // Whoever has no answer, since the coordinator died, asks again.
+        let again = fork_as(WorkflowId([3; 16]), &mut then, "first/11");
+        let again = again.expect("it can be forked");
+        assert!(then.run());
+        match then.answers.remove(&again) {
+            Some(Answer::Submitted(Ok(FORK))) => {}
+            other => panic!("write {at}: {other:?}"),
+        }
     }
 }
 

@@ -37,9 +37,21 @@ impl Seeker {
     }
 
     async fn fork(&self, id: WorkflowId, step: &str) -> Result<Result<WorkflowId, Failure>, Error> {
+        self.fork_by("", id, step, "").await
+    }
+
+    async fn fork_by(
+        &self,
+        key: &str,
+        id: WorkflowId,
+        step: &str,
+        revision: &str,
+    ) -> Result<Result<WorkflowId, Failure>, Error> {
         let mut request = self.session.fork_request();
         request.get().set_id(id.to_string());
         request.get().set_step(step);
+        request.get().set_revision(revision);
+        request.get().set_idempotency_key(key);
         let answer = call("forking", PATIENCE, request.send().promise).await?;
         let answer = answer.get().unwrap().get_answer().unwrap();
         Ok(match answer.which().unwrap() {
@@ -142,6 +154,39 @@ fn a_fork_keeps_what_was_proved() {
         let refused = ada.fork(id, "circle").await.unwrap().unwrap_err();
         assert_eq!(refused.code, "FRB-WFL-004", "{refused}");
         assert!(refused.message.contains("from 1 to 3"), "{refused}");
+    });
+}
+
+#[test]
+fn a_key_forks_once() {
+    let coordinator = Coordinator::start();
+    run(async {
+        let ada = coordinator.seeker("ada").await;
+        let bob = coordinator.seeker("bob").await;
+        let mut ids = Vec::new();
+        for seeker in [&ada, &bob] {
+            let id = seeker.submit("squares", input(), "k0").await.unwrap();
+            let id = id.unwrap();
+            let fork = seeker.fork_by("k1", id, "1", "").await.unwrap().unwrap();
+            // Whatever it asks for the second time, it is the first that counts.
+            for (step, revision) in [("1", ""), ("1", "newest"), ("square", ""), ("nonsense", "")] {
+                let again = seeker.fork_by("k1", id, step, revision).await.unwrap();
+                assert_eq!(again, Ok(fork), "{step}");
+            }
+            // Submits and forks share the keys of a seeker.
+            let submitted = seeker.submit("squares", input(), "k1").await.unwrap();
+            assert_eq!(submitted, Ok(fork));
+            assert_eq!(seeker.fork_by("k0", id, "1", "").await.unwrap(), Ok(id));
+            // Another key, or none, is another fork.
+            let other = seeker.fork_by("k2", id, "1", "").await.unwrap().unwrap();
+            let third = seeker.fork(id, "1").await.unwrap().unwrap();
+            ids.extend([id, fork, other, third]);
+        }
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 8);
+        let long = ada.fork_by(&"k".repeat(129), ids[0], "1", "").await;
+        assert!(long.is_err() || long.unwrap().is_err());
     });
 }
 

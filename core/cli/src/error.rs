@@ -22,10 +22,11 @@ pub(crate) enum Exit {
     Changes,
     Moved,
     RetryLater,
+    Unread,
 }
 
 impl Exit {
-    pub(crate) const ALL: [Exit; 13] = [
+    pub(crate) const ALL: [Exit; 14] = [
         Exit::Unexpected,
         Exit::Usage,
         Exit::NotFound,
@@ -39,6 +40,7 @@ impl Exit {
         Exit::Changes,
         Exit::Moved,
         Exit::RetryLater,
+        Exit::Unread,
     ];
 
     pub(crate) fn code(self) -> u8 {
@@ -56,6 +58,8 @@ impl Exit {
             Exit::Changes => 20,
             Exit::Moved => 21,
             Exit::RetryLater => 75,
+            // As a shell tells of a program that SIGPIPE has ended.
+            Exit::Unread => 141,
         }
     }
 
@@ -74,6 +78,7 @@ impl Exit {
             Exit::Changes => "scripts plan: there is a change to apply",
             Exit::Moved => "scripts: somebody was faster, look again",
             Exit::RetryLater => "busy: the same command may succeed later",
+            Exit::Unread => "nobody reads the output any more, as behind `| head -1`",
         }
     }
 }

@@ -1,6 +1,10 @@
 //! The `froben` program: seekers submit and verify, ops run the coordinator, everybody tries it with
 //! `froben dev`.
 
+// First: its macros are for all that follow.
+#[macro_use]
+mod printing;
+
 mod args;
 mod client;
 mod command;
@@ -21,7 +25,8 @@ use error::Error;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = log_to_stderr(&cli.log).and_then(|()| run(cli.command)) {
+    let command = || log_to_stderr(&cli.log).and_then(|()| run(cli.command));
+    if let Err(error) = printing::command(command) {
         error.print();
         return error.exit.into();
     }
@@ -35,6 +40,8 @@ fn log_to_stderr(filter: &str) -> Result<(), Error> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        // A log that nobody takes must not end the thread that writes it.
+        .log_internal_errors(false)
         .init();
     Ok(())
 }

@@ -199,7 +199,9 @@ fn without_an_opencl_device_the_operator_says_so() {
 #[test]
 fn exit_codes_are_documented() {
     let help = Finished::run(Command::new(program("froben")).args(["help", "exit-codes"])).ok();
-    for code in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "75"] {
+    for code in [
+        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "75", "141",
+    ] {
         let listed = help
             .stdout
             .lines()

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use froben_model::revision::ScriptProblem;
 use froben_script::{Code, Limits, Problem, Revision};
 
+use crate::files::SERVED;
 use crate::finding::{Finding, Severity, sort};
 use crate::lint::{LintOptions, lint};
+use crate::problem::findings;
 use crate::source::{Source, Sources};
-use crate::syntax::{on_deep_stack, place};
 use crate::types::{MISFIT, TypeChecker};
 
 /// What is held against the set beside syntax and declarations.
@@ -25,7 +27,7 @@ pub fn check(sources: &Sources, options: &CheckOptions) -> Vec<Finding> {
     let (mut set, mut specs) = (Sources::new(), Sources::new());
     for (path, text) in sources {
         match path.split_once('/').map(|(folder, _)| folder) {
-            Some("pipelines" | "lib") => {
+            Some(folder) if SERVED.contains(&folder) => {
                 set.insert(path.clone(), text.clone());
             }
             Some("spec") => {
@@ -95,35 +97,8 @@ fn declarations(set: &Sources) -> (Vec<Finding>, Sources) {
         let own = |problem: &Problem| problem.code != Code::Require;
         problems.extend(more.into_iter().filter(own));
     }
-    let findings = problems.iter().map(|problem| finding(set, problem));
-    (findings.collect(), sound)
-}
-
-fn finding(set: &Sources, problem: &Problem) -> Finding {
-    let Problem {
-        code,
-        path,
-        line,
-        message,
-        hint,
-    } = problem;
-    let span = set.get(path).map(|text| {
-        let source = Source::new(path, text);
-        match line {
-            0 => whole(&source, *code),
-            _ => on_deep_stack(|| place(&source, problem)),
-        }
-    });
-    Finding::new(Severity::Error, code.as_str(), path, span, message.as_str()).hint(*hint)
-}
-
-/// Where a fault of a whole file shows: a pipeline that returns nothing lacks it at its end.
-fn whole(source: &Source<'_>, code: Code) -> std::ops::Range<usize> {
-    let last = u32::try_from(source.text.trim_end().matches('\n').count() + 1).unwrap_or(1);
-    match code {
-        Code::NotAPipeline => source.aim(last, ""),
-        _ => source.aim(1, ""),
-    }
+    let problems: Vec<_> = problems.into_iter().map(ScriptProblem::from).collect();
+    (findings(&problems, set), sound)
 }
 
 /// Whether something already said makes `finding` a repetition: the same code at the same place, or a
@@ -135,7 +110,7 @@ fn covered(findings: &[Finding], finding: &Finding, sources: &Sources) -> bool {
         Some(Source::new(&finding.path, text).place(start).line)
     };
     let at_the_line = [Code::Runtime.as_str(), Code::NotAPipeline.as_str(), MISFIT];
-    let repeats = at_the_line.contains(&finding.code);
+    let repeats = at_the_line.contains(&finding.code.as_ref());
     findings.iter().any(|said| {
         let same_line =
             said.path == finding.path && line(said).is_some() && line(said) == line(finding);

@@ -8,6 +8,9 @@ use froben_model::limits::SCRIPT_BYTES;
 
 use crate::source::Sources;
 
+/// The folders of a set that a coordinator serves.
+pub const SERVED: [&str; 2] = ["pipelines", "lib"];
+
 /// A folder that nests deeper than this is no folder of scripts.
 const DEPTH: usize = 8;
 
@@ -22,7 +25,8 @@ pub enum FilesError {
     NotText { path: PathBuf },
 }
 
-/// Every `.lua` file below `path`, in order, or the file itself.
+/// Every `.lua` file below `path`, in order, or the file itself. What is hidden does not count, nor does
+/// a link to a folder, which might lead in circles; a link to a file counts as that file.
 pub fn find(path: &Path) -> Result<Vec<PathBuf>, FilesError> {
     let mut found = Vec::new();
     walk(path, DEPTH, &mut found)?;
@@ -43,12 +47,15 @@ fn walk(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Files
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name();
         let hidden = name.to_string_lossy().starts_with('.');
+        if hidden {
+            continue;
+        }
         let kind = entry.file_type().map_err(unreadable)?;
         let path = entry.path();
         let script = path.extension().is_some_and(|extension| extension == "lua");
-        if kind.is_dir() && !hidden && depth > 0 {
+        if kind.is_dir() && depth > 0 {
             walk(&path, depth - 1, found)?;
-        } else if kind.is_file() && script {
+        } else if script && (kind.is_file() || kind.is_symlink() && path.is_file()) {
             found.push(path);
         }
     }
@@ -86,6 +93,19 @@ pub fn read(dir: &Path) -> Result<Sources, FilesError> {
     Ok(sources)
 }
 
+/// The scripts of the folder `dir` that a coordinator serves.
+pub fn read_set(dir: &Path) -> Result<Sources, FilesError> {
+    let mut set = Sources::new();
+    for folder in SERVED {
+        let inside = dir.join(folder);
+        if inside.is_dir() {
+            let found = read(&inside)?.into_iter();
+            set.extend(found.map(|(path, source)| (format!("{folder}/{path}"), source)));
+        }
+    }
+    Ok(set)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,9 +122,21 @@ mod tests {
         write("lib/deep/a.lua", b"a");
         write("notes.txt", b"x");
         write(".git/c.lua", b"c");
+        write("lib/.#d.lua", b"d");
+        write("spec/e.lua", b"e");
+        std::os::unix::fs::symlink("../../notes.txt", dir.path().join("lib/deep/f.lua"))
+            .expect("a link");
+        std::os::unix::fs::symlink(".", dir.path().join("lib/round.lua")).expect("a link");
         let sources = read(dir.path()).expect("all can be read");
         let paths: Vec<_> = sources.keys().map(String::as_str).collect();
-        assert_eq!(paths, ["lib/deep/a.lua", "pipelines/b.lua"]);
+        let set = ["lib/deep/a.lua", "lib/deep/f.lua", "pipelines/b.lua"];
+        assert_eq!(paths, [&set[..], &["spec/e.lua"]].concat());
+        assert!(
+            read_set(dir.path())
+                .expect("all can be read")
+                .keys()
+                .eq(set)
+        );
         assert_eq!(
             read_one(&dir.path().join("pipelines/b.lua")).expect("text"),
             "b"

@@ -1,5 +1,6 @@
 //! What a tool has to say about a script.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Whether a script set with it is refused.
@@ -24,7 +25,7 @@ pub struct Finding {
     pub severity: Severity,
     /// An error code, like `FRB-LUA-001`, or a lint's name, like `unused-result`. `froben explain` knows
     /// both.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// The file in the script set; empty if it is the set as a whole.
     pub path: String,
     /// The bytes of the file that it is about; `None` if it is the file as a whole.
@@ -38,14 +39,14 @@ pub struct Finding {
 impl Finding {
     pub(crate) fn new(
         severity: Severity,
-        code: &'static str,
+        code: impl Into<Cow<'static, str>>,
         path: &str,
         span: Option<Range<usize>>,
         message: impl Into<String>,
     ) -> Self {
         Finding {
             severity,
-            code,
+            code: code.into(),
             path: path.to_owned(),
             span,
             message: message.into(),
@@ -71,6 +72,6 @@ pub(crate) fn sort(findings: &mut [Finding]) {
             .cmp(&b.path)
             .then_with(|| place(a).cmp(&place(b)))
             .then_with(|| a.severity.cmp(&b.severity))
-            .then_with(|| a.code.cmp(b.code))
+            .then_with(|| a.code.cmp(&b.code))
     });
 }

@@ -15,7 +15,7 @@ const DIFF_TIME: Duration = Duration::from_millis(500);
 /// Why a source was not formatted: it does not parse.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.message)]
-pub struct FormatError(pub Finding);
+pub struct FormatError(pub Box<Finding>);
 
 fn style() -> Config {
     // Calls keep their parentheses, or their lack of them: `ctx:delegate { ... }` reads as a form.
@@ -35,12 +35,12 @@ fn style() -> Config {
 pub fn format(path: &str, text: &str) -> Result<String, FormatError> {
     on_deep_stack(|| {
         let source = Source::new(path, text);
-        let refused = |error: SyntaxError| FormatError(error.finding(path));
+        let refused = |error: SyntaxError| FormatError(Box::new(error.finding(path)));
         drop(parse(&source).map_err(refused)?);
         stylua_lib::format_code(text, style(), None, OutputVerification::Full).map_err(|error| {
             let message = format!("the formatter gave up: {error}");
             refused(SyntaxError {
-                code: UNREAD,
+                code: UNREAD.into(),
                 span: 0..0,
                 message: froben_model::limits::one_line(&message),
                 hint: "the file was left as it is".to_owned(),

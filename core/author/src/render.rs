@@ -30,7 +30,7 @@ pub fn render(finding: &Finding, sources: &Sources, paint: Paint) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = Group::with_title(level.primary_title(message.as_str()).id(*code));
+    let mut group = Group::with_title(level.primary_title(message.as_str()).id(code.as_ref()));
     match (sources.get(path), span) {
         (Some(text), Some(span)) => {
             let caret = AnnotationKind::Primary.span(span.clone());

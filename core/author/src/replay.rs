@@ -93,14 +93,10 @@ pub enum End {
 }
 
 impl Replay {
-    /// Of an export, on the scripts in it or on others.
+    /// Of an export, on the scripts in it or on others: `files`.
     ///
     /// *Errors*: records that do not follow each other; scripts that do not check.
-    pub fn new(
-        export: &Export,
-        scripts: Option<&BTreeMap<String, String>>,
-    ) -> Result<Replay, ReplayError> {
-        let files = scripts.unwrap_or(&export.scripts.files);
+    pub fn new(export: &Export, files: &BTreeMap<String, String>) -> Result<Replay, ReplayError> {
         Self::of(export.workflow, &export.records, files)
     }
 

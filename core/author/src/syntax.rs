@@ -1,9 +1,11 @@
 //! Parses a script: first with the language's own parser, whose word counts, then with one that keeps
 //! every token.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use froben_script::{Code, Limits, Problem, Revision};
+use froben_model::revision::ScriptProblem;
+use froben_script::{Code, Limits, Revision};
 use full_moon::LuaVersion;
 use full_moon::ast::Ast;
 
@@ -20,7 +22,7 @@ const STACK_BYTES: usize = 512 << 20;
 /// A source does not parse.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SyntaxError {
-    pub(crate) code: &'static str,
+    pub(crate) code: Cow<'static, str>,
     pub(crate) span: Range<usize>,
     pub(crate) message: String,
     pub(crate) hint: String,
@@ -29,7 +31,7 @@ pub(crate) struct SyntaxError {
 impl SyntaxError {
     pub(crate) fn finding(self, path: &str) -> Finding {
         // What runs is not refused for a parser of ours.
-        let severity = match self.code {
+        let severity = match self.code.as_ref() {
             UNREAD => Severity::Warning,
             _ => Severity::Error,
         };
@@ -55,10 +57,10 @@ pub(crate) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 pub(crate) fn parse(source: &Source<'_>) -> Result<Ast, SyntaxError> {
     if let Some(problem) = refused(source.text) {
         return Err(SyntaxError {
-            code: problem.code.as_str(),
             span: place(source, &problem),
+            code: problem.code.into(),
             message: problem.message,
-            hint: problem.hint.to_owned(),
+            hint: problem.hint,
         });
     }
     full_moon::parse_fallible(source.text, LuaVersion::luau())
@@ -70,7 +72,7 @@ pub(crate) fn parse(source: &Source<'_>) -> Result<Ast, SyntaxError> {
                 None => (0..0, "no reason given".to_owned()),
             };
             SyntaxError {
-                code: UNREAD,
+                code: UNREAD.into(),
                 span,
                 message: format!("the script runs, but this tool cannot read it: {why}"),
                 hint: "write the line another way, or leave this file to its author".to_owned(),
@@ -79,22 +81,22 @@ pub(crate) fn parse(source: &Source<'_>) -> Result<Ast, SyntaxError> {
 }
 
 /// What Luau says of the source, if it does not compile it.
-fn refused(text: &str) -> Option<Problem> {
+fn refused(text: &str) -> Option<ScriptProblem> {
     let alone = Sources::from([("lib/alone.lua".to_owned(), text.to_owned())]);
     let problems = Revision::check(&alone, &Limits::default()).err()?;
-    problems.into_iter().next()
+    problems.into_iter().next().map(ScriptProblem::from)
 }
 
 /// Luau's compiler names the line only; the other parser often stumbles at the same place and knows the
 /// column.
-pub(crate) fn place(source: &Source<'_>, problem: &Problem) -> Range<usize> {
+pub(crate) fn place(source: &Source<'_>, problem: &ScriptProblem) -> Range<usize> {
     // What a pipeline declares is told of the line on which it begins to.
-    if problem.code == Code::NotAPipeline {
+    if problem.code == Code::NotAPipeline.as_str() {
         return source.aim_from(problem.line, &problem.message);
     }
     let line = source.line_range(problem.line);
     let aimed = source.aim(problem.line, &problem.message);
-    if problem.code != Code::Syntax || aimed.start != line_indent(source, &line) {
+    if problem.code != Code::Syntax.as_str() || aimed.start != line_indent(source, &line) {
         return aimed;
     }
     if source.text.len() > 1 << 16 {

@@ -4,22 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Modules that templates require; they come with the program too.
-const LIBRARY: [(&str, &str); 4] = [
-    (
-        "lib/chunk.lua",
-        include_str!("../../../scripts/lib/chunk.lua"),
-    ),
-    ("lib/era.lua", include_str!("../../../scripts/lib/era.lua")),
-    (
-        "lib/options.lua",
-        include_str!("../../../scripts/lib/options.lua"),
-    ),
-    (
-        "lib/retry.lua",
-        include_str!("../../../scripts/lib/retry.lua"),
-    ),
-];
+use crate::library::LIBRARY;
 
 /// A pipeline that runs, with a spec that holds it to what it promises; to be changed.
 #[derive(Debug, Clone, Copy)]

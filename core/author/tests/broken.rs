@@ -195,7 +195,7 @@ fn all_faults_of_a_set_are_told_at_once() {
     let found = check(&Sources::from(sources), &CheckOptions::default());
     let said: Vec<_> = found
         .iter()
-        .map(|finding| (finding.path.as_str(), finding.code))
+        .map(|finding| (finding.path.as_str(), finding.code.as_ref()))
         .collect();
     let expected = [
         ("lib/a.lua", "removed-global"),

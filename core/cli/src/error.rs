@@ -188,7 +188,11 @@ impl From<FilesError> for Error {
             FilesError::Unreadable { .. } => Exit::Unexpected,
             FilesError::TooLarge { .. } | FilesError::NotText { .. } => Exit::Script,
         };
-        Error::new(exit, error.to_string())
+        let shown = Error::new(exit, error.to_string());
+        match exit {
+            Exit::Script => shown.code("FRB-LUA-013"),
+            _ => shown,
+        }
     }
 }
 

@@ -15,8 +15,8 @@ macro_rules! print {
 }
 
 macro_rules! println {
-    () => { $crate::printing::print(format_args!("\n")) };
-    ($($text:tt)*) => { $crate::printing::print(format_args!("{}\n", format_args!($($text)*))) };
+    () => { print!("\n") };
+    ($($text:tt)*) => { print!("{}\n", format_args!($($text)*)) };
 }
 
 macro_rules! eprint {
@@ -24,8 +24,8 @@ macro_rules! eprint {
 }
 
 macro_rules! eprintln {
-    () => { $crate::printing::eprint(format_args!("\n")) };
-    ($($text:tt)*) => { $crate::printing::eprint(format_args!("{}\n", format_args!($($text)*))) };
+    () => { eprint!("\n") };
+    ($($text:tt)*) => { eprint!("{}\n", format_args!($($text)*)) };
 }
 
 /// Standard output does not take what is printed.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use froben_model::limits::{SCRIPT_BYTES, SCRIPT_PATH_BYTES};
+use froben_model::revision::ScriptProblem;
 
 pub use crate::signature::PipelineInfo;
 
@@ -24,6 +25,25 @@ pub struct Problem {
     pub message: String,
     /// What to do.
     pub hint: &'static str,
+}
+
+impl From<Problem> for ScriptProblem {
+    fn from(problem: Problem) -> Self {
+        let Problem {
+            code,
+            path,
+            line,
+            message,
+            hint,
+        } = problem;
+        ScriptProblem {
+            code: code.as_str().to_string(),
+            path,
+            line,
+            message: froben_model::limits::one_line(&message),
+            hint: hint.to_string(),
+        }
+    }
 }
 
 impl std::fmt::Display for Problem {

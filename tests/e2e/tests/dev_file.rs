@@ -95,8 +95,9 @@ fn a_save_runs_the_pipeline_again() {
 
     // Scripts that do not check are told with their place; the next save mends it.
     author.save("return workflow(\n\n  oops");
-    author.hears("pipelines/greet.lua:3: ");
-    author.hears("FRB-LUA-001");
+    author.hears("error[FRB-LUA-001]");
+    author.hears("pipelines/greet.lua:3:");
+    author.hears("3 |   oops");
     author.save(&greet(7, "0s"));
     author.hears("hello 12 v7");
 

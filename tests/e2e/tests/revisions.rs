@@ -127,6 +127,14 @@ fn an_admin_changes_the_scripts_while_workflows_run() {
     stage
         .plan(&broken)
         .refused(4, &["pipelines/which.lua", "FRB-SCR-003"]);
+    let broken_path = broken.display().to_string();
+    for args in [
+        &["plan", &broken_path][..],
+        &["apply", &broken_path, "--check-index", "1"],
+    ] {
+        let words = ["error[FRB-LUA-009]", "1 | local x = 1", "^^^"];
+        stage.admin(args).refused(4, &words);
+    }
     assert_eq!(stage.newest().0, 1, "a plan changes nothing");
 
     // What is seen is compared with what is.

@@ -93,7 +93,7 @@ impl Found<'_> {
         hint: impl Into<String>,
     ) {
         let Lint { name, severity, .. } = lint;
-        let finding = Finding::new(*severity, name, self.path, Some(span), message);
+        let finding = Finding::new(*severity, *name, self.path, Some(span), message);
         self.findings.push(finding.hint(hint));
     }
 }

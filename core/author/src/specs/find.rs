@@ -64,7 +64,7 @@ pub fn find(path: &Path) -> Result<Vec<SpecFile>, FindError> {
         let scripts = match &set {
             Some((known, scripts)) if *known == root => scripts.clone(),
             _ => {
-                let scripts = read_set(&root)?;
+                let scripts = files::read_set(&root)?;
                 set = Some((root.clone(), scripts.clone()));
                 scripts
             }
@@ -115,16 +115,4 @@ fn root_of(file: &Path) -> Option<(PathBuf, String)> {
         .components()
         .map(|part| part.as_os_str().to_string_lossy());
     Some((root.to_path_buf(), parts.collect::<Vec<_>>().join("/")))
-}
-
-fn read_set(root: &Path) -> Result<Sources, FilesError> {
-    let mut set = Sources::new();
-    for folder in ["pipelines", "lib"] {
-        let dir = root.join(folder);
-        if dir.is_dir() {
-            let found = files::read(&dir)?.into_iter();
-            set.extend(found.map(|(path, source)| (format!("{folder}/{path}"), source)));
-        }
-    }
-    Ok(set)
 }

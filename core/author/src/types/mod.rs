@@ -199,7 +199,7 @@ mod tests {
         let found = TypeChecker::new("/nonexistent/froben-typecheck").check(&Sources::new());
         assert_eq!(found.len(), 1);
         assert_eq!(
-            (found[0].code, found[0].severity),
+            (found[0].code.as_ref(), found[0].severity),
             (UNREAD, Severity::Warning)
         );
     }

@@ -3,14 +3,16 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use froben_author::Sources;
 use froben_author::replay::{self, End, Replay, ReplayError, Step};
 use froben_journal::Export;
 use froben_model::WorkflowId;
+use froben_model::revision::ScriptProblem;
 
 use crate::args::{self, Format, Remote};
 use crate::command::workflow::refused;
 use crate::error::{Error, Exit};
-use crate::output::print_json;
+use crate::output::{findings, print_json};
 use crate::scripts;
 use crate::session::{Session, block_on};
 
@@ -20,8 +22,9 @@ pub(crate) fn run(args: &args::Replay) -> Result<(), Error> {
         Some(dir) => Some(scripts::read(dir)?.files),
         None => None,
     };
-    let replay = Replay::new(&export, files.as_ref());
-    let mut replay = replay.map_err(|error| unfit(error, args.scripts.as_deref()))?;
+    let files = files.as_ref().unwrap_or(&export.scripts.files);
+    let replay = Replay::new(&export, files);
+    let mut replay = replay.map_err(|error| unfit(error, files))?;
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if args.step && args.output == Format::Text {
         // Piped commands work as well: it is how this is scripted.
@@ -77,20 +80,19 @@ fn open(path: &Path) -> Result<Export, Error> {
     })
 }
 
-fn unfit(error: ReplayError, scripts: Option<&Path>) -> Error {
+fn unfit(error: ReplayError, files: &Sources) -> Error {
     match error {
         ReplayError::Journal(misfit) => {
             Error::new(Exit::Script, misfit.to_string()).code("FRB-RPL-001")
         }
         ReplayError::Scripts(problems) => {
-            let folder = scripts.map_or(String::new(), |dir| format!("{}/", dir.display()));
-            for problem in &problems {
-                eprintln!("{folder}{problem}");
+            let problems: Vec<_> = problems.into_iter().map(ScriptProblem::from).collect();
+            findings::print_problems(&problems, files);
+            let shown = Error::new(Exit::Script, "the scripts do not check");
+            match problems.into_iter().next() {
+                Some(first) => shown.code(first.code),
+                None => shown,
             }
-            let code = problems
-                .first()
-                .map_or("FRB-LUA-001", |problem| problem.code.as_str());
-            Error::new(Exit::Script, "the scripts do not check").code(code)
         }
     }
 }

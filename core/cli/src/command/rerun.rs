@@ -18,7 +18,7 @@ use crate::client::{Admin, Changed};
 use crate::command::submit::{self, Input};
 use crate::error::{Error, Exit};
 use crate::output::progress::Progress;
-use crate::output::{json, revisions};
+use crate::output::{findings, json};
 use crate::scripts;
 use crate::session::Session;
 use crate::watch::Watch;
@@ -179,16 +179,8 @@ async fn serve(subject: &Subject, address: &str, admin: &Identity) -> Result<(),
             // Somebody else applied in between: what is in the folder counts here.
             Changed::Moved(_) | Changed::NoEntry { .. } => {}
             Changed::Broken(problems) => {
-                let code = problems.first().map(|problem| problem.code.clone());
-                let shown: Vec<_> = problems
-                    .into_iter()
-                    .map(|mut problem| {
-                        let inside = subject.folder.join(&problem.path);
-                        problem.path = inside.display().to_string();
-                        problem
-                    })
-                    .collect();
-                eprint!("{}", revisions::problems(&shown));
+                findings::print_problems(&problems, &set.files);
+                let code = problems.into_iter().next().map(|problem| problem.code);
                 let error =
                     Error::new(Exit::Script, "the scripts do not check; the last ones stay");
                 return Err(match code {

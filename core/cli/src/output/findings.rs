@@ -4,6 +4,7 @@
 use std::io::IsTerminal;
 
 use froben_author::{Finding, LintOptions, Paint, Sources, render, to_json};
+use froben_model::revision::ScriptProblem;
 
 use crate::args::{Format, Report};
 use crate::error::{Error, Exit};
@@ -54,6 +55,13 @@ pub(crate) fn report(
 /// `1 error`, `2 errors`.
 fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// Prints what a coordinator has against the set that these sources are of.
+pub(crate) fn print_problems(problems: &[ScriptProblem], sources: &Sources) {
+    for finding in froben_author::findings(problems, sources) {
+        print_one(&finding, sources);
+    }
 }
 
 /// The line, carets under it, and the hint.

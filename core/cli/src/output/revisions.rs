@@ -39,18 +39,6 @@ pub(crate) fn history(entries: &[Served]) -> String {
     text(&rows)
 }
 
-/// Each with its place, its code and what to do.
-pub(crate) fn problems(problems: &[ScriptProblem]) -> String {
-    let lines = problems.iter().map(|problem| {
-        let hint = match problem.hint.as_str() {
-            "" => String::new(),
-            hint => format!("  {hint}\n"),
-        };
-        format!("{problem}\n{hint}")
-    });
-    lines.collect()
-}
-
 pub(crate) fn plan(planned: &Planned, dir: &Path, now: TimeMs) -> String {
     let Planned {
         plan,

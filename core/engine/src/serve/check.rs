@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 use froben_journal::ScriptSet;
 use froben_model::revision::{FieldView, ScriptProblem, Signature};
 use froben_model::{Value, limits};
-use froben_script::{Code, Field, Limits, PipelineInfo, Problem, Revision};
+use froben_script::{Code, Field, Limits, PipelineInfo, Revision};
 
 /// Compiles and evaluates; never on the engine's thread. It takes bounded time and memory whatever is
 /// in the set: see [`Revision::check`].
 pub(crate) fn check(set: &ScriptSet) -> Result<Revision, Vec<ScriptProblem>> {
     let checked = Revision::check(&set.files, &Limits::default());
-    let revision =
-        checked.map_err(|problems| problems.into_iter().map(problem).collect::<Vec<_>>())?;
+    let revision = checked.map_err(|problems| {
+        problems
+            .into_iter()
+            .map(ScriptProblem::from)
+            .collect::<Vec<_>>()
+    })?;
     match revision.pipelines().is_empty() {
         true => Err(vec![no_pipelines()]),
         false => Ok(revision),
@@ -27,23 +31,6 @@ fn no_pipelines() -> ScriptProblem {
         line: 0,
         message: "it has no pipelines".to_string(),
         hint: "a set has at least one file pipelines/NAME.lua that returns a workflow".to_string(),
-    }
-}
-
-fn problem(problem: Problem) -> ScriptProblem {
-    let Problem {
-        code,
-        path,
-        line,
-        message,
-        hint,
-    } = problem;
-    ScriptProblem {
-        code: code.as_str().to_string(),
-        path,
-        line,
-        message: limits::one_line(&message),
-        hint: hint.to_string(),
     }
 }
 

@@ -6,6 +6,7 @@ mod report;
 
 use std::path::Path;
 
+use froben_author::Sources;
 use froben_model::revision::{Plan, Served};
 use froben_model::{ScriptSet, limits};
 use froben_wire::Identity;
@@ -76,7 +77,8 @@ fn plan(args: &ScriptsPlan) -> Result<(), Error> {
         Format::Text => print!("{}", revisions::plan(&planned, dir, now_ms())),
     }
     if !planned.plan.problems.is_empty() {
-        return Err(does_not_check(&planned.plan.problems, query.output));
+        let problems = &planned.plan.problems;
+        return Err(does_not_check(problems, &set.files, query.output));
     }
     match changed {
         true => Err(Error::quiet(Exit::Changes)),
@@ -94,7 +96,7 @@ fn apply(args: &ScriptsApply) -> Result<(), Error> {
         let admin = connect(&query.remote).await?;
         let index = check_index(&admin, change, &look, &again).await?;
         let changed = admin.apply(&set, index, &change.note).await?;
-        report(changed, index, None, &look, query.output)
+        report(changed, index, None, &set.files, &look, query.output)
     })
 }
 
@@ -106,7 +108,8 @@ fn rollback(args: &ScriptsRollback) -> Result<(), Error> {
         let admin = connect(&query.remote).await?;
         let index = check_index(&admin, change, look, "froben scripts rollback").await?;
         let changed = admin.rollback(*to, index, &change.note).await?;
-        report(changed, index, *to, look, query.output)
+        // The sources are the coordinator's; a problem's place tells its line.
+        report(changed, index, *to, &Sources::new(), look, query.output)
     })
 }
 

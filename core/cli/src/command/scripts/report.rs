@@ -1,19 +1,21 @@
 //! What became of a change, for people and for programs.
 
+use froben_author::Sources;
 use froben_model::revision::{ScriptProblem, Served};
 use serde_json::json;
 
 use crate::args::Format;
 use crate::client::Changed;
 use crate::error::{Error, Exit};
-use crate::output::{print_json, revisions};
+use crate::output::{findings, print_json, revisions};
 
-/// Prints what became of a change that was asked for on top of `check_index`; `look` shows what there is
-/// now.
+/// Prints what became of a change that was asked for on top of `check_index`; `sources` are the files that
+/// it is about, as far as they are here, and `look` shows what there is now.
 pub(super) fn report(
     changed: Changed,
     check_index: u64,
     to: Option<u64>,
+    sources: &Sources,
     look: &str,
     output: Format,
 ) -> Result<(), Error> {
@@ -57,7 +59,7 @@ pub(super) fn report(
             let error = Error::new(Exit::Moved, why).code("FRB-SCR-001");
             Err(error.hint(hint))
         }
-        Changed::Broken(problems) => Err(does_not_check(&problems, output)),
+        Changed::Broken(problems) => Err(does_not_check(&problems, sources, output)),
         Changed::NoEntry { newest } => {
             let why = match to {
                 Some(index) => {
@@ -86,10 +88,14 @@ fn document(changed: &Changed) -> serde_json::Value {
     })
 }
 
-/// Prints every problem, for people, and gives the error that stands for them.
-pub(super) fn does_not_check(problems: &[ScriptProblem], output: Format) -> Error {
+/// Prints every problem at its place in `sources`, for people, and gives the error that stands for them.
+pub(super) fn does_not_check(
+    problems: &[ScriptProblem],
+    sources: &Sources,
+    output: Format,
+) -> Error {
     if output == Format::Text {
-        eprint!("{}", revisions::problems(problems));
+        findings::print_problems(problems, sources);
     }
     let count = problems.len();
     let first = problems.first().map(|problem| problem.place());

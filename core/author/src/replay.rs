@@ -62,7 +62,7 @@ pub struct Step {
     pub since_ms: TimeMs,
     pub fed: Vec<String>,
     pub calls: Vec<Made>,
-    /// Where its threads wait, if they do.
+    /// Where its fibers wait, if they do.
     pub standings: Vec<Standing>,
     pub end: End,
 }

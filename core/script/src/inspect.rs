@@ -20,7 +20,7 @@ const LOCALS: i32 = 64;
 /// Of a local's value.
 const SHOWN_BYTES: usize = 160;
 
-/// One thread of a script: its main function, or what it spawned.
+/// One fiber of a script: its main function, or what it spawned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// 0 is the workflow's function.

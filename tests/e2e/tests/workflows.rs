@@ -253,3 +253,62 @@ fn a_migration_names_the_first_line_that_differs() {
     migrate(&["--dry-run"]).ok();
     migrate(&[]).refused(2, &["FRB-WFL-006", "froben workflow fork"]);
 }
+
+const FIBERS: &str = r#"
+return workflow("fibers", { output = { sum = "integer" } }, function(ctx)
+  local function count(name, pause)
+    local sum = 0
+    for i = 1, 2 do
+      ctx:sleep(pause)
+      sum += i
+    end
+    return sum
+  end
+  local fast = ctx:spawn(count, "fast", "100ms")
+  local slow = ctx:spawn(count, "slow", "1s")
+  return { sum = fast:await() + slow:await() }
+end)
+"#;
+
+#[test]
+fn a_replay_walks_through_fibers_in_both_directions() {
+    let network = Network::start(Options {
+        operators: 0,
+        scripts: vec![("pipelines/fibers.lua", FIBERS.to_string())],
+        ..Options::default()
+    });
+    let id = network.froben(&["submit", "fibers"]).ok().stdout;
+    let id = id.trim();
+    network.froben(&["wait", id]).ok();
+    let export = network.path("fibers.export");
+    workflow(&network, &["export", id, "-o", &export]).ok();
+
+    let commands = network.folder().join("commands");
+    std::fs::write(&commands, "l\nn\nl\nn\nl\np\nl\np\nl\nq\n").expect("a file");
+    let mut walk = Command::new(program("froben"));
+    walk.args(["workflow", "replay", &export, "--step"]);
+    walk.stdin(std::fs::File::open(&commands).expect("a file"));
+    let walked = walk.output().expect("it can be run");
+    assert!(walked.status.success(), "{walked:?}");
+    let told = String::from_utf8(walked.stdout).expect("text");
+    // Name and sum of each fiber, from the innermost frame on, each time that the locals were asked for.
+    let told_of = |name: &str| -> Vec<String> {
+        let wanted = ["name = ", "sum = "];
+        let lines = told.lines().map(str::trim);
+        let held: Vec<_> = lines
+            .filter(|line| wanted.iter().any(|w| line.starts_with(w)))
+            .collect();
+        let pairs = held
+            .chunks(2)
+            .filter(|pair| pair.iter().any(|line| line.contains(name)));
+        let sums = pairs.flat_map(|pair| pair.iter().find(|line| line.starts_with("sum")));
+        sums.map(|line| line["sum = ".len()..].to_string())
+            .collect()
+    };
+    assert_eq!(told_of("fast"), ["0", "1", "1", "0"], "{told}");
+    assert_eq!(told_of("slow"), ["0", "0", "0", "0", "0"], "{told}");
+    assert!(
+        told.contains("waits  fiber 2: pipelines/fibers.lua:6"),
+        "{told}"
+    );
+}

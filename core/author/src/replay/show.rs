@@ -63,7 +63,7 @@ pub fn step_lines(step: &Step) -> String {
 fn place(standing: &Standing) -> String {
     let mut text = match standing.number {
         0 => String::new(),
-        number => format!("task {number}: "),
+        number => format!("fiber {number}: "),
     };
     for (position, frame) in standing.frames.iter().enumerate() {
         if position > 0 {
@@ -83,13 +83,13 @@ pub fn locals(step: &Step) -> String {
                 "" => String::new(),
                 name => format!(" in {name}"),
             };
-            let task = match standing.number {
+            let fiber = match standing.number {
                 0 => String::new(),
-                number => format!(" (task {number})"),
+                number => format!(" (fiber {number})"),
             };
             line(
                 &mut text,
-                &format!("  {}:{}{name}{task}", frame.path, frame.line),
+                &format!("  {}:{}{name}{fiber}", frame.path, frame.line),
             );
             for local in &frame.locals {
                 line(&mut text, &format!("    {} = {}", local.name, local.value));
@@ -128,7 +128,7 @@ pub fn json(step: &Step) -> Json {
                 "locals": locals.collect::<Vec<_>>(),
             })
         });
-        json!({ "task": standing.number, "frames": frames.collect::<Vec<_>>() })
+        json!({ "fiber": standing.number, "frames": frames.collect::<Vec<_>>() })
     });
     let end = match end {
         End::Waits => json!({ "state": "waits" }),

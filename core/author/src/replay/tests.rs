@@ -1,3 +1,5 @@
+mod fibers;
+
 use std::collections::BTreeMap;
 
 use froben_journal::{Assigned, Body, CallOp, Called, End as Ending, Ended, Item, Submitted};

@@ -36,7 +36,8 @@ impl Revisions {
         // Checked outside the lock: another thread that needs it too does so a second time, which is
         // rare, instead of all waiting.
         let checked = match self.store.revision(hash)? {
-            None => Err("the scripts of its revision are gone from the store".to_string()),
+            // Not kept: it may come, and whoever asks for what there is not drives nothing out.
+            None => return Ok(Err("its scripts are not in the store".to_string())),
             Some(scripts) => Revision::check(&scripts.files, &Limits::default())
                 .map(Arc::new)
                 .map_err(|found| {
@@ -73,5 +74,38 @@ impl Revisions {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(RevisionHash, Checked)>> {
         // A panic elsewhere leaves the list whole or without one entry, which costs a check.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use froben_journal::{MemoryStore, ScriptSet, revision_hash};
+
+    use super::*;
+
+    #[test]
+    fn asking_for_what_there_is_not_changes_nothing() {
+        let store = Arc::new(MemoryStore::new());
+        let revisions = Revisions::new(store.clone());
+        let set = |n: u32| ScriptSet {
+            files: [("lib/x.lua".to_string(), format!("return {n}"))].into(),
+        };
+        let known = revision_hash(&set(1));
+        store.put_revision(known, &set(1)).expect("a write");
+        let first = revisions.get(known).expect("it can be read");
+        let first = first.expect("it checks");
+        let late = revision_hash(&set(2));
+        for n in 0..=KEPT as u8 {
+            let asked = revisions.get(RevisionHash([n; 32])).expect("a read");
+            assert!(asked.is_err());
+            assert!(revisions.get(late).expect("a read").is_err());
+        }
+        let again = revisions.get(known).expect("it can be read");
+        assert!(
+            Arc::ptr_eq(&first, &again.expect("it checks")),
+            "it is kept"
+        );
+        store.put_revision(late, &set(2)).expect("a write");
+        assert!(revisions.get(late).expect("a read").is_ok());
     }
 }

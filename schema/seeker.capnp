@@ -162,10 +162,10 @@ interface SeekerSession {
   # Lets it go on. Idempotent.
 
   fork @10 (id :Text, step :Text, revision :Text, idempotencyKey :Text) -> (answer :SubmitAnswer);
-  # Starts a workflow that begins where this one, live or over, was before `step`: a call's number or a
-  # delegation's key. All calls before it are kept with what came of them. `revision` as in `migrate`,
-  # or empty for the one that the workflow keeps; refused if it would not make the kept calls again.
-  # Idempotent as `submit` is, and by the same keys: what a key has started is the answer.
+  # Starts a workflow that begins where this one, live or over, was before `step`: a call's number or the
+  # key of a delegation or a child. All calls before it are kept with what came of them. `revision` as in
+  # `migrate`, or empty for the one that the workflow keeps; refused if it would not make the kept calls
+  # again. Idempotent as `submit` is, and by the same keys: what a key has started is the answer.
 
   migrate @11 (id :Text, revision :Text, dryRun :Bool) -> (answer :MigrateAnswer);
   # Holds the workflow's journal against a revision, "newest" or 64 hex digits, and, unless `dryRun`,

@@ -229,9 +229,9 @@ impl EngineHandle {
         }
     }
 
-    /// Starts a workflow that begins where `source` was before `step`, a call's number or a
-    /// delegation's key; or gives the one that `idempotency_key` has started. `None`: the seeker has no
-    /// such workflow.
+    /// Starts a workflow that begins where `source` was before `step`, a call's number or the key of a
+    /// delegation or child; or gives the one that `idempotency_key` has started. `None`: the seeker has
+    /// no such workflow.
     pub async fn fork(
         &self,
         seeker: SeekerId,

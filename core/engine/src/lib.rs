@@ -23,6 +23,7 @@ mod restart;
 mod revisions;
 mod scripts;
 pub mod serve;
+mod step;
 mod submit;
 #[cfg(test)]
 mod tests;

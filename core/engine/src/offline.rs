@@ -19,6 +19,7 @@ use crate::history::History;
 use crate::pseudonyms;
 use crate::replay::{Replayed, replay};
 use crate::revisions::Revisions;
+use crate::step;
 use crate::workflow::Workflow;
 
 /// Which revision somebody wants.
@@ -115,7 +116,7 @@ pub(crate) fn cut(
     let Body::Submitted(mut submitted) = first.body.clone() else {
         return Err(refusal("FRB-WFL-003", "it does not begin with a submit"));
     };
-    let step = find_step(rest, step)?;
+    let step = step::find(rest, step)?;
     let cancelled: Vec<CallId> = rest.iter().filter_map(cancel_target).collect();
     let carried = rest.iter().filter(|record| {
         let by_its_end = match &record.body {
@@ -150,35 +151,6 @@ pub(crate) fn cut(
     Workflow::replay(source, &fork).map_err(misfit)?;
     caught_up(&follow(source, &fork)?, revision)?;
     Ok(fork)
-}
-
-/// A call by its number, or the delegation of a key.
-fn find_step(records: &[Record], step: &str) -> Result<CallId, Failure> {
-    let calls = || {
-        records.iter().filter_map(|record| match &record.body {
-            Body::Called(called) => Some(called),
-            _ => None,
-        })
-    };
-    let number = step.strip_prefix('#').unwrap_or(step).parse::<u64>();
-    let last = calls().map(|called| called.call.0).max().unwrap_or(0);
-    // A key may look like a number; it is still what its author calls the step.
-    let keyed = calls().find(|called| match &called.op {
-        CallOp::Delegate(spec) => spec.key == step,
-        _ => false,
-    });
-    match (keyed, number) {
-        (Some(Called { call, .. }), _) => Ok(*call),
-        (None, Ok(number)) if (1..=last + 1).contains(&number) => Ok(CallId(number)),
-        _ => {
-            let step: String = step.chars().take(80).collect();
-            let why = format!(
-                "there is no step `{step}`: give a call from 1 to {}, or the key of a delegation",
-                last + 1
-            );
-            Err(refusal("FRB-WFL-004", why))
-        }
-    }
 }
 
 fn cancel_target(record: &Record) -> Option<CallId> {
@@ -226,7 +198,7 @@ pub(crate) fn export(
         return Ok(Err(refusal("FRB-WFL-003", "it has no records")));
     };
     let Some(scripts) = store.revision(hash)? else {
-        let why = format!("the scripts of its revision {hash} are gone from the store");
+        let why = format!("revision {hash}: its scripts are not in the store");
         return Ok(Err(refusal("FRB-WFL-002", why)));
     };
     if let Some(Record {

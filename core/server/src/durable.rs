@@ -13,7 +13,7 @@ use crate::answer::{busy, fault, text};
 use crate::door::Hold;
 use crate::seeker::{Seeker, idempotency_key, no_such_workflow, workflow};
 
-/// A step's name: a call's number or a delegation's key.
+/// A step's name: a call's number or the key of a delegation or child.
 const STEP_BYTES: usize = 256;
 
 /// `newest`, 64 hex digits, or nothing.

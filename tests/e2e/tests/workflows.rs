@@ -114,7 +114,64 @@ fn a_fork_proves_nothing_again() {
     let list = network.froben(&["list", "-o", "json"]).ok().json();
     assert_eq!(list.as_array().map(Vec::len), Some(3));
     workflow(&network, &["fork", &id, "--from", "nonsense"])
-        .refused(3, &["FRB-WFL-004", "nonsense"]);
+        .refused(3, &["FRB-WFL-004", "nonsense", "`witness/1-1/1` (#"]);
+    // The key of a task, not of an attempt at it.
+    workflow(&network, &["fork", &id, "--from", "bundle/1"]).refused(
+        3,
+        &["FRB-WFL-004", "one of the keys like it: `bundle/1/1` (#"],
+    );
+}
+
+#[test]
+fn a_wrong_id_and_a_workflow_that_is_over_are_refused_with_a_hint() {
+    let network = Network::start(Options {
+        operators: 0,
+        scripts: vec![("pipelines/fibers.lua", FIBERS.to_string())],
+        ..Options::default()
+    });
+    let id = network.froben(&["submit", "fibers"]).ok().stdout;
+    let id = id.trim();
+    network.froben(&["wait", id]).ok();
+    let file = network.path("run.export");
+    let verbs = |id: &str| {
+        [
+            workflow(&network, &["pause", id]),
+            workflow(&network, &["resume", id]),
+            workflow(&network, &["fork", id, "--from", "1"]),
+            workflow(&network, &["migrate", id, "--dry-run"]),
+            workflow(&network, &["export", id, "-o", &file]),
+        ]
+    };
+    for refused in verbs("nonsense") {
+        refused.refused(
+            2,
+            &["`nonsense` is not a workflow id", "hint: `froben list`"],
+        );
+    }
+    for refused in verbs("wf-00000000000000000000000000000000") {
+        refused.refused(3, &["no such workflow", "FRB-WFL-001", "froben list"]);
+    }
+    workflow(&network, &["replay", "nonsense"]).refused(3, &["froben workflow export"]);
+
+    let fork = format!("hint: `froben workflow fork {id} --from STEP`");
+    for verb in ["pause", "resume"] {
+        let late = workflow(&network, &[verb, id]);
+        late.refused(2, &["FRB-WFL-006", "is over: succeeded", &fork]);
+        let late = workflow(&network, &[verb, id, "-o", "json"]);
+        assert_eq!(late.json()["state"], "succeeded");
+    }
+    workflow(&network, &["migrate", id]).refused(2, &["FRB-WFL-006"]);
+    let nowhere = "0".repeat(64);
+    for args in [
+        &["migrate", id, "--dry-run"][..],
+        &["fork", id, "--from", "1"],
+    ] {
+        let args = [args, &["--revision", &nowhere]].concat();
+        workflow(&network, &args).refused(3, &["FRB-WFL-005", &nowhere, "hint: `newest`"]);
+        let args = [&args[..args.len() - 1], &["12ab"]].concat();
+        workflow(&network, &args).refused(4, &["`12ab` is not a revision", "64 hex digits"]);
+    }
+    assert!(!std::path::Path::new(&file).exists(), "nothing was written");
 }
 
 #[test]

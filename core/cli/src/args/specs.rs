@@ -69,6 +69,10 @@ pub(crate) struct Replay {
 }
 
 const REPLAY_AFTER: &str = "\
+Example: froben workflow replay run.export --step
+Example: froben workflow replay run.export --until 37
+Example: froben workflow replay run.export --scripts scripts
+
 Nothing is handed out and nothing is written: the script is told what the journal holds, and shown where
 it waits after each step. With --step: n next, p previous, g RECORD go to, l locals, q quit.
 Exit code 4 if the script does not make the journal's calls; the first that differs is shown.";

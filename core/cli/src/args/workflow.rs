@@ -9,8 +9,10 @@ use super::{Query, Remote, Replay, Workflow};
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkflowVerb {
     /// Stop a workflow where it is: nothing new is handed out, what runs may finish and is kept
+    #[command(after_help = PAUSE_AFTER)]
     Pause(Workflow),
     /// Let a paused workflow go on
+    #[command(after_help = RESUME_AFTER)]
     Resume(Workflow),
     /// Start a new workflow that begins where another one was, and keeps what was proved before
     Fork(Fork),
@@ -22,12 +24,23 @@ pub(crate) enum WorkflowVerb {
     Replay(Replay),
 }
 
+const PAUSE_AFTER: &str = "\
+Example: froben workflow pause wf-0123456789abcdef0123456789abcdef
+
+Its script is told nothing while it is paused, and the workflows that it runs are paused with it. A pause
+lasts until `froben workflow resume`, also over restarts of the coordinator.";
+
+const RESUME_AFTER: &str = "\
+Example: froben workflow resume wf-0123456789abcdef0123456789abcdef
+
+What has come while it was paused is told to its script in the order in which it came.";
+
 #[derive(Debug, Args)]
 #[command(after_help = FORK_AFTER)]
 pub(crate) struct Fork {
     /// The workflow to fork, live or over: wf-...
     pub(crate) id: String,
-    /// The first step that is done anew: a call's number, or the key of a delegation
+    /// The first step that is done anew: a call's number, or the key of a delegation or child
     #[arg(long, value_name = "STEP")]
     pub(crate) from: String,
     /// Scripts of the fork: `newest`, or a revision's hash; those that the workflow keeps by default
@@ -46,12 +59,13 @@ pub(crate) struct Fork {
 }
 
 const FORK_AFTER: &str = "\
-Example: froben workflow fork wf-0123... --from bundle/1
+Example: froben workflow fork wf-0123456789abcdef0123456789abcdef --from bundle/1/1
+Example: froben workflow fork wf-0123456789abcdef0123456789abcdef --from 14 --revision newest
 
 All calls before the step are kept, with their results, so nothing is proved or paid a second time. With
 another revision the fork is refused if its script would not make the kept calls again; the message
 names the first line that differs.
-`froben status ID` lists the keys of the delegations, `-o json` the numbers of the calls.";
+A step that is none is answered with those that there are. `froben status ID` lists the keys of the delegations, `-o json` the numbers of the calls.";
 
 #[derive(Debug, Args)]
 #[command(after_help = MIGRATE_AFTER)]
@@ -69,6 +83,8 @@ pub(crate) struct Migrate {
 }
 
 const MIGRATE_AFTER: &str = "\
+Example: froben workflow migrate wf-0123456789abcdef0123456789abcdef --dry-run
+
 A running workflow keeps the scripts that it began with. This replays its journal on others: if they make
 the same calls up to here, it goes on with them. If not, `froben workflow fork` keeps what is the same.";
 
@@ -91,5 +107,37 @@ pub(crate) struct Export {
 }
 
 const EXPORT_AFTER: &str = "\
+Example: froben workflow export wf-0123456789abcdef0123456789abcdef -o run.export
+
 The file holds the scripts, the inputs, every call and every result, but no blobs and no key. Inputs and
-results are in it as they are: look at them before you give the file away.";
+results are in it as they are: look at them before you give the file away. `froben workflow replay` reads
+it, without a coordinator.";
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use crate::args::Cli;
+
+    #[test]
+    fn every_verb_has_an_example_that_can_be_typed() {
+        let cli = Cli::command();
+        let workflow = cli.find_subcommand("workflow").expect("it is there");
+        for verb in workflow.get_subcommands() {
+            let help = verb.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            let begin = format!("Example: froben workflow {} ", verb.get_name());
+            let examples: Vec<_> = help
+                .lines()
+                .filter(|line| line.starts_with(&begin))
+                .collect();
+            assert!(!examples.is_empty(), "{}: {help}", verb.get_name());
+            for example in examples {
+                let words = example.split_whitespace().skip(1);
+                let remote = ["--coordinator", "host:7420", "--identity", "dir"];
+                let typed = Cli::try_parse_from(words.chain(remote));
+                typed.unwrap_or_else(|error| panic!("{example}: {error}"));
+            }
+        }
+    }
+}

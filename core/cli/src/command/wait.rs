@@ -27,8 +27,9 @@ pub(crate) fn run(args: Wait) -> Result<(), Error> {
 }
 
 pub(crate) fn parse_id(id: &str) -> Result<WorkflowId, Error> {
-    id.parse()
-        .map_err(|error: froben_model::Error| Error::usage(error.to_string()))
+    id.parse().map_err(|error: froben_model::Error| {
+        Error::usage(error.to_string()).hint("`froben list` shows the ids of your workflows")
+    })
 }
 
 pub(crate) fn now_ms() -> TimeMs {

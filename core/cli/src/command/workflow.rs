@@ -33,9 +33,18 @@ fn set(
     let state = ask(&args.query, async |client| change(client, id).await)?;
     match args.query.output {
         Format::Json => print_json(&json!({ "id": id.to_string(), "state": state.name() })),
+        Format::Text if state.ended() => {}
         Format::Text => println!("{id} is {state}"),
     }
-    Ok(())
+    match state.ended() {
+        // Nothing was changed, and nobody should wait for what can't come.
+        true => Err(Error::new(Exit::Usage, format!("{id} is over: {state}"))
+            .code("FRB-WFL-006")
+            .hint(format!(
+                "`froben workflow fork {id} --from STEP` begins a new one from it"
+            ))),
+        false => Ok(()),
+    }
 }
 
 fn fork(args: &Fork) -> Result<(), Error> {
@@ -130,7 +139,12 @@ fn export(args: &Export) -> Result<(), Error> {
 pub(crate) fn refused(failure: Failure) -> Error {
     let Failure { code, message } = failure;
     let (exit, hint) = match code.as_str() {
-        "FRB-WFL-004" | "FRB-WFL-005" => (Exit::NotFound, None),
+        "FRB-WFL-004" => (Exit::NotFound, None),
+        "FRB-WFL-005" => {
+            let hint = "`newest`, or a revision that was served: `froben status ID -o json` has the one \
+                        that a workflow keeps";
+            (Exit::NotFound, Some(hint))
+        }
         "FRB-WFL-006" => (Exit::Usage, None),
         "FRB-WFL-007" => (Exit::Script, Some("add --keep-names")),
         "FRB-SUB-004" => (Exit::RetryLater, None),

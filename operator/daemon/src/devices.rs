@@ -1,5 +1,7 @@
 //! `froben-operator devices`: what this machine would offer.
 
+use std::io::Write;
+
 use serde_json::json;
 
 use crate::args::{Devices, Format};
@@ -18,10 +20,12 @@ pub fn devices(args: Devices) -> Result<(), Error> {
         let sockets = RuntimeDir::create()?;
         offer::programs(&programs, provers.cpu_only, &sockets, &Timing::default()).await
     })?;
-    match output {
-        Format::Json => println!("{:#}", as_json(&found)),
-        Format::Text => println!("{}", as_text(&found)),
-    }
+    let text = match output {
+        Format::Json => format!("{:#}", as_json(&found)),
+        Format::Text => as_text(&found),
+    };
+    // Whoever reads it may have gone.
+    let _ = writeln!(std::io::stdout(), "{text}");
     offer::check(&found, provers.cpu_only)
 }
 

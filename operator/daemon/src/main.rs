@@ -27,6 +27,8 @@ fn log_to_stderr(filter: &str) -> Result<(), Error> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A log that nobody takes must not end the thread that writes it.
+        .log_internal_errors(false)
         .init();
     Ok(())
 }

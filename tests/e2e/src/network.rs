@@ -150,24 +150,31 @@ impl Network {
     }
 
     pub fn start_operator_with(&mut self, number: usize, more: &[&str]) {
+        let args = self.operator_args(number, more);
         let name = format!("operator-{}", number + 1);
-        let mut args = vec![
-            "run".to_string(),
-            "--until-stdin-closes".to_string(),
-            "--coordinator".to_string(),
-            self.address.clone(),
-            "--identity".to_string(),
-            self.path(&name),
-            "--label".to_string(),
-            "machine-1".to_string(),
-            "--prover".to_string(),
-            program("froben-prover").display().to_string(),
-        ];
-        args.extend(self.operator_args.iter().cloned());
-        args.extend(more.iter().map(|arg| arg.to_string()));
         let mut process = Process::start(&name, "froben-operator", &args);
         process.wait_for("registered ");
         self.operators[number] = Some(process);
+    }
+
+    pub fn operator_args(&self, number: usize, more: &[&str]) -> Vec<String> {
+        let identity = self.path(&format!("operator-{}", number + 1));
+        let prover = program("froben-prover").display().to_string();
+        let args = [
+            "run",
+            "--until-stdin-closes",
+            "--coordinator",
+            &self.address,
+            "--identity",
+            &identity,
+            "--label",
+            "machine-1",
+            "--prover",
+            &prover,
+        ];
+        let own = self.operator_args.iter().map(String::as_str);
+        let args = args.into_iter().chain(own).chain(more.iter().copied());
+        args.map(str::to_string).collect()
     }
 
     /// A command line of the seeker's.

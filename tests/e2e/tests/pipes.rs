@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use froben_e2e::{Network, Options, program};
 
@@ -97,32 +97,41 @@ fn output_that_does_not_fit_is_an_error() {
     );
 }
 
-#[test]
-fn a_coordinator_whose_log_nobody_reads_goes_on() {
-    let mut network = Network::start(Options {
-        operators: 0,
-        scripts: vec![(
-            "pipelines/quick.lua",
-            "return workflow(\"quick\", {}, function(ctx) ctx:log(\"here\") return {} end)"
-                .to_string(),
-        )],
-        ..Options::default()
-    });
-    network.coordinator.take().expect("it runs").kill();
-    let mut coordinator = Command::new(program("froben"))
-        .args(network.coordinator_args())
+/// Starts a program whose log nobody reads, and waits until it has said `words` on standard output.
+fn start_unheard(name: &str, args: &[String], words: &str) -> Child {
+    let mut child = Command::new(program(name))
+        .args(args)
         .args(["--log", "trace"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(nobody())
         .spawn()
         .expect("it can be started");
-    let mut said = BufReader::new(coordinator.stdout.take().expect("piped"));
+    let mut said = BufReader::new(child.stdout.take().expect("piped"));
     let mut line = String::new();
     said.read_line(&mut line).expect("it says something");
-    assert!(line.starts_with("coordinator listens on"), "{line}");
-    network.froben(&["submit", "quick", "--wait"]).ok();
-    drop(coordinator.stdin.take());
-    let ended = coordinator.wait().expect("it ends");
-    assert_eq!(ended.code(), Some(0));
+    assert!(line.starts_with(words), "{line}");
+    child
+}
+
+#[test]
+fn a_network_whose_logs_nobody_reads_goes_on() {
+    let mut network = Network::start(Options {
+        operators: 1,
+        ..Options::default()
+    });
+    network.operators[0].take().expect("it runs").kill();
+    network.coordinator.take().expect("it runs").kill();
+    let args = network.coordinator_args();
+    let coordinator = start_unheard("froben", &args, "coordinator listens on");
+    let args = network.operator_args(0, &[]);
+    let operator = start_unheard("froben-operator", &args, "registered ");
+    let file = network.file("data.bin", 1);
+    let id = network.submit(&file);
+    network.fetch_and_verify(&id, &file);
+    for mut part in [operator, coordinator] {
+        drop(part.stdin.take());
+        let ended = part.wait().expect("it ends");
+        assert_eq!(ended.code(), Some(0));
+    }
 }

@@ -327,6 +327,14 @@ fn misuse_says_where_and_what_to_write() {
         expect!["ctx:status: `done` is 3 of a `total` of 2"],
     );
     check(
+        "ctx:status { phase = 'x', 1 }",
+        expect!["ctx:status: a key is a number, not a name"],
+    );
+    check(
+        "ctx:status { phase = '' }",
+        expect!["ctx:status: `phase` is empty; it is a word"],
+    );
+    check(
         "ctx:status 'x'",
         expect!["ctx:status: a table of options was expected, got a string"],
     );

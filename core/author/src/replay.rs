@@ -190,7 +190,7 @@ impl Replay {
             history.input.clone(),
             seed,
             self.begun_ms,
-            Limits::default(),
+            Limits::default().relaxed(),
         );
         let fed = vec![format!("the start of {pipeline}")];
         let progress = match vm {

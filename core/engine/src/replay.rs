@@ -78,11 +78,8 @@ fn run(
 ) -> (Option<Vm>, Progress) {
     let input = history.input.clone();
     let (pipeline, seed, begun_ms) = (&history.pipeline, history.seed, history.begun_ms);
-    match Vm::start(revision, pipeline, input, seed, begun_ms, limits) {
-        Ok(mut vm) => {
-            let progress = vm.resume(told);
-            (Some(vm), progress)
-        }
+    match Vm::rebuild(revision, pipeline, input, seed, begun_ms, limits, told) {
+        Ok((vm, progress)) => (Some(vm), progress),
         Err(failure) => {
             let state = State::Failed(failure);
             let calls = Vec::new();

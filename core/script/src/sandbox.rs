@@ -257,7 +257,19 @@ impl Sandbox {
         if let Some(failure) = self.stopped(spent, budget) {
             return Err(failure);
         }
-        let mut results = ran.map_err(|error| self.failure_of(&error))?.into_iter();
+        let placed = |failure: Failure| match &spent.failed_at {
+            Some((path, line))
+                if failure.code == Code::Memory && location(&failure.message).is_none() =>
+            {
+                Failure {
+                    message: format!("{path}:{line}: {}", failure.message),
+                    ..failure
+                }
+            }
+            _ => failure,
+        };
+        let ran = ran.map_err(|error| placed(self.failure_of(&error)));
+        let mut results = ran?.into_iter();
         let mut next = || results.next().unwrap_or(LuaValue::Nil);
         let (ok, result) = (next(), next());
         if ok == LuaValue::Boolean(true) {
@@ -266,7 +278,8 @@ impl Sandbox {
         let (source, line, pipeline_line) = (next(), next(), next());
         let line_of = |value| whole(value).and_then(|line| u32::try_from(line).ok());
         let place = source.to_string().ok().zip(line_of(&line));
-        Err(self.raised(&result, place, line_of(&pipeline_line)))
+        let raised = self.raised(&result, place, line_of(&pipeline_line));
+        Err(placed(raised))
     }
 
     /// Why the script was stopped, if it was.

@@ -39,6 +39,11 @@ impl Callbacks {
         let mut address = 0;
         // SAFETY: `lua_callbacks` only returns the address of a field of the global state.
         unsafe { lua.exec_raw::<()>((), |state| address = ffi::lua_callbacks(state) as usize)? };
+        // SAFETY: the state is alive and this thread's own.
+        unsafe {
+            let callbacks = address as *mut ffi::lua_Callbacks;
+            (*callbacks).debugprotectederror = Some(note_error as unsafe extern "C-unwind" fn(_));
+        }
         Ok(Callbacks(address))
     }
 
@@ -64,6 +69,7 @@ struct Running {
     stop: bool,
     over_budget: bool,
     stopped_at: Option<(String, u32)>,
+    failed_at: Option<(String, u32)>,
 }
 
 thread_local! {
@@ -86,6 +92,9 @@ pub(crate) struct Spent {
     pub(crate) over_budget: bool,
     /// The script's file and line, if it was stopped.
     pub(crate) stopped_at: Option<(String, u32)>,
+    /// Where the last error in a protected call was raised. Finding that out needs no memory, unlike the
+    /// prelude's way.
+    pub(crate) failed_at: Option<(String, u32)>,
 }
 
 impl<'lua> Slice<'lua> {
@@ -108,6 +117,7 @@ impl<'lua> Slice<'lua> {
                 stop: false,
                 over_budget: false,
                 stopped_at: None,
+                failed_at: None,
             });
         });
         #[cfg(test)]
@@ -133,6 +143,7 @@ impl<'lua> Slice<'lua> {
             ended_ns,
             over_budget: running.over_budget,
             stopped_at: running.stopped_at,
+            failed_at: running.failed_at,
         }
     }
 }
@@ -189,6 +200,15 @@ unsafe extern "C-unwind" fn check(state: *mut ffi::lua_State, gc: c_int) {
         ffi::lua_pushstring(state, c"the workflow is stopped".as_ptr());
         ffi::lua_error(state)
     }
+}
+
+/// Called by Luau when a protected call has failed, before the stack is unwound.
+unsafe extern "C-unwind" fn note_error(state: *mut ffi::lua_State) {
+    RUNNING.with_borrow_mut(|running| {
+        if let Some(running) = running {
+            running.failed_at = script_position(state);
+        }
+    });
 }
 
 fn must_stop(state: *mut ffi::lua_State) -> bool {

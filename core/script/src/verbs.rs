@@ -9,7 +9,7 @@ mod modules;
 mod streams;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mlua::chunk::ChunkMode;
@@ -31,7 +31,7 @@ pub(crate) type Chunks = BTreeMap<String, Vec<u8>>;
 pub(crate) struct Bridge {
     host: Mutex<Host>,
     chunks: Arc<Chunks>,
-    memory_bytes: usize,
+    memory_bytes: AtomicUsize,
     /// The script is at its end for want of memory, and its place is still to be found out.
     headroom: AtomicBool,
     /// Made by the prelude, when the functions exist already.
@@ -67,7 +67,7 @@ impl Bridge {
         Bridge {
             host: Mutex::new(host),
             chunks,
-            memory_bytes,
+            memory_bytes: AtomicUsize::new(memory_bytes),
             headroom: AtomicBool::new(false),
             objects: OnceLock::new(),
             pipelines: OnceLock::new(),
@@ -93,6 +93,11 @@ impl Bridge {
         objects.expect("invariant: the prelude made the objects before any script ran")
     }
 
+    /// From the next step on.
+    pub(crate) fn cap_memory(&self, memory_bytes: usize) {
+        self.memory_bytes.store(memory_bytes, Ordering::Relaxed);
+    }
+
     /// Leaves the Luau state what the host has not taken of the cap that they share.
     pub(crate) fn share_memory(&self, lua: &Lua) -> mlua::Result<()> {
         let left = self.memory_left(&self.host());
@@ -104,7 +109,7 @@ impl Bridge {
             true => HEADROOM_BYTES,
             false => 0,
         };
-        let cap = self.memory_bytes + headroom;
+        let cap = self.memory_bytes.load(Ordering::Relaxed) + headroom;
         // Zero would mean no limit.
         cap.saturating_sub(host.bytes()).max(1)
     }
@@ -118,7 +123,7 @@ impl Bridge {
     }
 
     pub(crate) fn out_of_memory(&self) -> Failure {
-        let limit = self.memory_bytes >> 20;
+        let limit = self.memory_bytes.load(Ordering::Relaxed) >> 20;
         Failure::new(
             Code::Memory,
             format!("the script needs more than {limit} MiB of memory"),

@@ -125,6 +125,34 @@ impl Vm {
         })
     }
 
+    /// Prepares a workflow as [`Vm::start`] does and tells it `completions`, which it has been told before:
+    /// what it did, and how it stands. Until then its limits are [`Limits::relaxed`].
+    ///
+    /// *Errors*: as [`Vm::start`].
+    pub fn rebuild(
+        revision: &Revision,
+        pipeline: &str,
+        input: Value,
+        seed: u64,
+        started_ms: TimeMs,
+        limits: Limits,
+        completions: Vec<Completion>,
+    ) -> Result<(Vm, Progress), Failure> {
+        let relaxed = limits.clone().relaxed();
+        let mut vm = Vm::start(revision, pipeline, input, seed, started_ms, relaxed)?;
+        let progress = vm.resume(completions);
+        if progress.state == State::Blocked {
+            // What garbage there is, and what being rebuilt took longer, must not count against the limits
+            // that are now due.
+            vm.sandbox.lua.gc_collect().ok();
+            let most_ms = limits.cpu_ms.saturating_sub(limits.slice_ms);
+            vm.cpu_ns = vm.cpu_ns.min(most_ms.saturating_mul(1_000_000));
+        }
+        vm.sandbox.bridge.cap_memory(limits.memory_bytes);
+        vm.limits = limits;
+        Ok((vm, progress))
+    }
+
     /// Feeds what has happened since, in the journal's order, and runs until the script waits, returns
     /// or fails. The first time it also begins; after the end it does nothing.
     ///

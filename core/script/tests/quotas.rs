@@ -6,8 +6,8 @@ mod harness;
 
 use std::collections::BTreeMap;
 
-use froben_model::{ErrorClass, Value};
-use froben_script::{Call, CallOp, Code, Event, Limits, Revision, State, Vm};
+use froben_model::{CallId, ErrorClass, Value};
+use froben_script::{Call, CallOp, Code, Completion, Event, Limits, Revision, State, Vm};
 use harness::bounds::{MARGIN, check_within, start_within};
 use harness::{Run, deliver, happened, lost, shipped, with_body};
 
@@ -257,4 +257,41 @@ fn ten_thousand(files: &BTreeMap<String, String>) -> (Run, State) {
         run.vm.memory_bytes()
     );
     (run, state)
+}
+
+/// What fitted by a hair must fit again when the workflow is rebuilt, on whatever day the garbage is collected;
+/// from then on the limit is what it was.
+#[test]
+fn a_script_that_is_rebuilt_has_more_room_until_it_has_caught_up() {
+    let limits = Limits {
+        memory_bytes: 8 << 20,
+        ..Limits::default()
+    };
+    let begin = |body: &str, told: Vec<Completion>| {
+        let revision = check_within(body, &Limits::default());
+        let input = Value::map::<String>([]);
+        Vm::rebuild(&revision, "t", input, 1, 0, limits.clone(), told).unwrap()
+    };
+    let slept = |call: u64| happened(CallId(call), Event::Slept);
+    // Ten MiB for a while, then less than one.
+    let passing = "local t = {} for i = 1, 10 do t[i] = ('x'):rep(2 ^ 20) .. i end t = nil ctx:sleep(1) ctx:sleep(1) return 1";
+    let (mut vm, progress) = begin(passing, vec![slept(1)]);
+    assert_eq!(progress.state, State::Blocked);
+    assert_eq!(
+        vm.resume(vec![slept(2)]).state,
+        State::Returned(Value::Int(1))
+    );
+    let mut fresh = start(passing, limits.clone());
+    let State::Failed(failure) = fresh.resume(Vec::new()).state else {
+        panic!("it has less room when it is not rebuilt");
+    };
+    assert_eq!(failure.code, Code::Memory);
+
+    let lasting = "local t = {} for i = 1, 10 do t[i] = ('x'):rep(2 ^ 20) .. i end ctx:sleep(1) return t[1] .. 'y'";
+    let (mut vm, progress) = begin(lasting, Vec::new());
+    assert_eq!(progress.state, State::Blocked);
+    let State::Failed(failure) = vm.resume(vec![slept(1)]).state else {
+        panic!("the limit is what it was");
+    };
+    assert_eq!(failure.code, Code::Memory);
 }

@@ -61,15 +61,13 @@ impl Bridge {
 
     pub(super) fn unknown(what: &LuaValue, name: &LuaValue, known: &LuaValue) -> Results {
         let (what, name) = (text(what)?, text(name)?);
-        // A key that is an object is told by its sort: its address is not the same on replay.
-        let name = name.split_once(": 0x").map_or(&*name, |(sort, _)| sort);
         let mut words = Vec::new();
         if let LuaValue::Table(known) = known {
             for word in sequence(known, limits::ITEMS)? {
                 words.push(text(&word)?);
             }
         }
-        let hint = suggest::hint(name, words.iter().map(String::as_str));
+        let hint = suggest::hint(&name, words.iter().map(String::as_str));
         let message = format!("{what} has no `{name}`{hint}");
         Err(message.into())
     }

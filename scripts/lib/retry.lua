@@ -150,6 +150,10 @@ function retry.each(ctx, tasks, given)
   -- Books a failed item. True if another machine may mend it and the budget allows that.
   local function book(job, failed)
     local err, position = failed.err, failed.position
+    if err.class == "no_capacity" then
+      -- The attempt was broken off, and nobody was there to go on with it.
+      return true
+    end
     if err.operator and not table.find(job.avoid, err.operator) then
       table.insert(job.avoid, err.operator)
     end

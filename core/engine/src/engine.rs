@@ -280,6 +280,13 @@ impl Engine {
         self.step.effects.push(Effect::Script(command));
     }
 
+    /// Checks the scheduler's state from scratch. For simulations.
+    ///
+    /// *Errors*: the first thing that does not hold, in words.
+    pub fn check_invariants(&self) -> Result<(), String> {
+        self.scheduler.check_invariants()
+    }
+
     /// Workflows that are not over.
     pub fn live_workflows(&self) -> usize {
         self.live.len()

@@ -121,6 +121,22 @@ fn only_failed_items_are_tried_again_and_on_another_operator() {
     assert_eq!(run.sleeps(), 0);
 }
 
+/// A machine failed one item and went away; nobody was there to go on with the other.
+#[test]
+fn what_nobody_went_on_with_is_tried_again_beside_what_failed() {
+    let (run, state) = run(FIVE, |spec| match spec.key.as_str() {
+        "job/1-2/1" => vec![
+            lost(ErrorClass::WorkerFailed, "op-a"),
+            lost(ErrorClass::NoCapacity, ""),
+        ],
+        _ => echo(spec),
+    });
+    assert!(whole(&state), "{state:?}");
+    let last = run.tasks().pop().unwrap();
+    assert_eq!((last.key.as_str(), last.items.len()), ("job/1-2/2", 2));
+    assert_eq!(avoided(last), ["op-a"]);
+}
+
 #[test]
 fn with_nobody_else_the_same_operator_gets_another_chance() {
     // One operator, whose worker dies twice.

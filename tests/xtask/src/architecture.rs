@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::build;
 
 /// Each of our crates, and which of ours it may use.
-const EDGES: [(&str, &[&str]); 20] = [
+const EDGES: [(&str, &[&str]); 21] = [
     ("froben-model", &[]),
     ("froben-schema", &["froben-model"]),
     ("froben-wire", &["froben-model", "froben-schema"]),
@@ -97,6 +97,15 @@ const EDGES: [(&str, &[&str]); 20] = [
         ],
     ),
     ("froben-e2e", &[]),
+    (
+        "froben-sim",
+        &[
+            "froben-model",
+            "froben-journal",
+            "froben-script",
+            "froben-engine",
+        ],
+    ),
 ];
 
 /// Each foreign library that has a door, and who may name it.

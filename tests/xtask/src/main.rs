@@ -20,6 +20,9 @@ usage: cargo xtask VERB
   test          the whole gate: formatting, clippy, every test; what CI runs
   docs          writes what is made from the code: the scripts' types and the manual of their verbs
   bench [NAME]  the benchmarks, or those whose name contains NAME; docs/performance.md quotes them
+  sim [--seeds N] [--from SEED]
+                plays that many seeds of the simulator (default: 300 from 1, as `test` does); the real engine,
+                scheduler and scripts among machines and on a disk that fail
   setup         only installs what the others need
 
 Build products go to $CARGO_TARGET_DIR, or else to the cache folder of your home.
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
             "reference",
         ]),
         ["bench", rest @ ..] => bench(rest),
+        ["sim", rest @ ..] => sim(rest),
         ["setup"] => setup::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
@@ -56,6 +60,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn sim(args: &[&str]) -> Result<(), String> {
+    setup::run()?;
+    let command = ["test", "--workspace", "--test", "seeds", "--"];
+    build::cargo(&[&command[..], args].concat())
 }
 
 /// With the profile that everything else is built with, so that nothing is built twice.

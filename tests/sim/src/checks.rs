@@ -1,0 +1,222 @@
+//! Watches from outside: what is written, against what may ever be written.
+//!
+//! The numbers are those of the invariants in docs/ARCHITECTURE.md. What the scheduler keeps in memory is
+//! checked by [`froben_engine::engine::Engine::check_invariants`] after every step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use froben_journal::{Batch, Body, CallOp, End, Finish, Record, RevisionHash};
+use froben_model::{CallId, LeaseToken, WorkflowId};
+
+#[derive(Debug, Default)]
+pub(crate) struct Checks {
+    workflows: BTreeMap<WorkflowId, Seen>,
+    pub(crate) items: u64,
+}
+
+/// What the journal of one workflow has said so far.
+#[derive(Debug, Default)]
+struct Seen {
+    records: u64,
+    revision: Option<RevisionHash>,
+    delegations: BTreeMap<CallId, Delegation>,
+    children: BTreeMap<CallId, bool>,
+    calls: u64,
+    cancelled: bool,
+    finish: Option<Finish>,
+}
+
+#[derive(Debug, Default)]
+struct Delegation {
+    items: usize,
+    /// The attempt that holds it: its number and its coordinator's start.
+    attempt: Option<(u64, u32)>,
+    last: Option<(u64, u32)>,
+    come: BTreeSet<u32>,
+    failed: bool,
+    over: bool,
+}
+
+impl Checks {
+    /// Takes a batch in that is on the disk.
+    ///
+    /// *Errors*: the first record that must not be there.
+    pub(crate) fn written(&mut self, batch: &Batch) -> Result<(), String> {
+        for (workflow, seq, record) in &batch.records {
+            let seen = self.workflows.entry(*workflow).or_default();
+            if *seq != seen.records {
+                return Err(format!("{workflow}: record {seq} after {}", seen.records));
+            }
+            seen.records += 1;
+            let item = matches!(record.body, Body::Item(_));
+            self.items += u64::from(item);
+            seen.take(record)
+                .map_err(|what| format!("{workflow} record {seq}: {what}: {record:?}"))?;
+        }
+        for workflow in &batch.finished {
+            let seen = self.workflows.get(workflow);
+            if seen.is_none_or(|seen| seen.finish.is_none()) {
+                return Err(format!("{workflow} counts as finished without an end"));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn knows(&self, workflow: WorkflowId) -> bool {
+        self.workflows.contains_key(&workflow)
+    }
+
+    pub(crate) fn finish(&self, workflow: WorkflowId) -> Option<&Finish> {
+        self.workflows.get(&workflow)?.finish.as_ref()
+    }
+
+    /// Workflows that are not over.
+    pub(crate) fn open(&self) -> Vec<WorkflowId> {
+        let open = self
+            .workflows
+            .iter()
+            .filter(|(_, seen)| seen.finish.is_none());
+        open.map(|(workflow, _)| *workflow).collect()
+    }
+
+    /// Whether an item that a machine was told is recorded is.
+    pub(crate) fn has_item(&self, token: LeaseToken, index: u32) -> bool {
+        let seen = self.workflows.get(&token.workflow);
+        let delegation = seen.and_then(|seen| seen.delegations.get(&token.call));
+        delegation.is_some_and(|delegation| delegation.come.contains(&index))
+    }
+}
+
+macro_rules! must {
+    ($holds:expr, $what:literal) => {
+        if !$holds {
+            return Err($what.to_owned());
+        }
+    };
+}
+
+impl Seen {
+    fn take(&mut self, record: &Record) -> Result<(), String> {
+        let tallied = matches!(record.body, Body::Tallied(_));
+        must!(
+            self.finish.is_none() || tallied,
+            "I12: something happens after the end"
+        );
+        match &record.body {
+            Body::Submitted(submitted) => {
+                must!(self.records == 1, "it is submitted twice");
+                self.revision = Some(submitted.revision);
+            }
+            Body::Called(called) => {
+                self.calls += 1;
+                must!(
+                    called.call == CallId(self.calls),
+                    "calls are numbered in order"
+                );
+                must!(!self.cancelled, "I14: a call after it was cancelled");
+                match &called.op {
+                    CallOp::Delegate(spec) => {
+                        let items = spec.items.len();
+                        let delegation = Delegation {
+                            items,
+                            ..Delegation::default()
+                        };
+                        self.delegations.insert(called.call, delegation);
+                    }
+                    CallOp::Run { .. } => {
+                        self.children.insert(called.call, false);
+                    }
+                    _ => {}
+                }
+            }
+            Body::Assigned(assigned) => {
+                let delegation = self.delegation(assigned.call)?;
+                must!(!delegation.over, "an assignment after its end");
+                must!(delegation.attempt.is_none(), "I4: two attempts hold it");
+                let attempt = (assigned.epoch, assigned.attempt);
+                must!(
+                    delegation
+                        .last
+                        .is_none_or(|last| last.0 <= attempt.0 && last.1 < attempt.1),
+                    "I5: attempts do not rise"
+                );
+                delegation.attempt = Some(attempt);
+                delegation.last = Some(attempt);
+            }
+            Body::Started { call, attempt } => {
+                self.held(*call, *attempt)?;
+            }
+            Body::Item(item) => {
+                let delegation = self.held(item.call, item.attempt)?;
+                must!(
+                    (item.index as usize) < delegation.items,
+                    "an item that it has not"
+                );
+                must!(
+                    delegation.come.insert(item.index),
+                    "I1: an item counts twice"
+                );
+                delegation.failed |= item.outcome.is_err();
+            }
+            Body::Requeued { call, attempt, .. } => {
+                self.held(*call, *attempt)?.attempt = None;
+            }
+            Body::Ended(ended) => {
+                let delegation = self.delegation(ended.call)?;
+                must!(!delegation.over, "I12: a delegation ends twice");
+                let complete = delegation.come.len() == delegation.items;
+                match ended.end {
+                    End::Succeeded => must!(
+                        complete && !delegation.failed,
+                        "I1: it succeeded without all of its items"
+                    ),
+                    _ => must!(
+                        !complete || delegation.failed || ended.end == End::Cancelled,
+                        "it failed with all of its items"
+                    ),
+                }
+                delegation.over = true;
+                delegation.attempt = None;
+            }
+            Body::ChildEnded { call, .. } => {
+                let over = self.children.get_mut(call);
+                let over = over.ok_or("the end of a child that was never run")?;
+                must!(!std::mem::replace(over, true), "I12: a child ends twice");
+            }
+            Body::CancelRequested => self.cancelled = true,
+            Body::Finished(finish) => {
+                // I11: submitted = over, for whatever it handed out.
+                if matches!(finish, Finish::Output(_)) {
+                    must!(!self.cancelled, "it succeeded after it was cancelled");
+                }
+                must!(
+                    self.delegations.values().all(|delegation| delegation.over),
+                    "I11: it is over and its delegations are not"
+                );
+                self.finish = Some(finish.clone());
+            }
+            Body::Migrated { revision } => {
+                must!(Some(*revision) == self.revision, "I8: another revision");
+            }
+            Body::Slept { .. }
+            | Body::Logged { .. }
+            | Body::Tallied(_)
+            | Body::Paused
+            | Body::Resumed => {}
+        }
+        Ok(())
+    }
+
+    fn delegation(&mut self, call: CallId) -> Result<&mut Delegation, String> {
+        let delegation = self.delegations.get_mut(&call);
+        delegation.ok_or_else(|| format!("call {call} is no delegation"))
+    }
+
+    fn held(&mut self, call: CallId, attempt: u32) -> Result<&mut Delegation, String> {
+        let delegation = self.delegation(call)?;
+        match delegation.attempt {
+            Some((_, holds)) if holds == attempt && !delegation.over => Ok(delegation),
+            other => Err(format!("I1: attempt {attempt} holds nothing: {other:?}")),
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The machines, and what each is at. They speak to the coordinator over connections that may break.
+
+use std::collections::BTreeMap;
+
+use froben_engine::SessionId;
+use froben_engine::input::{Input, Ticket};
+use froben_model::{
+    Assignment, ErrorClass, ItemError, Kind, LeaseToken, MachineId, MachineSpec, OperatorId,
+    TimeMs, Value,
+};
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+use crate::agenda::{Agenda, Due};
+use crate::plan::{Character, MachinePlan, Plan};
+
+pub(crate) const KIND: &str = "sim.square/1";
+/// How long a machine stays away after a crash or a broken connection.
+const AWAY_MS: u64 = 2_000;
+
+pub(crate) struct Fleet {
+    machines: Vec<Machine>,
+    /// Which machine is at the other end.
+    sessions: BTreeMap<SessionId, usize>,
+    next_session: u64,
+    next_ticket: u64,
+    latency_ms: u64,
+    twice_percent: u32,
+    /// No more faults.
+    pub(crate) calm: bool,
+    /// What a message about an item was about, for when it is answered.
+    pub(crate) asked: BTreeMap<Ticket, (LeaseToken, u32)>,
+}
+
+struct Machine {
+    plan: MachinePlan,
+    session: Option<SessionId>,
+    tasks: BTreeMap<LeaseToken, Assignment>,
+}
+
+impl Fleet {
+    pub(crate) fn new(plan: &Plan, agenda: &mut Agenda) -> Self {
+        for number in 0..plan.machines.len() {
+            agenda.add(0, Due::Connect(number));
+        }
+        let machines = plan.machines.iter().map(|plan| Machine {
+            plan: plan.clone(),
+            session: None,
+            tasks: BTreeMap::new(),
+        });
+        Fleet {
+            machines: machines.collect(),
+            sessions: BTreeMap::new(),
+            next_session: 1,
+            next_ticket: 1,
+            latency_ms: plan.latency_ms,
+            twice_percent: plan.twice_percent,
+            calm: false,
+            asked: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        Ticket(self.next_ticket)
+    }
+
+    /// Whether the coordinator's end of a connection still stands.
+    pub(crate) fn stands(&self, session: SessionId) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
+    pub(crate) fn connect(&mut self, number: usize) -> Option<Input> {
+        let machine = &mut self.machines[number];
+        if machine.session.is_some() {
+            return None;
+        }
+        let session = SessionId(self.next_session);
+        self.next_session += 1;
+        machine.session = Some(session);
+        self.sessions.insert(session, number);
+        let MachinePlan {
+            operator,
+            label,
+            cores,
+            ram_bytes,
+            ..
+        } = &machine.plan;
+        let operator = OperatorId::new(operator.as_str()).expect("invariant: it is a name");
+        Some(Input::MachineJoined {
+            session,
+            machine: MachineId::of(&operator, label).expect("invariant: they are names"),
+            spec: MachineSpec {
+                operator,
+                label: label.clone(),
+                cpu_cores: *cores,
+                ram_bytes: *ram_bytes,
+                devices: Vec::new(),
+                cpu_kinds: vec![Kind::new(KIND).expect("invariant: it is a kind")],
+                device_kinds: Vec::new(),
+            },
+        })
+    }
+
+    /// The coordinator's end of a connection goes.
+    pub(crate) fn hang_up(&mut self, session: SessionId) -> Option<Input> {
+        self.sessions.remove(&session)?;
+        Some(Input::MachineLeft {
+            session,
+            reason: "the connection was lost".to_owned(),
+        })
+    }
+
+    /// The coordinator cuts a connection; the machine comes again.
+    pub(crate) fn cut(&mut self, now: TimeMs, session: SessionId, agenda: &mut Agenda) {
+        if let Some(number) = self.sessions.remove(&session)
+            && self.machines[number].session == Some(session)
+        {
+            self.lose(now, number, agenda);
+        }
+    }
+
+    /// The machine's end goes, and it comes again.
+    fn lose(&mut self, now: TimeMs, number: usize, agenda: &mut Agenda) -> Option<SessionId> {
+        let session = self.machines[number].session.take()?;
+        agenda.add(now + AWAY_MS, Due::Connect(number));
+        Some(session)
+    }
+
+    /// A machine loses everything; its connection breaks at once.
+    pub(crate) fn crash(
+        &mut self,
+        now: TimeMs,
+        number: usize,
+        agenda: &mut Agenda,
+    ) -> Option<Input> {
+        self.machines[number].tasks.clear();
+        let session = self.lose(now, number, agenda)?;
+        self.hang_up(session)
+    }
+
+    /// From here on its messages get lost. It works on, and notices later than the coordinator does, or
+    /// before.
+    pub(crate) fn partition(
+        &mut self,
+        now: TimeMs,
+        number: usize,
+        rng: &mut StdRng,
+        agenda: &mut Agenda,
+    ) {
+        // From the machine's side it is over at once: it says nothing over this connection any more.
+        let Some(session) = self.machines[number].session.take() else {
+            return;
+        };
+        let unnoticed_ms = rng.random_range(500..4_000);
+        agenda.add(now + unnoticed_ms, Due::HeardNothing(session));
+        agenda.add(now + rng.random_range(500..8_000), Due::Connect(number));
+    }
+
+    /// The coordinator is gone: every connection is. Machines come again, and go on with what they were at:
+    /// what they then say is too late.
+    pub(crate) fn lose_coordinator(&mut self, now: TimeMs, agenda: &mut Agenda) {
+        self.sessions.clear();
+        self.asked.clear();
+        for number in 0..self.machines.len() {
+            self.lose(now, number, agenda);
+        }
+    }
+
+    /// A task reaches its machine.
+    pub(crate) fn task(
+        &mut self,
+        now: TimeMs,
+        number: usize,
+        session: SessionId,
+        task: Assignment,
+        rng: &mut StdRng,
+        agenda: &mut Agenda,
+    ) {
+        let character = self.character(number);
+        let token = task.token;
+        let machine = &mut self.machines[number];
+        if machine.session != Some(session) {
+            return;
+        }
+        match character {
+            Character::Silent(percent) if rng.random_ratio(percent, 100) => return,
+            Character::Moody(percent) if rng.random_ratio(percent, 100) => {
+                let reason = "not in the mood".to_owned();
+                return self.send(now, number, Input::Refused { token, reason }, agenda);
+            }
+            _ => {}
+        }
+        machine.tasks.insert(token, task);
+        let work_ms = self.item_ms(number, rng);
+        self.send(now, number, Input::Accepted { token }, agenda);
+        agenda.add(now + work_ms, Due::Work(number, token, 0));
+    }
+
+    pub(crate) fn cancel(&mut self, session: SessionId, token: LeaseToken) {
+        if let Some(number) = self.sessions.get(&session) {
+            self.machines[*number].tasks.remove(&token);
+        }
+    }
+
+    /// A machine is done with an item, or whatever its character makes of it.
+    pub(crate) fn work(
+        &mut self,
+        now: TimeMs,
+        number: usize,
+        token: LeaseToken,
+        position: usize,
+        rng: &mut StdRng,
+        agenda: &mut Agenda,
+    ) {
+        let character = self.character(number);
+        let machine = &mut self.machines[number];
+        let Some(task) = machine.tasks.get(&token) else {
+            return;
+        };
+        let Some((index, item)) = task.items.get(position).cloned() else {
+            machine.tasks.remove(&token);
+            return;
+        };
+        let moody =
+            matches!(character, Character::Moody(percent) if rng.random_ratio(percent, 400));
+        if moody {
+            machine.tasks.remove(&token);
+            let ticket = self.ticket();
+            let failure = Some(failed("gave up"));
+            let input = Input::Finish {
+                ticket,
+                token,
+                failure,
+            };
+            return self.send(now, number, input, agenda);
+        }
+        let Value::Int(n) = item else {
+            panic!("invariant: the pipeline sends numbers");
+        };
+        let outcome = match character {
+            Character::Flaky(percent) if rng.random_ratio(percent, 100) => Err(failed("flaky")),
+            Character::Liar(percent) if rng.random_ratio(percent, 100) => Ok(square(n, 1)),
+            _ => Ok(square(n, 0)),
+        };
+        let times = 1 + u32::from(!self.calm && rng.random_ratio(self.twice_percent, 100));
+        for _ in 0..times {
+            let ticket = self.ticket();
+            self.asked.insert(ticket, (token, index));
+            let input = Input::Item {
+                ticket,
+                token,
+                index,
+                outcome: outcome.clone(),
+                device: None,
+            };
+            self.send(now, number, input, agenda);
+        }
+        let work_ms = self.item_ms(number, rng);
+        agenda.add(now + work_ms, Due::Work(number, token, position + 1));
+    }
+
+    /// Puts a message on its way over the connection that the machine has now. Each takes the same time, so
+    /// they come in the order in which they were sent.
+    fn send(&self, now: TimeMs, number: usize, input: Input, agenda: &mut Agenda) {
+        if let Some(session) = self.machines[number].session {
+            let at = now + self.latency_ms;
+            agenda.add(at, Due::Arrive(session, Box::new(input)));
+        }
+    }
+
+    fn character(&self, number: usize) -> Character {
+        match self.calm {
+            true => Character::Honest,
+            false => self.machines[number].plan.character,
+        }
+    }
+
+    fn item_ms(&self, number: usize, rng: &mut StdRng) -> u64 {
+        let usual = self.machines[number].plan.item_ms;
+        let times = match self.character(number) {
+            Character::Slow(times) => times,
+            _ => 1,
+        };
+        times * rng.random_range(usual / 2..=usual * 2)
+    }
+
+    pub(crate) fn machine_of(&self, session: SessionId) -> Option<usize> {
+        self.sessions.get(&session).copied()
+    }
+}
+
+fn square(n: i64, off: i64) -> Value {
+    Value::map([("n", Value::Int(n)), ("square", Value::Int(n * n + off))])
+}
+
+fn failed(message: &str) -> ItemError {
+    ItemError {
+        class: ErrorClass::WorkerFailed,
+        message: message.to_owned(),
+        operator: None,
+    }
+}

@@ -1,0 +1,418 @@
+//! The coordinator's side: one engine, its scripts and its journal, from crash to crash.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use froben_engine::by_hand::{self, Scripts};
+use froben_engine::effect::{Answer, Effect, MachineCommand, Receipt};
+use froben_engine::engine::{Engine, Step};
+use froben_engine::input::{Input, Submit, Ticket};
+use froben_journal::{Finish, MemoryStore, RevisionHash, ScriptSet, Store, encode, revision_hash};
+use froben_model::{SeekerId, TimeMs, Value, WorkflowId};
+use froben_script::{Limits, Revision};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::Report;
+use crate::agenda::{Agenda, Due};
+use crate::checks::Checks;
+use crate::fleet::Fleet;
+use crate::plan::Plan;
+
+/// How long a coordinator is away when it has crashed.
+const RESTART_MS: u64 = 1_000;
+/// After the faults, everything has to be over within so much virtual time.
+const CALM_MS: u64 = 6 * 3_600_000;
+/// More inputs than any seed needs: a run that takes more makes no end.
+const INPUTS: u64 = 2_000_000;
+/// How long a seeker waits before it asks again.
+const ASK_AGAIN_MS: u64 = 5_000;
+
+pub(crate) struct World {
+    plan: Plan,
+    rng: StdRng,
+    set: Set,
+    engine: Engine,
+    scripts: Scripts,
+    store: MemoryStore,
+    now: TimeMs,
+    inputs: VecDeque<Input>,
+    agenda: Agenda,
+    fleet: Fleet,
+    checks: Checks,
+    /// Submits that wait for an answer.
+    submits: BTreeMap<Ticket, usize>,
+    /// What each seeker was told that its workflow is called.
+    told: BTreeMap<usize, WorkflowId>,
+    /// Seekers that have cancelled theirs.
+    cancelled: BTreeSet<usize>,
+    next_workflow: u64,
+    trace: DefaultHasher,
+    commits: u64,
+    restarts: u64,
+    stale: u64,
+}
+
+/// The scripts of every world.
+struct Set {
+    hash: RevisionHash,
+    scripts: ScriptSet,
+    revision: Arc<Revision>,
+}
+
+impl Set {
+    fn shipped() -> Self {
+        let file = |path: &str, source: &str| (path.to_owned(), source.to_owned());
+        let files = BTreeMap::from([
+            file("pipelines/batch.lua", include_str!("../scripts/batch.lua")),
+            file(
+                "lib/retry.lua",
+                include_str!("../../../scripts/lib/retry.lua"),
+            ),
+            file(
+                "lib/chunk.lua",
+                include_str!("../../../scripts/lib/chunk.lua"),
+            ),
+            file(
+                "lib/options.lua",
+                include_str!("../../../scripts/lib/options.lua"),
+            ),
+        ]);
+        let revision = Revision::check(&files, &Limits::default())
+            .unwrap_or_else(|problems| panic!("invariant: our own scripts check: {problems:?}"));
+        let scripts = ScriptSet { files };
+        Set {
+            hash: revision_hash(&scripts),
+            scripts,
+            revision: Arc::new(revision),
+        }
+    }
+
+    fn engine(&self, store: &MemoryStore, seed: u64) -> Result<(Engine, Scripts), String> {
+        store
+            .put_revision(self.hash, &self.scripts)
+            .map_err(broken)?;
+        let epoch = store.next_epoch().map_err(broken)?;
+        let engine = by_hand::engine(epoch, seed, self.hash, self.revision.clone());
+        let shared: Arc<dyn Store> = Arc::new(store.clone());
+        let scripts = Scripts::new(shared, self.hash, self.revision.clone());
+        Ok((engine, scripts))
+    }
+}
+
+impl World {
+    pub(crate) fn new(plan: Plan) -> Self {
+        let mut agenda = Agenda::default();
+        let fleet = Fleet::new(&plan, &mut agenda);
+        for (number, workflow) in plan.workflows.iter().enumerate() {
+            agenda.add(workflow.at_ms, Due::Submit(number));
+            if let Some(at) = workflow.cancel_ms {
+                agenda.add(at, Due::Cancel(number));
+            }
+            if let Some((at, long)) = workflow.pause_ms {
+                agenda.add(at, Due::Pause(number, true));
+                agenda.add(at + long, Due::Pause(number, false));
+                // Again, should the first have been lost in a crash.
+                agenda.add(plan.calm_ms + RESTART_MS, Due::Pause(number, false));
+            }
+        }
+        for (machine, at) in &plan.machine_crashes {
+            agenda.add(*at, Due::Crash(*machine));
+        }
+        for (machine, at) in &plan.partitions {
+            agenda.add(*at, Due::Partition(*machine));
+        }
+        for at in &plan.coordinator_crashes {
+            agenda.add(*at, Due::CrashCoordinator);
+        }
+        let set = Set::shipped();
+        let store = MemoryStore::new();
+        let (engine, scripts) = set
+            .engine(&store, plan.seed)
+            .expect("invariant: a new store takes it");
+        World {
+            rng: StdRng::seed_from_u64(plan.seed ^ 0x5eed),
+            plan,
+            set,
+            engine,
+            scripts,
+            store,
+            now: 0,
+            inputs: VecDeque::new(),
+            agenda,
+            fleet,
+            checks: Checks::default(),
+            submits: BTreeMap::new(),
+            told: BTreeMap::new(),
+            cancelled: BTreeSet::new(),
+            next_workflow: 1,
+            trace: DefaultHasher::new(),
+            commits: 0,
+            restarts: 0,
+            stale: 0,
+        }
+    }
+
+    pub(crate) fn play(mut self) -> Result<Report, String> {
+        for _ in 0..INPUTS {
+            if let Some(input) = self.inputs.pop_front() {
+                let step = self.engine.handle(self.now, input);
+                self.carry_out(step)?;
+                continue;
+            }
+            if self.is_over() {
+                return self.right_end();
+            }
+            let next = [self.agenda.next_time(), self.engine.next_timer()];
+            let Some(next) = next.into_iter().flatten().min() else {
+                return Err(format!(
+                    "{:?} wait, and nothing will ever come",
+                    self.checks.open()
+                ));
+            };
+            self.now = self.now.max(next);
+            self.fleet.calm |= self.now >= self.plan.calm_ms;
+            if self.now > self.plan.calm_ms + CALM_MS {
+                let open = self.checks.open();
+                return Err(format!(
+                    "{open:?} are not over {CALM_MS} ms after the last fault"
+                ));
+            }
+            match self.agenda.take(self.now) {
+                Some(due) => self.happen(due)?,
+                None => self.inputs.push_back(Input::Tick),
+            }
+        }
+        Err(format!("{INPUTS} inputs, and no end"))
+    }
+
+    /// Whether all that was to be done is.
+    fn is_over(&self) -> bool {
+        (self.fleet.calm || self.agenda.next_time().is_none())
+            && self.told.len() == self.plan.workflows.len()
+            && self.checks.open().is_empty()
+    }
+
+    fn happen(&mut self, due: Due) -> Result<(), String> {
+        let (now, rng, agenda) = (self.now, &mut self.rng, &mut self.agenda);
+        let input = match due {
+            Due::Submit(number) => self.submit(number),
+            Due::Cancel(number) => self.told.get(&number).map(|workflow| {
+                self.cancelled.insert(number);
+                Input::Cancel {
+                    ticket: self.fleet.ticket(),
+                    seeker: seeker(number),
+                    workflow: *workflow,
+                }
+            }),
+            Due::Pause(number, paused) => self.told.get(&number).map(|workflow| Input::Pause {
+                ticket: self.fleet.ticket(),
+                seeker: seeker(number),
+                workflow: *workflow,
+                paused,
+            }),
+            Due::Connect(number) => self.fleet.connect(number),
+            Due::Crash(number) => self.fleet.crash(now, number, agenda),
+            Due::Partition(number) => {
+                self.fleet.partition(now, number, rng, agenda);
+                None
+            }
+            Due::HeardNothing(session) => self.fleet.hang_up(session),
+            Due::Arrive(session, input) => self.fleet.stands(session).then_some(*input),
+            Due::Task(number, session, task) => {
+                self.fleet.task(now, number, session, *task, rng, agenda);
+                None
+            }
+            Due::Drop(session, token) => {
+                self.fleet.cancel(session, token);
+                None
+            }
+            Due::Work(number, token, position) => {
+                self.fleet.work(now, number, token, position, rng, agenda);
+                None
+            }
+            Due::CrashCoordinator => return self.crash(),
+        };
+        self.inputs.extend(input);
+        Ok(())
+    }
+
+    /// A seeker submits until it is told what its workflow is called; it is the same one each time.
+    fn submit(&mut self, number: usize) -> Option<Input> {
+        if self.told.contains_key(&number) {
+            return None;
+        }
+        self.agenda
+            .add(self.now + ASK_AGAIN_MS, Due::Submit(number));
+        let plan = &self.plan.workflows[number];
+        let input = Value::map([
+            ("n", Value::Int(plan.n)),
+            ("child", Value::Bool(plan.child)),
+        ]);
+        let ticket = self.fleet.ticket();
+        self.submits.insert(ticket, number);
+        let workflow = WorkflowId(u128::from(self.next_workflow).to_be_bytes());
+        self.next_workflow += 1;
+        Some(Input::Submit(Submit {
+            ticket,
+            workflow,
+            seed: self.plan.seed,
+            seeker: seeker(number),
+            pipeline: "batch".to_owned(),
+            input,
+            idempotency_key: format!("workflow {number}"),
+        }))
+    }
+
+    /// Writes, then acts, unless the coordinator crashes before or in between.
+    fn carry_out(&mut self, step: Step) -> Result<(), String> {
+        self.engine.check_invariants()?;
+        let Step { batch, effects } = step;
+        if !batch.is_empty() {
+            self.commits += 1;
+            let crashes =
+                !self.fleet.calm && self.rng.random_ratio(self.plan.crash_per_mille, 1000);
+            if crashes && self.rng.random_bool(0.5) {
+                return self.crash();
+            }
+            self.store.commit(&batch).map_err(broken)?;
+            for (_, _, record) in &batch.records {
+                encode(record)
+                    .map_err(|error| error.to_string())?
+                    .hash(&mut self.trace);
+            }
+            self.checks.written(&batch)?;
+            if crashes {
+                return self.crash();
+            }
+        }
+        for effect in effects {
+            self.take_effect(effect)?;
+        }
+        Ok(())
+    }
+
+    fn take_effect(&mut self, effect: Effect) -> Result<(), String> {
+        match effect {
+            Effect::Script(command) => {
+                let input = self.scripts.obey(command).map_err(broken)?;
+                self.inputs.extend(input);
+            }
+            Effect::Reply { ticket, answer } => self.answered(ticket, answer)?,
+            Effect::Machine { session, command } => {
+                format!("{session:?} {command:?}").hash(&mut self.trace);
+                let Some(number) = self.fleet.machine_of(session) else {
+                    return Ok(());
+                };
+                let at = self.now + self.plan.latency_ms;
+                match command {
+                    MachineCommand::Assign(task) => {
+                        self.agenda
+                            .add(at, Due::Task(number, session, Box::new(task)));
+                    }
+                    MachineCommand::Cancel(token) => {
+                        self.agenda.add(at, Due::Drop(session, token));
+                    }
+                    MachineCommand::Cut { reason: _ } => {
+                        self.fleet.cut(self.now, session, &mut self.agenda);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whatever is promised has to be on the disk.
+    fn answered(&mut self, ticket: Ticket, answer: Answer) -> Result<(), String> {
+        match answer {
+            Answer::Submitted(Ok(workflow)) => {
+                if !self.checks.knows(workflow) {
+                    return Err(format!("{workflow} was promised, and is not written down"));
+                }
+                if let Some(number) = self.submits.remove(&ticket) {
+                    let before = self.told.insert(number, workflow);
+                    if before.is_some_and(|before| before != workflow) {
+                        return Err(format!("one key, two workflows: {before:?}, {workflow}"));
+                    }
+                }
+            }
+            Answer::Submitted(Err(refused)) => {
+                return Err(format!("a submit is refused: {refused:?}"));
+            }
+            Answer::Receipt(receipt) => match (receipt, self.fleet.asked.remove(&ticket)) {
+                (Receipt::Stale, _) => self.stale += 1,
+                (Receipt::Recorded, Some((token, index)))
+                    if !self.checks.has_item(token, index) =>
+                {
+                    return Err(format!(
+                        "item {index} of {token} was promised, and is not written down"
+                    ));
+                }
+                (Receipt::Recorded, _) => {}
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Everything but the journal is lost; a new coordinator continues from it.
+    fn crash(&mut self) -> Result<(), String> {
+        self.restarts += 1;
+        self.inputs.clear();
+        self.submits.clear();
+        self.store = self.store.crash();
+        self.now += RESTART_MS;
+        self.fleet.lose_coordinator(self.now, &mut self.agenda);
+        (self.engine, self.scripts) = self.set.engine(&self.store, self.plan.seed)?;
+        let recovered = self
+            .scripts
+            .recover(&mut self.engine, &self.store, self.now);
+        let restarts = self.restarts;
+        for step in recovered.map_err(broken)? {
+            self.carry_out(step)?;
+            if self.restarts > restarts {
+                // It crashed again, and whatever is left here died with it.
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything has ended. It has to have ended well, and a coordinator that starts now has nothing to do.
+    fn right_end(mut self) -> Result<Report, String> {
+        for (number, workflow) in &self.told {
+            let plan = &self.plan.workflows[*number];
+            let sum = |n: i64| (1..=n).map(|n| n * n).sum::<i64>();
+            let total = sum(plan.n) + if plan.child { sum(plan.n / 2) } else { 0 };
+            let expected = Finish::Output(Value::map([("total", Value::Int(total))]));
+            match self.checks.finish(*workflow) {
+                Some(finish) if *finish == expected => {}
+                Some(Finish::Cancelled) if self.cancelled.contains(number) => {}
+                other => return Err(format!("{workflow} of seeker {number} ended so: {other:?}")),
+            }
+        }
+        self.crash()?;
+        match self.engine.live_workflows() {
+            0 => {}
+            live => return Err(format!("{live} workflows are alive after all have ended")),
+        }
+        Ok(Report {
+            seed: self.plan.seed,
+            trace: self.trace.finish(),
+            virtual_ms: self.now,
+            commits: self.commits,
+            restarts: self.restarts,
+            stale: self.stale,
+            items: self.checks.items,
+        })
+    }
+}
+
+fn seeker(number: usize) -> SeekerId {
+    SeekerId::new(format!("seeker-{number}")).expect("invariant: it is a name")
+}
+
+fn broken(error: froben_journal::Error) -> String {
+    format!("the journal: {error}")
+}

@@ -3,7 +3,7 @@
 //! The numbers are those of the invariants in docs/ARCHITECTURE.md. What the scheduler keeps in memory is
 //! checked by [`froben_engine::engine::Engine::check_invariants`] after every step.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use froben_journal::{Batch, Body, CallOp, End, Finish, Record, RevisionHash};
 use froben_model::{CallId, LeaseToken, WorkflowId};
@@ -32,7 +32,8 @@ struct Delegation {
     /// The attempt that holds it: its number and its coordinator's start.
     attempt: Option<(u64, u32)>,
     last: Option<(u64, u32)>,
-    come: BTreeSet<u32>,
+    /// By item, the attempt that it came from.
+    come: BTreeMap<u32, (u64, u32)>,
     failed: bool,
     over: bool,
 }
@@ -79,11 +80,12 @@ impl Checks {
         open.map(|(workflow, _)| *workflow).collect()
     }
 
-    /// Whether an item that a machine was told is recorded is.
+    /// Whether an item that a machine was told is recorded is, as that of its attempt.
     pub(crate) fn has_item(&self, token: LeaseToken, index: u32) -> bool {
         let seen = self.workflows.get(&token.workflow);
         let delegation = seen.and_then(|seen| seen.delegations.get(&token.call));
-        delegation.is_some_and(|delegation| delegation.come.contains(&index))
+        let attempt = (token.epoch, token.attempt);
+        delegation.is_some_and(|delegation| delegation.come.get(&index) == Some(&attempt))
     }
 }
 
@@ -152,10 +154,9 @@ impl Seen {
                     (item.index as usize) < delegation.items,
                     "an item that it has not"
                 );
-                must!(
-                    delegation.come.insert(item.index),
-                    "I1: an item counts twice"
-                );
+                let attempt = delegation.attempt.unwrap_or_default();
+                let twice = delegation.come.insert(item.index, attempt).is_some();
+                must!(!twice, "I1: an item counts twice");
                 delegation.failed |= item.outcome.is_err();
             }
             Body::Requeued { call, attempt, .. } => {

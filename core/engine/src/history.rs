@@ -37,6 +37,8 @@ pub struct History {
     open: BTreeMap<CallId, Open>,
     /// Delegations and children that the script cancelled.
     cancelled: BTreeSet<CallId>,
+    /// It was cancelled itself.
+    given_up: bool,
 }
 
 /// A delegation that is not over.
@@ -105,6 +107,7 @@ impl History {
             next_seq: 1,
             open: BTreeMap::new(),
             cancelled: BTreeSet::new(),
+            given_up: false,
         })
     }
 
@@ -140,7 +143,9 @@ impl History {
                 Ok(())
             }
             Body::ChildEnded { call, finish } => {
-                if finish != Finish::Cancelled || self.cancelled.contains(&call) {
+                // Whoever cancelled it, the script was told, unless it was cancelled itself by then. Where it
+                // had returned, a replay has too.
+                if finish != Finish::Cancelled || !self.given_up || self.cancelled.contains(&call) {
                     self.completions.push((seq, child_ended(now, call, finish)));
                 }
                 Ok(())
@@ -155,9 +160,12 @@ impl History {
                 }
                 Ok(())
             }
+            Body::CancelRequested => {
+                self.given_up = true;
+                Ok(())
+            }
             Body::Started { .. }
             | Body::Requeued { .. }
-            | Body::CancelRequested
             | Body::Finished(_)
             | Body::Logged { .. }
             | Body::Tallied(_)

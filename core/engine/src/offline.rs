@@ -117,18 +117,24 @@ pub(crate) fn cut(
         return Err(refusal("FRB-WFL-003", "it does not begin with a submit"));
     };
     let step = step::find(rest, step)?;
-    let cancelled: Vec<CallId> = rest.iter().filter_map(cancel_target).collect();
-    let carried = rest.iter().filter(|record| {
+    let cancels = rest.iter().filter_map(cancel_target);
+    let (kept, later): (Vec<_>, Vec<_>) = cancels.partition(|(cancel, _)| *cancel < step);
+    let cancelled = |by: &[(CallId, CallId)], call| by.iter().any(|(_, target)| *target == call);
+    let last = rest.len() - what_its_end_wrote(rest);
+    let carried = rest.iter().enumerate().filter(|(at, record)| {
         let by_its_end = match &record.body {
-            Body::Ended(ended) => ended.end == End::Cancelled && !cancelled.contains(&ended.call),
+            Body::Ended(ended) => ended.end == End::Cancelled && !cancelled(&kept, ended.call),
+            // Its seeker may have cancelled it too.
             Body::ChildEnded { call, finish } => {
-                *finish == Finish::Cancelled && !cancelled.contains(call)
+                *finish == Finish::Cancelled
+                    && !cancelled(&kept, *call)
+                    && (*at >= last || cancelled(&later, *call))
             }
             _ => false,
         };
         call_of(&record.body).is_some_and(|call| call < step) && !by_its_end
     });
-    let carried: Vec<Record> = carried.cloned().collect();
+    let carried: Vec<Record> = carried.map(|(_, record)| record.clone()).collect();
     let begun_ms = match &submitted.forked_from {
         Some(from) => from.begun_ms,
         None => first.time_ms,
@@ -153,12 +159,28 @@ pub(crate) fn cut(
     Ok(fork)
 }
 
-fn cancel_target(record: &Record) -> Option<CallId> {
+/// How many of the last records a workflow's own end led to; none if it is not over.
+fn what_its_end_wrote(records: &[Record]) -> usize {
+    let Some(Body::Finished(_)) = records.last().map(|record| &record.body) else {
+        return 0;
+    };
+    let led_to = |record: &&Record| match &record.body {
+        Body::Finished(_) | Body::Tallied(_) => true,
+        Body::Ended(ended) => ended.end == End::Cancelled,
+        Body::ChildEnded { call: _, finish } => *finish == Finish::Cancelled,
+        _ => false,
+    };
+    records.iter().rev().take_while(led_to).count()
+}
+
+/// The call that cancels another, and the other.
+fn cancel_target(record: &Record) -> Option<(CallId, CallId)> {
     match &record.body {
         Body::Called(Called {
+            call,
             op: CallOp::Cancel { target },
             ..
-        }) => Some(*target),
+        }) => Some((*call, *target)),
         _ => None,
     }
 }

@@ -66,8 +66,12 @@ pub(crate) fn compile_with(source: &str, debug: Debug) -> Result<Vec<u8>, String
         // As it stands first, so that messages quote what the author wrote.
         let plain = compiler.compile(source)?;
         match source::with_ordered_loops(source) {
-            Some(ordered) => compiler.compile(ordered),
-            None => Ok(plain),
+            Ok(Some(ordered)) => compiler.compile(ordered),
+            Ok(None) => Ok(plain),
+            Err(message) => Err(mlua::Error::SyntaxError {
+                message,
+                incomplete_input: false,
+            }),
         }
     };
     let compiled = std::thread::scope(|scope| {

@@ -100,7 +100,10 @@ pub(crate) fn required(source: &str) -> Vec<(u32, &str)> {
 }
 
 /// The source with every loop over values passed through `__each`; `None` if it has no such loop.
-pub(crate) fn with_ordered_loops(source: &str) -> Option<String> {
+///
+/// *Errors*: a loop whose values cannot be told from what stands around them, with its line. Left alone, it
+/// would go by addresses.
+pub(crate) fn with_ordered_loops(source: &str) -> Result<Option<String>, String> {
     let tokens: Vec<Token> = tokens(source)
         .into_iter()
         .filter(|token| token.kind != Kind::Comment)
@@ -111,17 +114,25 @@ pub(crate) fn with_ordered_loops(source: &str) -> Option<String> {
             continue;
         }
         // A field of that name cannot be: `for` is reserved everywhere.
-        let Some(open) = head_end(source, &tokens, index + 1) else {
+        let head = head_end(source, &tokens, index + 1);
+        if head == Some(Head::Counts) {
             continue;
-        };
-        let Some(close) = values_end(source, &tokens, open + 1) else {
-            continue;
+        }
+        let ends = head.and_then(|head| match head {
+            Head::Counts => None,
+            Head::In(open) => Some((open, values_end(source, &tokens, open + 1)?)),
+        });
+        let Some((open, close)) = ends else {
+            let line = source[..token.start].matches('\n').count() + 1;
+            return Err(format!(
+                "{line}: what this loop goes over is too intricate; put it into a local before the loop"
+            ));
         };
         insertions.push((tokens[open].end, " __each("));
         insertions.push((tokens[close].start, ")"));
     }
     if insertions.is_empty() {
-        return None;
+        return Ok(None);
     }
     insertions.sort_by_key(|(at, _)| *at);
     let mut rewritten = String::with_capacity(source.len() + 9 * insertions.len());
@@ -132,18 +143,26 @@ pub(crate) fn with_ordered_loops(source: &str) -> Option<String> {
         from = at;
     }
     rewritten.push_str(&source[from..]);
-    Some(rewritten)
+    Ok(Some(rewritten))
 }
 
-/// The `in` of a loop, from after its `for`; `None` if it counts from one number to another.
-fn head_end(source: &str, tokens: &[Token], from: usize) -> Option<usize> {
+/// Where the head of a loop ends.
+#[derive(Debug, PartialEq, Eq)]
+enum Head {
+    /// It counts from one number to another.
+    Counts,
+    /// At the `in` before the values.
+    In(usize),
+}
+
+fn head_end(source: &str, tokens: &[Token], from: usize) -> Option<Head> {
     let mut depth = 0_usize;
     for (index, token) in tokens.iter().enumerate().skip(from) {
         match &source[token.start..token.end] {
             "(" | "{" | "[" | "<" => depth += 1,
             ")" | "}" | "]" | ">" => depth = depth.saturating_sub(1),
-            "=" if depth == 0 => return None,
-            "in" if token.kind == Kind::Word => return Some(index),
+            "=" if depth == 0 => return Some(Head::Counts),
+            "in" if token.kind == Kind::Word => return Some(Head::In(index)),
             _ => {}
         }
     }
@@ -194,7 +213,9 @@ fn values_end(source: &str, tokens: &[Token], from: usize) -> Option<usize> {
                     "then" | "else" => in_choice,
                     "return" | "and" | "or" | "not" | "in" | "until" | "if" | "elseif"
                     | "while" => true,
-                    ")" | "]" | "}" | "..." => false,
+                    // `?` ends a type.
+                    ")" | "]" | "}" | "..." | "?" => false,
+                    _ if before.kind == Kind::Template => before_text.ends_with('{'),
                     _ => before.kind == Kind::Symbol && before_text != ";",
                 };
                 let expression = expression || blocks.is_empty();

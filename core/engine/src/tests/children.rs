@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::children::child_id;
+use crate::offline;
 
 /// Runs `squares` as many times as it is told.
 const FAMILY: &str = r#"
@@ -57,6 +58,22 @@ return workflow("hasty", { input = { n = "integer" }, output = { code = "string"
   end)
 "#;
 
+/// Goes on after a child that its seeker cancelled.
+const MOURNING: &str = r#"
+return workflow("mourning", { input = { n = "integer" }, output = { code = "string", lost = "integer" } },
+  function(ctx)
+    local a, b = ctx:run("sleeper"), ctx:run("sleeper")
+    local lost = ctx:race({ a, b })
+    local result = a:await()
+    ctx:log(`lost {lost}: {result.err.code}`)
+    ctx:sleep("1s")
+    ctx:sleep("12s")
+    b:cancel()
+    b:await()
+    return { code = result.err.code, lost = lost }
+  end)
+"#;
+
 const SLEEPER: &str = r#"
 return workflow("sleeper", {}, function(ctx)
   ctx:run("squares", { n = 1 })
@@ -78,6 +95,7 @@ pub(super) fn files() -> BTreeMap<String, String> {
         ("deep", DEEP),
         ("wide", WIDE),
         ("hasty", HASTY),
+        ("mourning", MOURNING),
         ("sleeper", SLEEPER),
         ("failing", FAILING),
     ]
@@ -322,4 +340,65 @@ fn a_child_whose_parent_is_damaged_is_given_up_and_the_reverse_is_told() {
         let (_, summary) = &engine.ended[&whole];
         assert_eq!(summary.state, state, "{summary:?}");
     }
+}
+
+/// A workflow whose first child was cancelled by the seeker, as far as that is written down.
+fn mourning(commits: usize, budget: Budget) -> World {
+    let mut world = World::start_with(MemoryStore::new(), SQUARES, 0, commits, budget);
+    world.submit_to("mourning", 0, "");
+    let child = child_id(ID, CallId(1));
+    while !world.engine.live.contains_key(&child) {
+        let input = world.inputs.pop_front().expect("there is something to do");
+        let step = world.engine.handle(world.now, input);
+        assert!(world.carry_out(step));
+    }
+    let ticket = world.ticket();
+    let cancel = Input::Cancel {
+        ticket,
+        seeker: seeker(),
+        workflow: child,
+    };
+    let step = world.engine.handle(world.now, cancel);
+    assert!(world.carry_out(step));
+    world
+}
+
+#[test]
+fn a_child_that_its_seeker_cancelled_is_over_in_every_life_of_its_parent() {
+    let expected = Value::map([
+        ("code", Value::text("FRB-WFL-010")),
+        ("lost", Value::Int(1)),
+    ]);
+    let mut whole = mourning(usize::MAX, ROOMY);
+    let before = usize::MAX - whole.commits_left;
+    assert!(whole.run());
+    assert_eq!(output(&whole), expected);
+    let commits = usize::MAX - whole.commits_left;
+    assert!(commits > before + 4, "{before} to {commits}");
+    for budget in [ROOMY, NONE] {
+        for crash_after in before + 1..commits {
+            let mut first = mourning(crash_after, budget);
+            assert!(!first.run(), "it crashes after commit {crash_after}");
+            let now = first.now + 1000;
+            let mut then = World::start_with(first.store.crash(), SQUARES, now, usize::MAX, budget);
+            assert!(then.run());
+            assert_eq!(output(&then), expected, "commit {crash_after}");
+            assert!(then.now < 60_000, "nobody waits 24 h: {}", then.now);
+        }
+    }
+
+    // An export says the same, and a fork keeps what its seeker cancelled, not what the end took away.
+    let records = offline::records(&whole.store, ID).expect("it can be read");
+    let history = crate::History::read(ID, &records).expect("it fits");
+    let revision = whole.engine.serving.revision.clone();
+    let replayed = crate::replay(&history, usize::MAX, &revision, Limits::default());
+    let beyond = replayed.unwrap_or_else(|why| panic!("{why}")).beyond;
+    assert_eq!(beyond.calls, []);
+    assert_eq!(beyond.state, froben_script::State::Returned(expected));
+    let hash = whole.engine.serving.hash();
+    let fork = offline::cut(ID, &records, "#5", hash, &revision).expect("it can be forked");
+    let ends = fork
+        .iter()
+        .filter(|record| matches!(record.body, Body::ChildEnded { .. }));
+    assert_eq!(ends.count(), 1);
 }

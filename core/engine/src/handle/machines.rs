@@ -1,0 +1,91 @@
+//! What machines have to say: that they come and go, and what became of their attempts.
+
+use froben_model::{ItemError, ItemOutcome, LeaseToken, MachineId, MachineSpec};
+use froben_scheduler::SessionId;
+use tokio::sync::mpsc;
+
+use super::{Busy, EngineHandle, unexpected};
+use crate::driver::{Message, lock};
+use crate::effect::{Answer, MachineCommand, Receipt};
+use crate::input::Input;
+
+impl EngineHandle {
+    /// A machine is connected; what it is to do comes through `commands`. When the channel closes, the
+    /// engine has given the session up.
+    pub fn machine_joined(
+        &self,
+        machine: MachineId,
+        spec: MachineSpec,
+        commands: mpsc::Sender<MachineCommand>,
+    ) -> SessionId {
+        let mut routes = lock(&self.routes);
+        let session = SessionId(routes.fresh());
+        routes.machines.insert(session, commands);
+        drop(routes);
+        self.tell(Input::MachineJoined {
+            session,
+            machine,
+            spec,
+        });
+        session
+    }
+
+    pub fn machine_left(&self, session: SessionId, reason: String) {
+        lock(&self.routes).machines.remove(&session);
+        self.tell(Input::MachineLeft { session, reason });
+    }
+
+    pub fn accepted(&self, token: LeaseToken) {
+        self.tell(Input::Accepted { token });
+    }
+
+    pub fn refused(&self, token: LeaseToken, reason: String) {
+        self.tell(Input::Refused { token, reason });
+    }
+
+    pub async fn item(
+        &self,
+        token: LeaseToken,
+        index: u32,
+        outcome: ItemOutcome,
+        device: Option<String>,
+    ) -> Result<Receipt, Busy> {
+        let item = |ticket| Input::Item {
+            ticket,
+            token,
+            index,
+            outcome,
+            device,
+        };
+        match self.ask(item).await? {
+            Answer::Receipt(receipt) => Ok(receipt),
+            other => unexpected(&other),
+        }
+    }
+
+    pub async fn finish(
+        &self,
+        token: LeaseToken,
+        failure: Option<ItemError>,
+    ) -> Result<Receipt, Busy> {
+        match self
+            .ask(|ticket| Input::Finish {
+                ticket,
+                token,
+                failure,
+            })
+            .await?
+        {
+            Answer::Receipt(receipt) => Ok(receipt),
+            other => unexpected(&other),
+        }
+    }
+
+    /// A worker's line. Dropped when the engine is busy.
+    pub fn log(&self, token: LeaseToken, line: String) {
+        if let Ok(place) = self.lines.clone().try_acquire_owned() {
+            let input = Input::Log { token, line };
+            let _ = self.engine.send(Message::Placed(input, place));
+        }
+    }
+}

@@ -16,6 +16,7 @@ use froben_journal::Store;
 use froben_model::view::Failure;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::contained::contained;
 use crate::driver::{Message, SharedRoutes, lock};
 use crate::effect::Answer;
 use crate::input::{Input, Ticket};
@@ -34,7 +35,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Replays at once that somebody asked for: each may compute for as long as a script may.
 const REPLAYS: usize = 2;
 
-/// A request that was not answered; it may be tried again.
+/// A request that was not answered. It may be tried again, unless it is [`Busy::Broken`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Busy {
     #[error("the coordinator is overloaded; try again")]
@@ -47,6 +48,9 @@ pub enum Busy {
         "its script goes on all the time; pause it with `froben workflow pause`, then try again"
     )]
     MovingOn,
+    /// Ours to repair; the log has the cause. What broke it would break it again.
+    #[error("{doing} has met a fault of the coordinator's own; its log says more")]
+    Broken { doing: &'static str },
 }
 
 /// Cheap to clone; safe from any thread.
@@ -139,11 +143,24 @@ impl EngineHandle {
         read: impl FnOnce(&dyn Store) -> Result<T, froben_journal::Error> + Send + 'static,
     ) -> Result<T, Busy> {
         let store = self.store.clone();
-        match tokio::task::spawn_blocking(move || read(store.as_ref())).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(Busy::Journal(error.to_string())),
-            Err(_) => Err(Busy::Stopping),
+        match aside("reading the journal", move || read(store.as_ref())).await? {
+            Ok(value) => Ok(value),
+            Err(error) => Err(Busy::Journal(error.to_string())),
         }
+    }
+}
+
+/// Does what takes long or may block on a thread of its own.
+pub(crate) async fn aside<T: Send + 'static>(
+    doing: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Busy> {
+    let ended = tokio::task::spawn_blocking(move || contained(doing, work)).await;
+    match ended {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(_)) => Err(Busy::Broken { doing }),
+        // It was never begun: the threads are going.
+        Err(_) => Err(Busy::Stopping),
     }
 }
 

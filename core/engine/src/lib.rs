@@ -7,6 +7,7 @@
 pub mod by_hand;
 mod calls;
 mod children;
+mod contained;
 mod delegations;
 pub mod driver;
 pub mod effect;

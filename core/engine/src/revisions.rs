@@ -5,8 +5,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use froben_journal::{RevisionHash, Store};
+use froben_journal::{RevisionHash, ScriptSet, Store};
 use froben_script::{Limits, Revision};
+
+use crate::contained::{Panicked, contained};
 
 /// Revisions in memory: each is its compiled scripts, at most a few MiB.
 const KEPT: usize = 32;
@@ -38,15 +40,7 @@ impl Revisions {
         let checked = match self.store.revision(hash)? {
             // Not kept: it may come, and whoever asks for what there is not drives nothing out.
             None => return Ok(Err("its scripts are not in the store".to_string())),
-            Some(scripts) => Revision::check(&scripts.files, &Limits::default())
-                .map(Arc::new)
-                .map_err(|found| {
-                    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
-                    format!(
-                        "this version does not take its scripts: {}",
-                        found.join("; ")
-                    )
-                }),
+            Some(scripts) => check(&scripts),
         };
         self.keep(hash, checked.clone());
         Ok(checked)
@@ -77,9 +71,23 @@ impl Revisions {
     }
 }
 
+fn check(scripts: &ScriptSet) -> Checked {
+    let check = || Revision::check(&scripts.files, &Limits::default());
+    let why = match contained("checking a workflow's scripts", check) {
+        Ok(Ok(revision)) => return Ok(Arc::new(revision)),
+        Ok(Err(found)) => {
+            let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+            found.join("; ")
+        }
+        // It costs the workflows that keep the revision, and not the thread that runs many others.
+        Err(Panicked(cause)) => format!("the check itself has failed: {cause}"),
+    };
+    Err(format!("this version does not take its scripts: {why}"))
+}
+
 #[cfg(test)]
 mod tests {
-    use froben_journal::{MemoryStore, ScriptSet, revision_hash};
+    use froben_journal::{MemoryStore, revision_hash};
 
     use super::*;
 

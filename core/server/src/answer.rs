@@ -26,7 +26,7 @@ pub(crate) fn busy(busy: Busy) -> capnp::Error {
         Busy::Overloaded | Busy::Stopping | Busy::MovingOn => {
             fault(FaultCode::Busy, busy.to_string())
         }
-        Busy::Journal(_) => fault(FaultCode::Internal, busy.to_string()),
+        Busy::Journal(_) | Busy::Broken { .. } => fault(FaultCode::Internal, busy.to_string()),
     }
 }
 
@@ -167,6 +167,18 @@ mod tests {
         let mut message = capnp::message::Builder::new_default();
         convert::write_detail(&detail, message.init_root());
         assert!(message.size_in_words() * 8 < limits::MESSAGE_BYTES);
+    }
+
+    #[test]
+    fn only_what_may_pass_is_to_be_tried_again() {
+        let code = |why: Busy| Fault::read(&busy(why)).expect("it has a code").code;
+        for passing in [Busy::Overloaded, Busy::Stopping, Busy::MovingOn] {
+            assert_eq!(code(passing), FaultCode::Busy);
+        }
+        let doing = "checking the scripts";
+        for lasting in [Busy::Broken { doing }, Busy::Journal(String::new())] {
+            assert_eq!(code(lasting), FaultCode::Internal);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use froben_engine::serve::COORDINATOR;
-use froben_engine::{Applied, Change, EngineHandle, NotServed};
+use froben_engine::{Applied, Busy, Change, EngineHandle, NotServed};
 use froben_model::revision::Origin;
 use tokio::signal::unix::Signal;
 
@@ -73,6 +73,10 @@ async fn again(handle: &EngineHandle, folder: &Path) {
             Ok(Err(not @ (NotServed::Moved(_) | NotServed::NoEntry { .. }))) => {
                 unreachable!("invariant: no index was compared and none named, not {not:?}")
             }
+            Err(broken @ Busy::Broken { .. }) => tracing::error!(
+                target: "froben::scripts",
+                "{broken} [FRB-RPC-005]; what was served goes on being served"
+            ),
             Err(busy) => {
                 tracing::warn!(target: "froben::scripts", "{busy}");
                 tokio::time::sleep(PAUSE).await;

@@ -10,7 +10,7 @@ use froben_script::Revision;
 use super::start::newest_with;
 use super::{Outcome, Serve, ServingNow, check};
 use crate::effect::Answer;
-use crate::handle::{Busy, EngineHandle, PATIENCE, unexpected};
+use crate::handle::{Busy, EngineHandle, PATIENCE, aside, unexpected};
 use crate::input::Input;
 
 /// Who wants a change, and on what ground.
@@ -245,13 +245,13 @@ impl EngineHandle {
             Ok(Err(_)) => return Err(Busy::Stopping),
             Err(_) => return Err(Busy::Overloaded),
         };
-        let checking = tokio::task::spawn_blocking(move || {
+        aside("checking the scripts", move || {
             // Held until it is over, also when nobody waits for it any more.
             let _place = place;
             let checked = check::check(&set);
             (set, checked)
-        });
-        checking.await.map_err(|_| Busy::Stopping)
+        })
+        .await
     }
 }
 

@@ -28,6 +28,9 @@ const PAGE: usize = 1000;
 /// | | never served, checks | the folder, as a new entry |
 /// | | never served, does not check | the newest entry, with every problem logged |
 ///
+/// A check that panics is one that fails: a fault of ours must not keep what was served from being
+/// served.
+///
 /// If this version of the program does not take the newest entry's scripts any more, the folder is
 /// served as a new entry if it checks; *error* otherwise.
 pub(crate) fn at_start(
@@ -37,12 +40,12 @@ pub(crate) fn at_start(
 ) -> Result<Serving, Error> {
     let hash = revision_hash(&folder);
     let Some(newest) = store.newest_served()? else {
-        let revision = check::check(&folder).map_err(Error::Scripts)?;
+        let revision = check::check_contained(&folder).map_err(Error::Scripts)?;
         return append(store, 1, &folder, revision, now, String::new());
     };
     let known = newest.revision == hash || newest_with(store, hash)?.is_some();
     if !known {
-        match check::check(&folder) {
+        match check::check_contained(&folder) {
             Ok(revision) => {
                 let index = newest.index + 1;
                 return append(store, index, &folder, revision, now, String::new());
@@ -79,7 +82,7 @@ fn serve_again(
     now: TimeMs,
 ) -> Result<Serving, Error> {
     let why = match store.revision(newest.revision)? {
-        Some(set) => match check::check(&set) {
+        Some(set) => match check::check_contained(&set) {
             Ok(revision) => {
                 let revision = Arc::new(revision);
                 let entry = newest;
@@ -98,7 +101,7 @@ fn serve_again(
         "entry {} of the history, revision {short}, can't be served: {why}",
         newest.index
     );
-    let revision = check::check(folder).map_err(Error::Scripts)?;
+    let revision = check::check_contained(folder).map_err(Error::Scripts)?;
     let note = format!("revision {short} can't be served: {why}");
     append(store, newest.index + 1, folder, revision, now, note)
 }

@@ -12,7 +12,7 @@ use super::{Applied, Change, NotServed, Outcome, Serve, Sources, at_start, check
 use crate::driver::{Capacity, Config, Running};
 use crate::effect::{Answer, Effect};
 use crate::engine::{Engine, Step};
-use crate::handle::EngineHandle;
+use crate::handle::{Busy, EngineHandle};
 use crate::input::{Input, Ticket};
 
 /// A set whose one pipeline tells which one it is.
@@ -291,6 +291,85 @@ fn a_set_that_does_not_check_changes_nothing_and_says_why() {
     });
     running.stop();
     assert_eq!(history(&store), [(1, set(1), Origin::Start)]);
+}
+
+/// A set over which the check panics, as if it had a fault.
+fn faulty() -> ScriptSet {
+    of(
+        "pipelines/which.lua",
+        &format!("{}{}", which(2), check::FAULTY),
+    )
+}
+
+#[test]
+fn a_check_that_panics_is_a_fault_and_no_reason_to_try_again() {
+    let store = MemoryStore::new();
+    let running = start(&store, set(1));
+    block_on(async {
+        let handle = &running.handle;
+        for origin in [Origin::Apply, Origin::Folder] {
+            let change = Change {
+                origin,
+                ..apply(None)
+            };
+            let refused = handle.apply(faulty(), change).await;
+            let refused = refused.expect_err("nobody can tell whether it checks");
+            assert!(matches!(refused, Busy::Broken { .. }), "{refused:?}");
+            assert!(!refused.to_string().contains("again"), "{refused}");
+        }
+        let planned = handle.plan(faulty()).await;
+        assert!(matches!(planned, Err(Busy::Broken { .. })), "{planned:?}");
+        // Its place is free again, and nobody else has noticed.
+        served(handle.apply(set(3), apply(Some(1))).await.unwrap());
+        submit(handle, 1).await;
+    });
+    running.stop();
+    let expected = [(1, set(1), Origin::Start), (2, set(3), Origin::Apply)];
+    assert_eq!(history(&store), expected);
+}
+
+#[test]
+fn a_check_that_panics_at_the_start_leaves_the_newest_entry_served() {
+    let store = MemoryStore::new();
+    let nothing = at_start(&store, faulty(), 1000);
+    let why = nothing
+        .err()
+        .expect("there is nothing to serve")
+        .to_string();
+    for words in ["FRB-RPC-005", "the check itself has failed: planted"] {
+        assert!(why.contains(words), "{why}");
+    }
+    start(&store, set(1)).stop();
+    let store = store.crash();
+    let running = start(&store, faulty());
+    block_on(async {
+        let now = running.handle.serving().await.unwrap();
+        assert_eq!(now.entry.revision, revision_hash(&set(1)));
+        submit(&running.handle, 1).await;
+    });
+    running.stop();
+    assert_eq!(history(&store), [(1, set(1), Origin::Start)]);
+    // The other way round: what was served can't be checked any more, and the folder can.
+    let hash = revision_hash(&faulty());
+    store.put_revision(hash, &faulty()).unwrap();
+    let entry = Served {
+        index: 2,
+        revision: hash,
+        time_ms: 2000,
+        by: "ada".to_string(),
+        origin: Origin::Apply,
+        note: String::new(),
+    };
+    let batch = froben_journal::Batch {
+        served: vec![entry],
+        ..Default::default()
+    };
+    store.commit(&batch).expect("the next entry");
+    let serving = at_start(&store, set(1), 3000).expect("the folder checks");
+    assert_eq!(
+        (serving.entry.index, serving.hash()),
+        (3, revision_hash(&set(1)))
+    );
 }
 
 #[test]

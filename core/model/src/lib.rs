@@ -49,7 +49,11 @@ pub enum Error {
 impl Error {
     pub(crate) fn malformed(what: &'static str, text: &str, why: &'static str) -> Self {
         // Long or hostile input is cut, so that an error message stays one line.
-        let text = text.chars().filter(|c| !c.is_control()).take(80).collect();
+        let text = text
+            .chars()
+            .filter(|c| !limits::steers(*c))
+            .take(80)
+            .collect();
         Error::Malformed { what, text, why }
     }
 }

@@ -35,17 +35,27 @@ pub const DEVICES: usize = 64;
 /// The longest timeout of a delegation: 24 h.
 pub const TIMEOUT_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// `text`, cut at a character boundary to [`TEXT_BYTES`], with control characters made visible as
-/// spaces: what came from outside stays one line in a terminal and in a log.
+/// `text`, cut at a character boundary to [`TEXT_BYTES`], with what steers a terminal made visible as
+/// spaces: what came from outside stays one line there and in a log, and reads in its own order.
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(TEXT_BYTES));
     for c in text.chars() {
         if line.len() + c.len_utf8() > TEXT_BYTES {
             break;
         }
-        line.push(if c.is_control() { ' ' } else { c });
+        line.push(if steers(c) { ' ' } else { c });
     }
     line
+}
+
+/// Control characters, line separators, and what turns the direction of the text that follows: with it a
+/// text is shown as another one than it is ("Trojan Source", Boucher and Anderson 2021).
+pub(crate) fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 #[cfg(test)]
@@ -56,5 +66,17 @@ mod tests {
     fn a_line_is_short_and_has_no_control_characters() {
         assert_eq!(one_line("a\u{1b}[31m\nb"), "a [31m b");
         assert!(one_line(&"é".repeat(TEXT_BYTES)).len() <= TEXT_BYTES);
+    }
+
+    #[test]
+    fn a_line_reads_in_its_own_order() {
+        let marks = ['\u{61c}', '\u{200e}', '\u{200f}'];
+        let turns = ('\u{2028}'..='\u{202e}').chain('\u{2066}'..='\u{2069}');
+        for c in turns.chain(marks) {
+            assert_eq!(one_line(&format!("a{c}b")), "a b", "{:x}", c as u32);
+        }
+        // Letters of both directions, and what joins them, stay.
+        let kept = "ab \u{5d0}\u{5d1} \u{627}\u{628} x\u{200d}y\u{200c}z \u{202f}\u{2065}\u{206a}";
+        assert_eq!(one_line(kept), kept);
     }
 }

@@ -104,12 +104,13 @@ fn output(output: &Value) -> String {
     let Value::Map(map) = output else {
         return String::new();
     };
-    let lines = map.iter().map(|(name, value)| match value {
-        Value::Blob(blob) => {
-            format!("{name} = blob {} ({})", blob.hash, bytes(blob.size_bytes))
-        }
-        Value::Text(text) => format!("{name} = {}", limits::one_line(text)),
-        other => format!("{name} = {}", json::value(other)),
+    let lines = map.iter().map(|(name, value)| {
+        let value = match value {
+            Value::Blob(blob) => format!("blob {} ({})", blob.hash, bytes(blob.size_bytes)),
+            Value::Text(text) => text.clone(),
+            other => json::value(other).to_string(),
+        };
+        limits::one_line(&format!("{name} = {value}"))
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -271,6 +272,16 @@ pub(crate) fn log_line(line: &LogLine, begin: TimeMs) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_script_returns_steers_no_terminal() {
+        let given = Value::map([
+            ("a\u{202e}", Value::text("b\u{1b}[31m")),
+            ("c", Value::List(vec![Value::text("d\u{2066}\u{9b}e")])),
+            ("f", Value::Int(1)),
+        ]);
+        assert_eq!(output(&given), "a  = b [31m\nc = [\"d  e\"]\nf = 1");
+    }
 
     #[test]
     fn sizes_are_readable() {

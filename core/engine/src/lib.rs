@@ -39,3 +39,4 @@ pub use offline::{Migrated, Want};
 pub use replay::{Divergence, Got, Replayed, describe, replay};
 pub use serve::{Applied, Change, NotServed, Sources};
 pub use workflow::Misfit;
+pub use submit::meant;

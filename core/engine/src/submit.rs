@@ -11,6 +11,24 @@ use crate::input::Submit;
 /// An idempotency key.
 const KEY_BYTES: usize = 128;
 
+/// Pipelines that are listed for whoever named none of them.
+const LISTED: usize = 20;
+
+/// What to say to somebody who named a pipeline that is not among the `known`.
+pub fn meant<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    if let Some(meant) = froben_script::nearest(name, known.clone()) {
+        return format!("did you mean `{meant}`?");
+    }
+    let known: Vec<&str> = known.into_iter().collect();
+    let listed = known[..known.len().min(LISTED)].join(", ");
+    match known.len().saturating_sub(LISTED) {
+        0 => format!("this coordinator serves {listed}"),
+        more => format!(
+            "this coordinator serves {listed} and {more} more: `froben pipelines` lists them all"
+        ),
+    }
+}
+
 impl Engine {
     pub(crate) fn submit(&mut self, submit: Submit) {
         let ticket = submit.ticket;
@@ -50,12 +68,9 @@ impl Engine {
         }
         let pipelines = self.serving.revision.pipelines();
         let Some(info) = pipelines.get(&pipeline) else {
-            let known: Vec<_> = pipelines.keys().map(String::as_str).collect();
+            let meant = meant(&pipeline, pipelines.keys().map(String::as_str));
             let pipeline: String = limits::one_line(&pipeline).chars().take(64).collect();
-            let why = format!(
-                "there is no pipeline `{pipeline}`; this coordinator serves {}",
-                known.join(", ")
-            );
+            let why = format!("there is no pipeline `{pipeline}`; {meant}");
             return Err(refusal("FRB-SUB-001", why));
         };
         input
@@ -109,5 +124,25 @@ impl Engine {
              some are over"
         );
         Err(refusal("FRB-SUB-004", why))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_near_is_offered_and_a_list_ends_somewhere() {
+        let known: Vec<String> = (0..LISTED + 3).map(|n| format!("prove-{n:03}")).collect();
+        let known = || known.iter().map(String::as_str);
+        let near = meant("prove_007", known());
+        assert_eq!(near, "did you mean `prove-007`?");
+        let strange = meant("compress", known());
+        assert!(
+            strange.ends_with("prove-019 and 3 more: `froben pipelines` lists them all"),
+            "{strange}"
+        );
+        let few = meant("compress", known().take(2));
+        assert_eq!(few, "this coordinator serves prove-000, prove-001");
     }
 }

@@ -8,10 +8,13 @@ use mlua::Value as LuaValue;
 use crate::convert::{text, type_name, whole};
 use crate::options::{Options, each};
 use crate::registry::WORKFLOW;
+use crate::show::hidden as is_secret_name;
 use crate::suggest;
 
 /// Inputs or outputs of one pipeline.
 const FIELDS: usize = 64;
+/// Faults of one input that are told at once.
+const COMPLAINTS: usize = 8;
 /// Strings that one field may choose from.
 const CHOICES: usize = 64;
 
@@ -179,7 +182,7 @@ impl PipelineInfo {
 
 /// Holds an input against what the pipeline declares, before a workflow starts.
 ///
-/// *Errors*: one line that names the input that is missing, unknown or of the wrong type, and what is
+/// *Errors*: one line that names every input that is missing, unknown or of the wrong type, and what is
 /// expected.
 pub fn check_input(info: &PipelineInfo, input: &Value) -> Result<(), String> {
     check_fields("input", &info.inputs, input)
@@ -197,31 +200,46 @@ fn check_fields(what: &str, fields: &BTreeMap<String, Field>, value: &Value) -> 
             return Err(format!("the {what} is a table of fields, got {got}"));
         }
     };
-    for (name, field) in fields {
+    let unfit = fields.iter().filter_map(|(name, field)| {
         let given = entries.get(name).unwrap_or(&Value::Nil);
-        if !field.admits(given) {
-            let expected = field.expected();
-            return Err(match given {
-                Value::Nil => format!("{what} `{name}` is missing: {expected} is expected"),
-                Value::Text(text) if !field.choices.is_empty() => {
-                    format!("{what} `{name}` is {text:?}: {expected} is expected")
-                }
-                other => {
-                    format!(
-                        "{what} `{name}` is a {}: {expected} is expected",
-                        other.kind_name()
-                    )
-                }
-            });
-        }
-    }
-    match entries.keys().find(|name| !fields.contains_key(*name)) {
-        None => Ok(()),
-        Some(name) if fields.is_empty() => Err(format!("unknown {what} `{name}`; there is none")),
-        Some(name) => {
+        let said = (!field.admits(given)).then(|| misfit(name, field, given))?;
+        Some(format!("{what} {said}"))
+    });
+    // One that is mistyped is often the one that is missing.
+    let unknown = entries.keys().filter(|name| !fields.contains_key(*name));
+    let unknown = unknown.map(|name| match fields.is_empty() {
+        true => format!("unknown {what} `{name}`; there is none"),
+        false => {
             let hint = suggest::hint(name, fields.keys().map(String::as_str));
-            Err(format!("unknown {what} `{name}`{hint}"))
+            format!("unknown {what} `{name}`{hint}")
         }
+    });
+    let mut found: Vec<String> = unfit.chain(unknown).take(COMPLAINTS + 1).collect();
+    if found.len() > COMPLAINTS {
+        found.truncate(COMPLAINTS);
+        found.push("and more".to_owned());
+    }
+    match found.is_empty() {
+        true => Ok(()),
+        false => Err(found.join("; ")),
+    }
+}
+
+/// What is wrong with the field `name`, which does not admit `given`.
+fn misfit(name: &str, field: &Field, given: &Value) -> String {
+    let expected = field.expected();
+    match given {
+        Value::Nil => format!("`{name}` is missing: {expected} is expected"),
+        Value::Text(text) if !field.choices.is_empty() && !is_secret_name(name) => {
+            format!("`{name}` is {text:?}: {expected} is expected")
+        }
+        Value::Text(_) if !field.choices.is_empty() => {
+            format!("`{name}` does not fit: {expected} is expected")
+        }
+        other => format!(
+            "`{name}` is a {}: {expected} is expected",
+            other.kind_name()
+        ),
     }
 }
 

@@ -186,6 +186,18 @@ fn what_a_pipeline_declares_is_read_and_held_against_the_input() {
         Value::map([blob(), ("parms", Value::text("dev"))]),
         expect!["unknown input `parms`; did you mean `params`?"],
     );
+    // All of it at once: the one that is mistyped is the one that is missing.
+    check(
+        Value::map([("dta", Value::Nil), ("n", Value::text("x"))]),
+        expect![
+            "input `data` is missing: blob is expected; input `n` is a string: integer is expected; unknown input `dta`; did you mean `data`?"
+        ],
+    );
+    let many = (0..100).map(|n| (format!("other-{n:02}"), Value::Nil));
+    let said = check_input(&revision.pipelines()["typed"], &Value::map(many));
+    let said = said.expect_err("none of them is known");
+    assert_eq!(said.matches("unknown input").count(), 7, "{said}");
+    assert!(said.ends_with("; and more"), "{said}");
     check(
         Value::map([("data", Value::text("x".repeat(300_000)))]),
         expect!["the input is too large: its weight or depth is 300052, the limit is 262144"],

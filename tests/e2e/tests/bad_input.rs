@@ -29,6 +29,8 @@ fn input_that_is_refused_with_a_reason() {
     let small = network.file("small.bin", 100);
     let small = format!("data={}", small.display());
     submit("no_such", &["--input", &small]).refused(3, &["no_such", "data_commitments"]);
+    submit("data_commitment", &["--input", &small])
+        .refused(3, &["hint: did you mean `data_commitments`?"]);
     submit("data_commitments", &[]).refused(4, &["data"]);
     submit("data_commitments", &["--input", "data=/no/such/file"]).refused(3, &["/no/such/file"]);
     submit("data_commitments", &["--input", "data"]).refused(2, &["NAME=FILE"]);
@@ -38,6 +40,12 @@ fn input_that_is_refused_with_a_reason() {
         &["--input", &small, "--set", "colour=red"],
     )
     .refused(4, &["colour"]);
+    // Whoever mistypes the one is missing the other.
+    let words = [
+        "`data` is missing",
+        "unknown input `dta`; did you mean `data`?",
+    ];
+    submit("data_commitments", &["--set", "dta=1"]).refused(4, &words);
 
     network
         .froben(&["status", "wf-00000000000000000000000000000000"])

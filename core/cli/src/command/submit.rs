@@ -148,10 +148,10 @@ pub(crate) fn find<'a>(
         .iter()
         .find(|info| info.name == pipeline)
         .ok_or_else(|| {
-            let names: Vec<_> = known.iter().map(|info| info.name.as_str()).collect();
+            let names = known.iter().map(|info| info.name.as_str());
             Error::new(Exit::NotFound, format!("there is no pipeline `{pipeline}`"))
                 .code("FRB-SUB-001")
-                .hint(format!("this coordinator serves: {}", names.join(", ")))
+                .hint(froben_engine::meant(pipeline, names))
         })
 }
 

@@ -128,7 +128,7 @@ impl Workflow {
             idempotency_key: idempotency_key.clone(),
             pipeline: pipeline.clone(),
             revision: *revision,
-            inputs: input.brief(INPUT_CHARS),
+            inputs: input.brief(INPUT_CHARS, froben_script::is_secret_name),
             seed: *seed,
             parent: *parent,
             forked_from: forked_from.clone(),

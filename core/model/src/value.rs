@@ -106,13 +106,14 @@ impl Value {
     }
 
     /// The plain fields of a table on one line of at most `most` characters, for people:
-    /// `data=16384 bytes, params=dev`.
-    pub fn brief(&self, most: usize) -> String {
+    /// `data=16384 bytes, params=dev, token=hidden` if `secret` says so of that name.
+    pub fn brief(&self, most: usize, secret: impl Fn(&str) -> bool) -> String {
         let Value::Map(map) = self else {
             return String::new();
         };
         let field = |(name, value): (&String, &Value)| match value {
             Value::Nil | Value::List(_) | Value::Map(_) => None,
+            _ if secret(name) => Some(format!("{name}=hidden")),
             Value::Bool(bool) => Some(format!("{name}={bool}")),
             Value::Int(int) => Some(format!("{name}={int}")),
             Value::Number(number) => Some(format!("{name}={number}")),
@@ -175,9 +176,12 @@ mod tests {
             ("list", Value::List(vec![])),
             ("params", Value::text("dev\n")),
         ]);
-        assert_eq!(value.brief(80), "data=3 bytes, params=dev ");
-        assert_eq!(value.brief(8), "data=3 …");
-        assert_eq!(Value::Nil.brief(80), "");
+        let open = |_: &str| false;
+        assert_eq!(value.brief(80, open), "data=3 bytes, params=dev ");
+        assert_eq!(value.brief(8, open), "data=3 …");
+        assert_eq!(Value::Nil.brief(80, open), "");
+        let discreet = value.brief(80, |name| name == "params" || name == "list");
+        assert_eq!(discreet, "data=3 bytes, params=hidden");
     }
 
     #[test]

@@ -154,7 +154,8 @@ pub struct DelegationView {
 pub struct WorkflowSummary {
     pub id: WorkflowId,
     pub pipeline: String,
-    /// What it was started with, on one line for people: the plain inputs, blobs by their size.
+    /// What it was started with, on one line for people: the plain inputs, blobs by their size, and of
+    /// secrets the names.
     pub inputs: String,
     /// Which workflow runs it, if any.
     pub parent: Option<WorkflowId>,

@@ -163,6 +163,10 @@ fn plain_values(
     let typed = settings.iter().map(|(name, text)| {
         let declared = info.inputs.iter().find(|input| input.name == *name);
         let wrong = |wanted: &str| {
+            let text = match froben_engine::is_secret_name(name) {
+                true => "hidden",
+                false => text,
+            };
             let why = format!("--set {name}={text}: input `{name}` is {wanted}");
             Error::new(Exit::Script, why).code("FRB-SUB-002")
         };
@@ -229,6 +233,7 @@ mod tests {
                 input("n", "number"),
                 input("b", "boolean"),
                 input("f", "blob"),
+                input("api_token", "number"),
             ],
             revision: String::new(),
         };
@@ -243,5 +248,10 @@ mod tests {
         for (name, text) in [("n", "x"), ("n", "inf"), ("b", "yes"), ("f", "x")] {
             assert!(read(name, text).is_err(), "{name}={text}");
         }
+        let told = read("api_token", "s3cret").expect_err("it is a number");
+        assert_eq!(
+            told.message,
+            "--set api_token=hidden: input `api_token` is a number"
+        );
     }
 }

@@ -132,7 +132,19 @@ fn export(args: &Export) -> Result<(), Error> {
     })?;
     let bytes = bytes.map_err(refused)?;
     eprintln!("wrote {}, {bytes} bytes", output.display());
+    eprintln!("{}", what_it_tells(*keep_names));
     Ok(())
+}
+
+/// Of an export, before it is given away.
+fn what_it_tells(keep_names: bool) -> &'static str {
+    match keep_names {
+        true => "people, machines, secrets and the scripts are in it as they are",
+        false => {
+            "people and machines have pseudonyms in it, secrets have stand-ins; the scripts are in it as \
+             they are"
+        }
+    }
 }
 
 /// A refusal of the coordinator's.

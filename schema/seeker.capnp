@@ -168,8 +168,8 @@ interface SeekerSession {
   # again. Idempotent as `submit` is, and by the same keys: what a key has started is the answer.
 
   migrate @11 (id :Text, revision :Text, dryRun :Bool) -> (answer :MigrateAnswer);
-  # Holds the workflow's journal against a revision, "newest" or 64 hex digits, and, unless `dryRun`,
-  # moves a live workflow there. Refused with the first call that differs. Idempotent. Fails as busy
+  # Holds the workflow's journal against a revision, "newest" or 4 to 64 hex digits that only one begins
+  # with, and, unless `dryRun`, moves a live workflow there. Refused with the first call that differs. Idempotent. Fails as busy
   # while the script keeps running: pause it first.
 
   export @12 (id :Text, keepNames :Bool) -> (answer :ExportAnswer);
@@ -188,6 +188,15 @@ interface SeekerSession {
       done @0 :Migrated;
       refused @1 :Failure;
     }
+    parting @2 :Parting;
+    # If it is refused for a call that differs; null otherwise.
+  }
+
+  struct Parting {
+    # From where on a fork could go on with the other scripts.
+    call @0 :UInt64;
+    # The first call that differs.
+    revision @1 :Text;
   }
 
   struct Migrated {

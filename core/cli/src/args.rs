@@ -57,7 +57,7 @@ pub(crate) enum Command {
     Cancel(Workflow),
     /// Show what a workflow's script, machines and coordinator said
     Logs(Logs),
-    /// Pause, resume, fork, migrate or export a workflow
+    /// Pause, resume, cancel, fork, migrate, export or replay a workflow
     #[command(subcommand)]
     Workflow(WorkflowVerb),
     /// List the pipelines that the coordinator serves

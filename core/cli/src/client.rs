@@ -8,11 +8,11 @@ use std::time::Duration;
 use froben_model::view::{
     Failure, LogLine, MachineView, PipelineInfo, WorkflowDetail, WorkflowState, WorkflowSummary,
 };
-use froben_model::{BlobHash, BlobRef, Value, WorkflowId, limits};
+use froben_model::{BlobHash, BlobRef, CallId, RevisionHash, Value, WorkflowId, limits};
 use froben_schema::common_capnp::{self, blob_store};
 use froben_schema::convert;
 use froben_schema::seeker_capnp::seeker_session::{
-    self, export_answer, migrate_answer, submit_answer,
+    self, export_answer, migrate_answer, parting, submit_answer,
 };
 use froben_wire::{Error, Identity, Link, Policy, blobs, call, dial, failed};
 use tokio::io::AsyncWriteExt;
@@ -165,14 +165,15 @@ impl Client {
         id: WorkflowId,
         revision: &str,
         dry_run: bool,
-    ) -> Result<Result<Moved, Failure>, Error> {
+    ) -> Result<Result<Moved, Stays>, Error> {
         let mut request = self.session.migrate_request();
         let mut params = request.get();
         params.set_id(id.to_string());
         params.set_revision(revision);
         params.set_dry_run(dry_run);
         ask!(self, "migrating the workflow", request, |answer| {
-            match answer.get_answer()?.which()? {
+            let answer = answer.get_answer()?;
+            match answer.which()? {
                 migrate_answer::Done(done) => {
                     let done = done?;
                     Ok(Ok(Moved {
@@ -182,7 +183,14 @@ impl Client {
                         switched: done.get_switched(),
                     }))
                 }
-                migrate_answer::Refused(refused) => Ok(Err(convert::read_failure(refused?)?)),
+                migrate_answer::Refused(refused) => {
+                    let why = convert::read_failure(refused?)?;
+                    let parting = match answer.has_parting() {
+                        true => Some(read_parting(answer.get_parting()?)?),
+                        false => None,
+                    };
+                    Ok(Err(Stays { why, parting }))
+                }
             }
         })
     }
@@ -292,6 +300,20 @@ pub(crate) struct Moved {
     pub(crate) calls: u64,
     pub(crate) beyond: u64,
     pub(crate) switched: bool,
+}
+
+/// Why a workflow was not moved.
+pub(crate) struct Stays {
+    pub(crate) why: Failure,
+    /// The first call that differs, and the revision that makes another one.
+    pub(crate) parting: Option<(CallId, RevisionHash)>,
+}
+
+fn read_parting(parting: parting::Reader<'_>) -> Result<(CallId, RevisionHash), capnp::Error> {
+    let revision = parting.get_revision()?.to_str()?;
+    let hash = revision.parse();
+    let hash = hash.map_err(|e: froben_model::Error| capnp::Error::failed(e.to_string()))?;
+    Ok((CallId(parting.get_call()), hash))
 }
 
 /// Lets `fill` write a file beside `path`, which takes its place when it is whole and on disk.

@@ -36,7 +36,7 @@ pub use froben_scheduler::{Policy, SessionId};
 pub use froben_script::is_secret_name;
 pub use handle::{Busy, EngineHandle};
 pub use history::History;
-pub use offline::{Migrated, Want};
+pub use offline::{Migrated, Parting, Unfit, Want};
 pub use replay::{Divergence, Got, Replayed, describe, replay};
 pub use serve::{Applied, Change, NotServed, Sources};
 pub use submit::meant;

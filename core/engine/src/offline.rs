@@ -11,25 +11,26 @@ use froben_journal::{
     Store,
 };
 use froben_model::view::Failure;
-use froben_model::{CallId, WorkflowId};
-use froben_script::{Limits, Revision, State};
+use froben_model::{CallId, RevisionPrefix, WorkflowId};
+use froben_script::{Code, Limits, Revision, State};
 
 use crate::engine::refusal;
 use crate::history::History;
 use crate::pseudonyms;
-use crate::replay::{Replayed, replay};
+use crate::replay::{Divergence, Replayed, replay};
 use crate::revisions::Revisions;
 use crate::step;
 use crate::workflow::Workflow;
 
 /// Which revision somebody wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Want {
     /// The one that the workflow keeps.
     Kept,
     /// The one that new workflows get.
     Newest,
-    Hash(RevisionHash),
+    /// The one whose name begins like this.
+    Named(RevisionPrefix),
 }
 
 /// How a workflow did on another revision.
@@ -44,6 +45,28 @@ pub struct Migrated {
     pub switched: bool,
 }
 
+/// Why a workflow does not move to a revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    pub why: Failure,
+    /// From where on a fork could go on, if the revision makes another call than the journal holds.
+    pub parting: Option<Parting>,
+}
+
+/// The first call that differs, and the revision that makes another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parting {
+    pub call: CallId,
+    pub revision: RevisionHash,
+}
+
+impl From<Failure> for Unfit {
+    fn from(why: Failure) -> Self {
+        let parting = None;
+        Unfit { why, parting }
+    }
+}
+
 /// A question that was answered, or refused with a reason for whoever asked.
 pub(crate) type Answered<T> = Result<Result<T, Failure>, froben_journal::Error>;
 
@@ -54,6 +77,32 @@ pub(crate) fn records(
 ) -> Result<Vec<Record>, froben_journal::Error> {
     let read: Vec<(Seq, Record)> = store.read(workflow, 0, usize::MAX)?;
     Ok(read.into_iter().map(|(_, record)| record).collect())
+}
+
+/// The revision that is meant by `want`, for a workflow with these records.
+pub(crate) fn wanted(
+    store: &dyn Store,
+    want: &Want,
+    newest: RevisionHash,
+    records: &[Record],
+) -> Answered<RevisionHash> {
+    const SHOWN: usize = 8;
+    let prefix = match want {
+        Want::Newest => return Ok(Ok(newest)),
+        Want::Kept => return Ok(Ok(froben_journal::kept_revision(records).unwrap_or(newest))),
+        Want::Named(prefix) => prefix,
+    };
+    let found = store.find_revisions(prefix, SHOWN)?;
+    let why = match found[..] {
+        [hash] => return Ok(Ok(hash)),
+        [] => format!("no revision begins with {prefix}"),
+        _ => {
+            let names: Vec<_> = found.iter().map(RevisionHash::short).collect();
+            let names = names.join(", ");
+            format!("several revisions begin with {prefix}: {names}; give more digits")
+        }
+    };
+    Ok(Err(refusal("FRB-WFL-005", why)))
 }
 
 /// A revision of the store, or why it can't be had.
@@ -68,14 +117,24 @@ pub(crate) fn try_revision(
     records: &[Record],
     hash: RevisionHash,
     revision: &Revision,
-) -> Result<Migrated, Failure> {
+) -> Result<Migrated, Unfit> {
     let history = follow(workflow, records)?;
-    let replayed = caught_up(&history, revision)?;
+    let replayed = catch_up(&history, revision).map_err(|divergence| {
+        let call = divergence.call();
+        let why = apart(divergence);
+        // A script that fails would fail there again.
+        let differs = why.code == Code::Divergence.as_str();
+        let parting = differs.then_some(Parting {
+            call,
+            revision: hash,
+        });
+        Unfit { why, parting }
+    })?;
     if let State::Failed(failure) = replayed.beyond.state {
         let froben_script::Failure { code, message } = failure;
         let calls = history.calls.len();
         let why = format!("after all {calls} calls of the journal it fails: {message}");
-        return Err(refusal(code.as_str(), why));
+        return Err(refusal(code.as_str(), why).into());
     }
     Ok(Migrated {
         revision: hash,
@@ -90,11 +149,17 @@ fn follow(workflow: WorkflowId, records: &[Record]) -> Result<History, Failure> 
     History::read(workflow, records).map_err(damaged)
 }
 
+fn catch_up(history: &History, revision: &Revision) -> Result<Replayed, Box<Divergence>> {
+    replay(history, usize::MAX, revision, Limits::default())
+}
+
 fn caught_up(history: &History, revision: &Revision) -> Result<Replayed, Failure> {
-    replay(history, usize::MAX, revision, Limits::default()).map_err(|divergence| {
-        let froben_script::Failure { code, message } = divergence.failure();
-        refusal(code.as_str(), message)
-    })
+    catch_up(history, revision).map_err(apart)
+}
+
+fn apart(divergence: Box<Divergence>) -> Failure {
+    let froben_script::Failure { code, message } = divergence.failure();
+    refusal(code.as_str(), message)
 }
 
 /// The records of a fork: a submit of its own, then what is carried over from `source`.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use froben_engine::{Migrated, Want};
+use froben_engine::{Migrated, Parting, Unfit, Want};
 use froben_model::{BlobRef, limits};
 use froben_schema::common_capnp::blob_reader;
 use froben_schema::convert;
@@ -16,14 +16,14 @@ use crate::seeker::{Seeker, idempotency_key, no_such_workflow, workflow};
 /// A step's name: a call's number or the key of a delegation or child.
 const STEP_BYTES: usize = 256;
 
-/// `newest`, 64 hex digits, or nothing.
+/// `newest`, the beginning of a hash, or nothing.
 fn wanted(revision: capnp::text::Reader<'_>) -> Result<Want, capnp::Error> {
     let revision = text("a revision", revision, limits::TEXT_BYTES)?;
     match revision.as_str() {
         "" => Ok(Want::Kept),
         "newest" => Ok(Want::Newest),
-        hash => match hash.parse() {
-            Ok(hash) => Ok(Want::Hash(hash)),
+        name => match name.parse() {
+            Ok(prefix) => Ok(Want::Named(prefix)),
             Err(why) => Err(fault(FaultCode::Invalid, format!("{why}, or `newest`"))),
         },
     }
@@ -64,7 +64,7 @@ pub(crate) async fn migrate(
     let engine = &seeker.peer.engine;
     let moved = engine.migrate(seeker.id.clone(), id, revision, dry_run);
     let moved = moved.await.map_err(busy)?;
-    let answer = results.get().init_answer();
+    let mut answer = results.get().init_answer();
     match moved.ok_or_else(|| no_such_workflow(id))? {
         Ok(Migrated {
             revision,
@@ -78,7 +78,14 @@ pub(crate) async fn migrate(
             done.set_beyond(beyond);
             done.set_switched(switched);
         }
-        Err(failure) => convert::write_failure(&failure, answer.init_refused()),
+        Err(Unfit { why, parting }) => {
+            if let Some(Parting { call, revision }) = parting {
+                let mut parting = answer.reborrow().init_parting();
+                parting.set_call(call.0);
+                parting.set_revision(revision.to_string());
+            }
+            convert::write_failure(&why, answer.init_refused());
+        }
     }
     Ok(())
 }

@@ -163,6 +163,15 @@ fn an_admin_changes_the_scripts_while_workflows_run() {
     stage
         .admin(&["rollback", "--to", "9", "--check-index", "3"])
         .refused(3, &["FRB-SCR-002", "#9"]);
+    stage
+        .admin(&["rollback", "9", "--check-index", "3"])
+        .refused(3, &["FRB-SCR-002", "#9"]);
+    stage
+        .admin(&["rollback", "1"])
+        .refused(2, &["`froben scripts rollback 1 --check-index 3`"]);
+    stage
+        .admin(&["rollback", "1", "--to", "2"])
+        .refused(2, &["cannot be used with"]);
     let args = [
         "rollback",
         "--check-index",

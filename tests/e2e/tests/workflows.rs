@@ -168,8 +168,17 @@ fn a_wrong_id_and_a_workflow_that_is_over_are_refused_with_a_hint() {
     ] {
         let args = [args, &["--revision", &nowhere]].concat();
         workflow(&network, &args).refused(3, &["FRB-WFL-005", &nowhere, "hint: `newest`"]);
-        let args = [&args[..args.len() - 1], &["12ab"]].concat();
-        workflow(&network, &args).refused(4, &["`12ab` is not a revision", "64 hex digits"]);
+        for (revision, code, words) in [
+            ("12ab", 3, &["FRB-WFL-005", "no revision begins with 12ab"]),
+            (
+                "12a",
+                4,
+                &["`12a` is not a revision", "4 to 64 lower-case hex"],
+            ),
+        ] {
+            let args = [&args[..args.len() - 1], &[revision]].concat();
+            workflow(&network, &args).refused(code, words);
+        }
     }
     assert!(!std::path::Path::new(&file).exists(), "nothing was written");
 }
@@ -256,7 +265,7 @@ fn slow(name: &str, first: &str, after: &str) -> String {
 fn a_migration_names_the_first_line_that_differs() {
     let network = Network::start(Options {
         operators: 0,
-        scripts: vec![("pipelines/slow.lua", slow("slow", "2s", "old"))],
+        scripts: vec![("pipelines/slow.lua", slow("slow", "6s", "old"))],
         ..Options::default()
     });
     network.issue("admin", "admin", &[]);
@@ -277,38 +286,69 @@ fn a_migration_names_the_first_line_that_differs() {
     // It sleeps for another time, in the line below.
     apply(
         1,
-        &slow("slow", "3s", "other").replace("  ctx:sleep", "\n  ctx:sleep"),
+        &slow("slow", "1s", "other").replace("  ctx:sleep", "\n  ctx:sleep"),
     );
+    let mut hints = Vec::new();
     for dry_run in [&["--dry-run"][..], &[]] {
         let hint = "froben workflow fork";
         let words = [
             "FRB-LUA-008",
             "slow.lua:4",
-            "sleep 3000 ms",
+            "sleep 1000 ms",
             "line 3",
-            "sleep 2000 ms",
+            "sleep 6000 ms",
             hint,
         ];
-        migrate(dry_run).refused(4, &words);
+        hints.push(migrate(dry_run).refused(4, &words).stderr);
     }
+    // The hint is a command that can be typed.
+    let hinted = hints[0].lines().find(|line| line.starts_with("hint: "));
+    let (_, command) = hinted
+        .and_then(|hint| hint.split_once("froben "))
+        .expect("a command");
+    let command: Vec<_> = command.split_whitespace().collect();
+    assert_eq!(command[..3], ["workflow", "fork", id], "{command:?}");
+    let fork = network.froben(&command).ok().stdout;
+    let fork = fork.trim();
+    let forked = network.froben(&["wait", fork, "-o", "json"]).ok().json();
+    assert_eq!(forked["workflow"]["output"]["text"], "other");
     // It does the same up to here, and something else afterwards.
-    apply(2, &slow("slow", "2s", "new"));
+    apply(2, &slow("slow", "6s", "new"));
     let tried = migrate(&["--dry-run", "-o", "json"]).ok().json();
     assert_eq!(
         (&tried["switched"], &tried["calls"]),
         (&false.into(), &2.into())
     );
+    let newest = tried["revision"].as_str().expect("a revision");
     let before = network.status(id)["workflow"]["revision"].clone();
-    let moved = migrate(&["-o", "json"]).ok().json();
+    let moved = migrate(&["--revision", &newest[..8], "-o", "json"])
+        .ok()
+        .json();
     assert_eq!(moved["switched"], true);
     assert_ne!(moved["revision"], before);
     let ended = outcome();
     assert_eq!(ended["workflow"]["output"]["text"], "new");
     assert_eq!(ended["workflow"]["revision"], moved["revision"]);
     // Over is over.
-    apply(3, &slow("slow", "2s", "newer"));
+    apply(3, &slow("slow", "6s", "newer"));
     migrate(&["--dry-run"]).ok();
     migrate(&[]).refused(2, &["FRB-WFL-006", "froben workflow fork"]);
+}
+
+#[test]
+fn a_workflow_is_cancelled_by_either_name() {
+    let network = Network::start(Options {
+        operators: 0,
+        scripts: vec![("pipelines/slow.lua", slow("slow", "1h", "late"))],
+        ..Options::default()
+    });
+    for verb in [&["cancel"][..], &["workflow", "cancel"]] {
+        let id = network.froben(&["submit", "slow"]).ok().stdout;
+        let id = id.trim();
+        network.froben(&[verb, &[id]].concat()).ok();
+        let ended = network.froben(&["wait", id]).refused(8, &["cancelled"]);
+        assert!(ended.stdout.contains("cancelled"), "{}", ended.stdout);
+    }
 }
 
 const FIBERS: &str = r#"

@@ -123,7 +123,10 @@ pub(crate) struct ScriptsHistory {
 pub(crate) struct ScriptsRollback {
     /// The entry of the history whose revision is to be served again; the one before the newest by
     /// default
-    #[arg(long, value_name = "INDEX", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(value_name = "INDEX", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) index: Option<u64>,
+    /// The same as INDEX
+    #[arg(long, value_name = "INDEX", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "index")]
     pub(crate) to: Option<u64>,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
@@ -132,6 +135,8 @@ pub(crate) struct ScriptsRollback {
 }
 
 const ROLLBACK_AFTER: &str = "\
+Example: froben scripts rollback 3 --check-index 5
+
 A rollback is a new entry of the history: nothing is lost, and it can be rolled back itself.";
 
 #[derive(Debug, Args)]

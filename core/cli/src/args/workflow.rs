@@ -14,6 +14,9 @@ pub(crate) enum WorkflowVerb {
     /// Let a paused workflow go on
     #[command(after_help = RESUME_AFTER)]
     Resume(Workflow),
+    /// Cancel a workflow, as `froben cancel` does
+    #[command(after_help = CANCEL_AFTER)]
+    Cancel(Workflow),
     /// Start a new workflow that begins where another one was, and keeps what was proved before
     Fork(Fork),
     /// Move a live workflow to another revision of its scripts, or see where it would differ
@@ -35,6 +38,11 @@ Example: froben workflow resume wf-0123456789abcdef0123456789abcdef
 
 What has come while it was paused is told to its script in the order in which it came.";
 
+const CANCEL_AFTER: &str = "\
+Example: froben workflow cancel wf-0123456789abcdef0123456789abcdef
+
+What was proved stays: `froben workflow fork` begins a new workflow from it.";
+
 #[derive(Debug, Args)]
 #[command(after_help = FORK_AFTER)]
 pub(crate) struct Fork {
@@ -43,7 +51,8 @@ pub(crate) struct Fork {
     /// The first step that is done anew: a call's number, or the key of a delegation or child
     #[arg(long, value_name = "STEP")]
     pub(crate) from: String,
-    /// Scripts of the fork: `newest`, or a revision's hash; those that the workflow keeps by default
+    /// Scripts of the fork: `newest`, or the beginning of a revision's hash; those that the workflow
+    /// keeps by default
     #[arg(
         long,
         value_name = "HASH|newest",
@@ -65,7 +74,8 @@ Example: froben workflow fork wf-0123456789abcdef0123456789abcdef --from 14 --re
 All calls before the step are kept, with their results, so nothing is proved or paid a second time. With
 another revision the fork is refused if its script would not make the kept calls again; the message
 names the first line that differs.
-A step that is none is answered with those that there are. `froben status ID` lists the keys of the delegations, `-o json` the numbers of the calls.";
+A step that is none is answered with those that there are. `froben status ID` lists the keys of the
+delegations, `-o json` the numbers of the calls.";
 
 #[derive(Debug, Args)]
 #[command(after_help = MIGRATE_AFTER)]
@@ -75,7 +85,7 @@ pub(crate) struct Migrate {
     /// Only try it: say whether the workflow could move, and the first call that differs if not
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Where to: `newest`, or a revision's hash
+    /// Where to: `newest`, or the beginning of a revision's hash
     #[arg(long, value_name = "HASH|newest", default_value = "newest")]
     pub(crate) revision: String,
     #[command(flatten)]
@@ -86,7 +96,8 @@ const MIGRATE_AFTER: &str = "\
 Example: froben workflow migrate wf-0123456789abcdef0123456789abcdef --dry-run
 
 A running workflow keeps the scripts that it began with. This replays its journal on others: if they make
-the same calls up to here, it goes on with them. If not, `froben workflow fork` keeps what is the same.";
+the same calls up to here, it goes on with them. If not, the first call that differs is named, with the
+command for a fork that keeps what is the same before it.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXPORT_AFTER)]

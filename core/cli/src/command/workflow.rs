@@ -1,13 +1,13 @@
-//! `froben workflow`: pause, resume, fork, migrate, export.
+//! `froben workflow`: pause, resume, cancel, fork, migrate, export.
 
 use froben_model::WorkflowId;
 use froben_model::view::{Failure, WorkflowState};
 use serde_json::json;
 
 use crate::args::{Export, Fork, Format, Migrate, Workflow, WorkflowVerb};
-use crate::client::{Client, Moved};
+use crate::client::{Client, Moved, Stays};
 use crate::command::replay;
-use crate::command::show::ask;
+use crate::command::show::{self, ask};
 use crate::command::submit::{PATIENCE, fresh_key};
 use crate::command::wait::parse_id;
 use crate::error::{Error, Exit};
@@ -18,6 +18,7 @@ pub(crate) fn run(verb: &WorkflowVerb) -> Result<(), Error> {
     match verb {
         WorkflowVerb::Pause(args) => set(args, async |client, id| client.pause(id).await),
         WorkflowVerb::Resume(args) => set(args, async |client, id| client.resume(id).await),
+        WorkflowVerb::Cancel(args) => show::cancel(args),
         WorkflowVerb::Fork(args) => fork(args),
         WorkflowVerb::Migrate(args) => migrate(args),
         WorkflowVerb::Export(args) => export(args),
@@ -92,7 +93,7 @@ fn migrate(args: &Migrate) -> Result<(), Error> {
         calls,
         beyond,
         switched,
-    } = moved.map_err(refused)?;
+    } = moved.map_err(|stays| stayed(id, stays))?;
     match query.output {
         Format::Json => print_json(&json!({
             "id": id.to_string(),
@@ -110,6 +111,19 @@ fn migrate(args: &Migrate) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+fn stayed(id: WorkflowId, stays: Stays) -> Error {
+    let Stays { why, parting } = stays;
+    let shown = refused(why);
+    match parting {
+        Some((call, revision)) => shown.hint(format!(
+            "to go on from there: froben workflow fork {id} --from {} --revision {}",
+            call.0,
+            revision.short()
+        )),
+        None => shown,
+    }
 }
 
 fn export(args: &Export) -> Result<(), Error> {
@@ -153,8 +167,8 @@ pub(crate) fn refused(failure: Failure) -> Error {
     let (exit, hint) = match code.as_str() {
         "FRB-WFL-004" => (Exit::NotFound, None),
         "FRB-WFL-005" => {
-            let hint = "`newest`, or a revision that was served: `froben status ID -o json` has the one \
-                        that a workflow keeps";
+            let hint = "`newest`, or a revision that was served: `froben scripts history` lists them, \
+                        `froben status ID -o json` has the one that a workflow keeps";
             (Exit::NotFound, Some(hint))
         }
         "FRB-WFL-006" => (Exit::Usage, None),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use froben_journal::{Record, RevisionHash};
 use froben_model::view::{Failure, WorkflowState};
 use froben_model::{SeekerId, Value, WorkflowId};
 
@@ -10,7 +9,7 @@ use super::{Busy, EngineHandle, unexpected};
 use crate::effect::{Answer, Found, Migration};
 use crate::engine::refusal;
 use crate::input::{Fork, Input, Submit};
-use crate::offline::{self, Migrated, Want};
+use crate::offline::{self, Migrated, Unfit, Want};
 
 /// How often a migration is tried while the script goes on in between, and how long it waits before
 /// each further try.
@@ -128,7 +127,10 @@ impl EngineHandle {
         let cut = self
             .replay_journal(move |store, revisions| {
                 let records = offline::records(store, source)?;
-                let hash = wanted(revision, newest, &records);
+                let hash = match offline::wanted(store, &revision, newest, &records)? {
+                    Ok(hash) => hash,
+                    Err(failure) => return Ok(Err(failure)),
+                };
                 Ok(match offline::revision(revisions, hash)? {
                     Ok(revision) => offline::cut(source, &records, &step, hash, &revision),
                     Err(failure) => Err(failure),
@@ -182,25 +184,29 @@ impl EngineHandle {
         workflow: WorkflowId,
         revision: Want,
         dry_run: bool,
-    ) -> Result<Option<Result<Migrated, Failure>>, Busy> {
+    ) -> Result<Option<Result<Migrated, Unfit>>, Busy> {
         if matches!(self.find(seeker.clone(), workflow).await?, Found::Nowhere) {
             return Ok(None);
         }
         let newest = self.newest().await?;
         for _ in 0..MIGRATION_TRIES {
+            let want = revision.clone();
             let tried = self
                 .replay_journal(move |store, revisions| {
                     let records = offline::records(store, workflow)?;
-                    let hash = wanted(revision, newest, &records);
-                    Ok(match offline::revision(revisions, hash)? {
-                        Ok(revision) => offline::try_revision(workflow, &records, hash, &revision),
-                        Err(failure) => Err(failure),
-                    })
+                    let hash = match offline::wanted(store, &want, newest, &records)? {
+                        Ok(hash) => hash,
+                        Err(failure) => return Ok(Err(failure)),
+                    };
+                    let revision = offline::revision(revisions, hash)?;
+                    Ok(revision
+                        .map(|revision| offline::try_revision(workflow, &records, hash, &revision)))
                 })
                 .await?;
             let migrated = match tried {
-                Ok(migrated) if !dry_run => migrated,
-                found => return Ok(Some(found)),
+                Ok(Ok(migrated)) if !dry_run => migrated,
+                Ok(found) => return Ok(Some(found)),
+                Err(failure) => return Ok(Some(Err(failure.into()))),
             };
             let Migrated {
                 revision, calls, ..
@@ -225,7 +231,7 @@ impl EngineHandle {
                 Answer::Migrated(Migration::Over) => {
                     let why =
                         "the workflow is over; `froben workflow fork` begins a new one from it";
-                    return Ok(Some(Err(refusal("FRB-WFL-006", why))));
+                    return Ok(Some(Err(refusal("FRB-WFL-006", why).into())));
                 }
                 Answer::Migrated(Migration::MovedOn) => {
                     tokio::time::sleep(MIGRATION_PAUSE).await;
@@ -234,13 +240,5 @@ impl EngineHandle {
             }
         }
         Err(Busy::MovingOn)
-    }
-}
-
-fn wanted(want: Want, newest: RevisionHash, records: &[Record]) -> RevisionHash {
-    match want {
-        Want::Hash(hash) => hash,
-        Want::Newest => newest,
-        Want::Kept => froben_journal::kept_revision(records).unwrap_or(newest),
     }
 }

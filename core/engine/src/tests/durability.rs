@@ -7,7 +7,7 @@ use froben_model::view::WorkflowState;
 use super::*;
 use crate::effect::Migration;
 use crate::input::Fork;
-use crate::offline;
+use crate::offline::{self, Want};
 
 /// Fifty delegations in two waves, a failure among them, a timer, and a line for whoever reads along.
 /// What it calls does not depend on who is faster.
@@ -461,7 +461,10 @@ fn a_migration_moves_a_live_workflow_and_names_what_differs() {
     let (other, revision) = serve(&mut world, &FIFTY.replace("\"/\" .. i", "\"-\" .. i"));
     let records = offline::records(&world.store, ID).expect("it can be read");
     let refused = offline::try_revision(ID, &records, other, &revision).expect_err("it differs");
-    assert_eq!(refused.code, "FRB-LUA-008");
+    let offline::Unfit { why, parting } = refused;
+    assert_eq!(why.code, "FRB-LUA-008");
+    let (call, revision) = (CallId(1), other);
+    assert_eq!(parting, Some(offline::Parting { call, revision }));
     for part in [
         "call #1",
         "record 1",
@@ -469,8 +472,42 @@ fn a_migration_moves_a_live_workflow_and_names_what_differs() {
         "first-1",
         "pipelines/squares.lua:7",
     ] {
-        assert!(refused.message.contains(part), "{part}: {refused}");
+        assert!(why.message.contains(part), "{part}: {why}");
     }
+
+    // A script that fails in its own words would fail in a fork as well.
+    let broken = FIFTY.replace("function(ctx, input)", "function(ctx, input) error('oh')");
+    let (broken, revision) = serve(&mut world, &broken);
+    let refused = offline::try_revision(ID, &records, broken, &revision).expect_err("it fails");
+    assert_eq!(
+        (refused.why.code.as_str(), refused.parting),
+        ("FRB-LUA-002", None)
+    );
+    let name = |digits: usize| Want::Named(other.to_string()[..digits].parse().expect("digits"));
+    let wanted = |want: Want| {
+        let wanted = offline::wanted(&world.store, &want, hash, &records);
+        wanted.expect("it can be read").map_err(|why| why.code)
+    };
+    assert_eq!(wanted(name(8)), Ok(other));
+    assert_eq!(wanted(name(64)), Ok(other));
+    assert_eq!(wanted(Want::Newest), Ok(hash));
+    assert_eq!(wanted(Want::Kept), Ok(hash));
+    let nowhere = wanted(Want::Named("0123abcd".parse().expect("digits")));
+    assert_eq!(nowhere, Err("FRB-WFL-005".to_string()));
+    // Of a few hundred sets two begin alike.
+    let mut seen = std::collections::BTreeSet::new();
+    let alike = (0..).find_map(|n| {
+        let files = [("lib/x.lua".to_string(), format!("return {n}"))].into();
+        let set = ScriptSet { files };
+        let hash = froben_journal::revision_hash(&set);
+        world.store.put_revision(hash, &set).expect("a write");
+        let begin = hash.to_string()[..4].to_string();
+        (!seen.insert(begin.clone())).then_some(begin)
+    });
+    let alike = alike.expect("two of them").parse().expect("digits");
+    let several = wanted(Want::Named(alike));
+    assert_eq!(several, Err("FRB-WFL-005".to_string()));
+    assert_eq!(wanted(name(64)), Ok(other));
 
     assert!(world.run());
     assert_eq!(world.ended(), (WorkflowState::Succeeded, total()));

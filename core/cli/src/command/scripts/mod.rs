@@ -101,15 +101,25 @@ fn apply(args: &ScriptsApply) -> Result<(), Error> {
 }
 
 fn rollback(args: &ScriptsRollback) -> Result<(), Error> {
-    let ScriptsRollback { to, change, query } = args;
+    let ScriptsRollback {
+        index: entry,
+        to,
+        change,
+        query,
+    } = args;
+    let to = entry.or(*to);
     let look = "froben scripts history";
+    let again = match to {
+        Some(to) => format!("froben scripts rollback {to}"),
+        None => "froben scripts rollback".to_string(),
+    };
     block_on(async {
         check_note(&change.note)?;
         let admin = connect(&query.remote).await?;
-        let index = check_index(&admin, change, look, "froben scripts rollback").await?;
-        let changed = admin.rollback(*to, index, &change.note).await?;
+        let index = check_index(&admin, change, look, &again).await?;
+        let changed = admin.rollback(to, index, &change.note).await?;
         // The sources are the coordinator's; a problem's place tells its line.
-        report(changed, index, *to, &Sources::new(), look, query.output)
+        report(changed, index, to, &Sources::new(), look, query.output)
     })
 }
 

@@ -29,6 +29,7 @@ use crate::effect::Answer;
 use crate::engine::{Engine, Serving};
 use crate::input::Ticket;
 
+pub use check::no_pipelines;
 pub use handle::{Applied, Change, NotServed, Sources};
 pub(crate) use start::at_start;
 

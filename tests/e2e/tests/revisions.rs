@@ -211,6 +211,31 @@ fn an_admin_changes_the_scripts_while_workflows_run() {
     stage
         .admin(&["apply", &nowhere, "--check-index", "4"])
         .refused(3, &["FRB-LUA-013", "pipelines"]);
+    // A set without pipelines is none, for a check as for the coordinator.
+    let empty = stage.network.folder().join("empty");
+    for folder in ["pipelines", "lib"] {
+        std::fs::create_dir_all(empty.join(folder)).expect("a folder");
+    }
+    std::fs::write(empty.join("lib/x.lua"), "return {}\n").expect("a file");
+    let empty = empty.display().to_string();
+    for args in [
+        &["check", "--no-types", &empty][..],
+        &["plan", &empty],
+        &["apply", &empty, "--check-index", "4"],
+    ] {
+        let refused = stage.admin(args);
+        assert_eq!(refused.code, Some(4), "{refused:?}");
+        for words in [
+            "error[FRB-LUA-013]: it has no pipelines",
+            "pipelines/NAME.lua",
+        ] {
+            assert!(
+                refused.stderr.contains(words),
+                "{args:?}: {}",
+                refused.stderr
+            );
+        }
+    }
     // An admin is a seeker, too.
     let mut list = stage.network.command_as("admin", &["list", "-o", "json"]);
     assert_eq!(Finished::run(&mut list).ok().json(), serde_json::json!([]));

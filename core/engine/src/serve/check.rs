@@ -56,7 +56,7 @@ fn fault(Panicked(cause): Panicked) -> ScriptProblem {
 }
 
 /// Serving nothing at all is never what was meant; an empty folder is a mistake.
-fn no_pipelines() -> ScriptProblem {
+pub fn no_pipelines() -> ScriptProblem {
     ScriptProblem {
         code: Code::ScriptSet.as_str().to_string(),
         path: String::new(),

@@ -1,6 +1,7 @@
 //! `froben scripts check`: a folder, on this machine alone.
 
 use froben_author::{CheckOptions, TypeChecker, check as check_set, files};
+use froben_engine::serve::no_pipelines;
 
 use crate::args::ScriptsCheck;
 use crate::error::{Error, Exit};
@@ -27,7 +28,13 @@ pub(crate) fn check(args: &ScriptsCheck) -> Result<(), Error> {
         lint: findings::lint_options(report)?,
         types,
     };
-    findings::report(&check_set(&sources, &options), &sources, report)
+    let mut found = check_set(&sources, &options);
+    // What the coordinator has against the set as a whole, and the tools of an author have not.
+    if !sources.keys().any(|path| path.starts_with("pipelines/")) {
+        let problems = [no_pipelines()];
+        found.splice(0..0, froben_author::findings(&problems, &sources));
+    }
+    findings::report(&found, &sources, report)
 }
 
 fn checker() -> Result<TypeChecker, Error> {

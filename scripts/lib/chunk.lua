@@ -14,10 +14,17 @@ local function check(what, number)
   end
 end
 
+local function check_items(items)
+  if type(items) ~= "table" then
+    error(`chunk: a list of items was expected, got {type(items)}`, 3)
+  end
+end
+
 -- How many of `count` items to put into one piece: at most `widest`, and at least two where there are
 -- two, since a task's own start-up is worth sharing.
 function chunk.width(count, widest)
   check("the largest width", widest)
+  check("one more than the number of items", count + 1)
   return math.clamp(math.ceil(count / PIECES), math.min(2, widest), widest)
 end
 
@@ -34,6 +41,7 @@ end
 -- are the positions in `items`. All are full but the last.
 function chunk.cut(items, width)
   check("the width", width)
+  check_items(items)
   local pieces = {}
   for first = 1, #items, width do
     local last = math.min(first + width - 1, #items)
@@ -46,6 +54,7 @@ end
 -- than another. For machines that do one item after the other, which would wait for a short last piece.
 function chunk.even(items, width)
   check("the width", width)
+  check_items(items)
   local count = math.ceil(#items / width)
   local pieces, last = {}, 0
   for piece = 1, count do

@@ -141,7 +141,8 @@ function era.totals(counts)
   local totals = { basic = 0, leaf = 0, node = 0, tip = 1, scheduler = 1 }
   for circuit, count in pairs(counts) do
     totals.basic += count
-    for _, level in ipairs(era.levels(circuit, count)) do
+    -- Not every batch has circuits of every type.
+    for _, level in ipairs(if count == 0 then {} else era.levels(circuit, count)) do
       local round = level[1].round
       totals[round] += #level
     end

@@ -49,10 +49,21 @@ local OPTIONS = {
   on_item = "function",
 }
 
+-- Errors of the options are raised `level` functions above: 2 is the caller's caller.
+local function whole(what, number, level)
+  if number ~= math.floor(number) or number < 1 or number > 2 ^ 53 then
+    error(`retry: {what} is a whole number, 1 or more, got {number}`, level + 1)
+  end
+end
+
 -- How often an item may fail for each cause.
-local function read_budgets(given)
+local function read_budgets(given, level)
   local attempts = given.attempts or ATTEMPTS
-  local budgets = table.clone(options.check("retry: budgets", given.budgets, BUDGETS, 3))
+  whole("attempts", attempts, level + 1)
+  local budgets = table.clone(options.check("retry: budgets", given.budgets, BUDGETS, level + 1))
+  for cause, budget in pairs(budgets) do
+    whole(`the budget for {cause}`, budget, level + 1)
+  end
   for cause in pairs(BUDGETS) do
     -- What is lost says nothing about the task, so there may be more of it.
     budgets[cause] = budgets[cause] or (if cause == "lost" then 2 * attempts else attempts)
@@ -66,26 +77,23 @@ local function describe(try, err)
   return `try {try}: {err.class}{where}: {err.message}`
 end
 
--- Carries out every task of the list `tasks`, all at once, and returns their values: `values[t][i]` is
--- that of item `i` of task `t`. A task is what `ctx:delegate` takes, with a `key`; try `n` of it has the
--- key `key/n`. With `elsewhere`, a list of operators, it goes to others if there are any, as if these had
--- failed it already.
---
--- given.attempts   how often an item may fail for one cause, the last time for good; 5 if left out
--- given.budgets    the same for single causes: { lost, timeout, out_of_memory, invalid, error }; `lost` is
---                  twice `attempts` if left out
--- given.backoff    seconds before the first retry of a task, doubled each time; none if left out
--- given.accept     called with each value; a result for which it does not return true counts as
---                  `invalid_result`, and its second result says why
--- given.on_item    called as on_item(t, i, value, operator) when an item is done
-function retry.each(ctx, tasks, given)
-  given = options.check("retry", given, OPTIONS, 2)
-  local budgets = read_budgets(given)
+-- What `retry.each` does; `level` is as that of `whole`.
+local function each(ctx, tasks, given, level)
+  given = options.check("retry", given, OPTIONS, level + 1)
+  local budgets = read_budgets(given, level + 1)
+  if given.backoff and not (given.backoff >= 0 and given.backoff < 2 ^ 31) then
+    error(`retry: backoff is a number of seconds, got {given.backoff}`, level + 1)
+  end
+  if type(tasks) ~= "table" or tasks.kind ~= nil then
+    error("retry.each: a list of tasks was expected; write { } around a single one, or use retry.one", level + 1)
+  end
   -- Jobs in the order in which they began, and by the number of their delegation.
   local begun, jobs = {}, {}
   local values = {}
   -- Fibers in which jobs go on that have to pause, and why it is all in vain.
   local paused, hopeless = {}, nil
+  -- What a function of the caller's raised in such a fiber, in a table.
+  local raised = nil
 
   -- A job is some items of one task, and how they fared so far. This makes a delegation of it.
   local function hand_out(job)
@@ -212,7 +220,7 @@ function retry.each(ctx, tasks, given)
   -- pause does so in a fiber, beside the others.
   local function follow(running)
     for _, item in ctx:stream(running) do
-      if hopeless then
+      if hopeless or raised then
         return
       end
       local job = jobs[item.delegation.id]
@@ -223,8 +231,15 @@ function retry.each(ctx, tasks, given)
       elseif pause and pause > 0 then
         local fiber = ctx:spawn(function()
           ctx:sleep(pause)
-          if not hopeless then
+          if hopeless or raised then
+            return
+          end
+          -- The caller has to be able to catch it.
+          local ok, why = pcall(function()
             follow({ hand_out(job) })
+          end)
+          if not ok then
+            raised = raised or { why }
           end
         end)
         table.insert(paused, fiber)
@@ -237,7 +252,7 @@ function retry.each(ctx, tasks, given)
   local first = {}
   for task, spec in ipairs(tasks) do
     if type(spec.key) ~= "string" then
-      error(`retry: task {task} has no key`, 2)
+      error(`retry: task {task} has no key`, level + 1)
     end
     values[task] = {}
     local items = {}
@@ -261,9 +276,12 @@ function retry.each(ctx, tasks, given)
   end
   follow(first)
   local at = 1
-  while paused[at] and not hopeless do
+  while paused[at] and not hopeless and not raised do
     paused[at]:await()
     at += 1
+  end
+  if raised then
+    error(raised[1], 0)
   end
   if hopeless then
     error(hopeless, 0)
@@ -271,10 +289,29 @@ function retry.each(ctx, tasks, given)
   return values
 end
 
+-- Carries out every task of the list `tasks`, all at once, and returns their values: `values[t][i]` is
+-- that of item `i` of task `t`. A task is what `ctx:delegate` takes, with a `key`; try `n` of it has the
+-- key `key/n`. With `elsewhere`, a list of operators, it goes to others if there are any, as if these had
+-- failed it already.
+--
+-- given.attempts   how often an item may fail for one cause, the last time for good; 5 if left out
+-- given.budgets    the same for single causes: { lost, timeout, out_of_memory, invalid, error }; `lost` is
+--                  twice `attempts` if left out
+-- given.backoff    seconds before the first retry of a task, doubled each time; none if left out
+-- given.accept     called with each value; a result for which it does not return true counts as
+--                  `invalid_result`, and its second result says why
+-- given.on_item    called as on_item(t, i, value, operator) when an item is done
+function retry.each(ctx, tasks, given)
+  return each(ctx, tasks, given, 2)
+end
+
 -- Carries out one task of many items, cut into delegations of `width` items, and returns the values by
 -- item. The keys are `key/first-last/try`; `on_item` is called as on_item(i, value, operator).
 function retry.items(ctx, task, width, given)
   given = options.check("retry", given, OPTIONS, 2)
+  if type(task) ~= "table" or type(task.items) ~= "table" then
+    error("retry.items: a task with `items` was expected", 2)
+  end
   local pieces = chunk.cut(task.items, width)
   local tasks = {}
   for at, piece in ipairs(pieces) do
@@ -282,15 +319,15 @@ function retry.items(ctx, task, width, given)
     tasks[at].key = `{task.key}/{piece.first}-{piece.last}`
     tasks[at].items = piece.items
   end
-  local each = table.clone(given)
+  local options_of_each = table.clone(given)
   local on_item = given.on_item
   if on_item then
-    each.on_item = function(at, position, value, operator)
+    options_of_each.on_item = function(at, position, value, operator)
       on_item(pieces[at].first + position - 1, value, operator)
     end
   end
   local values = {}
-  for at, found in ipairs(retry.each(ctx, tasks, each)) do
+  for at, found in ipairs(each(ctx, tasks, options_of_each, 2)) do
     table.move(found, 1, #found, pieces[at].first, values)
   end
   return values
@@ -298,7 +335,10 @@ end
 
 -- Carries out one task of one item and returns its value.
 function retry.one(ctx, task, given)
-  return retry.each(ctx, { task }, given)[1][1]
+  if type(task) ~= "table" or (task.items ~= nil and #task.items ~= 1) then
+    error("retry.one: a task of one item was expected; retry.items takes more", 2)
+  end
+  return each(ctx, { task }, given, 2)[1][1]
 end
 
 return retry

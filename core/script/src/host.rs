@@ -294,7 +294,7 @@ impl Host {
         let id = self.next_call();
         if let Some(earlier) = self.keys.get(&spec.key) {
             return Err(Refusal::Misuse(format!(
-                "ctx:delegate: the key `{}` names call {earlier} already; give each attempt a key of its own",
+                "the key `{}` names call {earlier} already; give each attempt a key of its own",
                 spec.key
             )));
         }

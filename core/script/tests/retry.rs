@@ -452,3 +452,74 @@ fn pieces_are_whole_and_widths_grow_with_the_job() {
     let widths = [2, 2, 2, 2, 3, 8, 16].map(Value::Int).to_vec();
     assert_eq!(run(body, echo).1, State::Returned(Value::List(widths)));
 }
+
+/// A retry that pauses goes on in a fiber; what the caller's own function raises there is still the caller's.
+#[test]
+fn what_accept_raises_after_a_pause_can_be_caught() {
+    let body = "
+      local asked = 0
+      local ok, why = pcall(retry.one, ctx, { kind = 'a.b/1', key = 'job' }, {
+        backoff = 5,
+        accept = function() asked += 1 if asked == 2 then error('on purpose') end return false end,
+      })
+      return { ok = ok, why = why }";
+    let (_, state) = run(body, echo);
+    let State::Returned(Value::Map(caught)) = state else {
+        panic!("{state:?}");
+    };
+    assert_eq!(caught["ok"], Value::Bool(false));
+    let Value::Text(why) = &caught["why"] else {
+        panic!("{caught:?}");
+    };
+    assert!(why.ends_with("on purpose"), "{why}");
+}
+
+const TASK: &str = "{ kind = 'a.b/1', key = 'k' }";
+
+#[test]
+fn odd_options_and_tasks_are_refused_where_they_are_given() {
+    for (call, part) in [
+        (
+            "retry.one(ctx, task, { attempts = 0 })",
+            "attempts is a whole number",
+        ),
+        (
+            "retry.one(ctx, task, { attempts = 0/0 })",
+            "attempts is a whole number",
+        ),
+        (
+            "retry.one(ctx, task, { attempts = 1.5 })",
+            "attempts is a whole number",
+        ),
+        (
+            "retry.one(ctx, task, { budgets = { error = 0 } })",
+            "the budget for error",
+        ),
+        (
+            "retry.one(ctx, task, { backoff = -2 })",
+            "backoff is a number of seconds",
+        ),
+        (
+            "retry.one(ctx, task, { atempts = 2 })",
+            "did you mean attempts?",
+        ),
+        ("retry.one(ctx, nil)", "a task of one item"),
+        (
+            "retry.one(ctx, { kind = 'a.b/1', key = 'k', items = { 1, 2 } })",
+            "retry.items takes more",
+        ),
+        ("retry.each(ctx, task)", "a list of tasks was expected"),
+        ("retry.items(ctx, task, 1)", "a task with `items`"),
+        ("retry.each(ctx, { { kind = 'a.b/1' } })", "has no key"),
+    ] {
+        let (_, state) = run(&format!("local task = {TASK}\n{call}"), echo);
+        let State::Failed(failure) = state else {
+            panic!("{call}: {state:?}");
+        };
+        assert!(failure.message.contains(part), "{call}: {failure}");
+        assert!(
+            failure.message.contains("pipelines/t.lua:4: "),
+            "{call}: {failure}"
+        );
+    }
+}

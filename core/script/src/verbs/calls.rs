@@ -6,7 +6,7 @@ use froben_model::limits;
 use mlua::{Lua, Value as LuaValue};
 
 use super::{Bridge, NOTHING, Results, number, results};
-use crate::convert::{Objects, start_of, text, to_value, type_name, whole};
+use crate::convert::{Objects, sequence, start_of, text, to_value, type_name, whole};
 use crate::host::{Member, Refusal};
 use crate::limits::{KEY_BYTES, MAPPED, SLEEP_MS};
 use crate::options::{Options, duration_ms};
@@ -27,7 +27,9 @@ impl Bridge {
         let mut host = self.host();
         let spec = task::read(objects, &verb, host.next_call(), spec)?;
         let key = spec.key.clone();
-        let id = host.delegate(line, spec)?;
+        let id = host
+            .delegate(line, spec)
+            .map_err(|refusal| refusal.of(&verb))?;
         drop(host);
         let fields = lua.create_table_with_capacity(0, 2)?;
         fields.raw_set("id", id.0 as f64)?;
@@ -99,12 +101,10 @@ impl Bridge {
         if items.has_metatable() {
             return Err(wrong("`items` is a plain list, without a metatable"));
         }
-        let count = items.raw_len();
-        if count > MAPPED {
-            return Err(wrong(&format!(
-                "`items` has {count} elements, the limit is {MAPPED}"
-            )));
-        }
+        let listed = sequence(&items, MAPPED);
+        let count = listed
+            .map_err(|why| wrong(&format!("`items`: {why}")))?
+            .len();
         let mut options = match options {
             LuaValue::Nil => Options::default(),
             options => Options::read("ctx:map", options, MAP)?,

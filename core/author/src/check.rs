@@ -7,6 +7,7 @@ use froben_script::{Code, Limits, Problem, Revision};
 
 use crate::files::SERVED;
 use crate::finding::{Finding, Severity, sort};
+use crate::guard::on_deep_stack;
 use crate::lint::{LintOptions, lint};
 use crate::problem::findings;
 use crate::source::{Source, Sources};

@@ -10,6 +10,7 @@ mod explain;
 pub mod files;
 mod finding;
 mod format;
+mod guard;
 mod library;
 mod lint;
 mod problem;

@@ -48,6 +48,12 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// The line, from 1, in which the byte `at` stands. Unlike [`Source::place`] it reads no text.
+    pub(crate) fn line_of(&self, at: usize) -> u32 {
+        let line = self.line_starts.partition_point(|start| *start <= at);
+        u32::try_from(line).unwrap_or(u32::MAX)
+    }
+
     /// The byte at `column`, in bytes from 0, of `line`, from 0: how Luau counts.
     pub(crate) fn offset(&self, line: u32, column: u32) -> usize {
         let line = self.line_range(line.saturating_add(1));
@@ -95,6 +101,12 @@ impl<'a> Source<'a> {
             let at = within.start + find_word(&self.text[within.clone()], word)?;
             Some(at..at + word.len())
         })
+    }
+
+    /// `span` as far as it lies in the text, and between characters: others count as they like.
+    pub(crate) fn span(&self, span: Range<usize>) -> Range<usize> {
+        let start = self.floor(span.start);
+        start..self.floor(span.end).max(start)
     }
 
     fn floor(&self, at: usize) -> usize {

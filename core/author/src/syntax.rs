@@ -7,17 +7,17 @@ use std::ops::Range;
 use froben_model::revision::ScriptProblem;
 use froben_script::{Code, Limits, Revision};
 use full_moon::LuaVersion;
-use full_moon::ast::Ast;
+use full_moon::ast::{Ast, AstResult};
 
 use crate::finding::{Finding, Severity};
+use crate::guard::{PATIENCE, quietly};
 use crate::source::{Source, Sources};
 
 /// A source that Luau accepts and our other parser does not, or that the type checker gave up on.
 pub(crate) const UNREAD: &str = "FRB-CHK-003";
 
-/// What nests deeply recurses deeply in the parser and in whatever walks its tree. Luau refuses what
-/// nests deeper than 1,000, so that this is plenty; it is only reserved, not used up.
-const STACK_BYTES: usize = 512 << 20;
+/// A source that takes a tool longer than it is given.
+pub(crate) const TOO_MUCH: &str = "FRB-CHK-004";
 
 /// A source does not parse.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,28 +32,14 @@ impl SyntaxError {
     pub(crate) fn finding(self, path: &str) -> Finding {
         // What runs is not refused for a parser of ours.
         let severity = match self.code.as_ref() {
-            UNREAD => Severity::Warning,
+            UNREAD | TOO_MUCH => Severity::Warning,
             _ => Severity::Error,
         };
         Finding::new(severity, self.code, path, Some(self.span), self.message).hint(self.hint)
     }
 }
 
-/// Runs `work` where deep trees do no harm.
-pub(crate) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-        let running = thread
-            .spawn_scoped(scope, work)
-            .expect("invariant: address space for a stack can be had");
-        match running.join() {
-            Ok(done) => done,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
-}
-
-/// Parses a source. Call it [`on_deep_stack`], and drop the tree there.
+/// Parses a source. Call it [on a deep stack](crate::guard), and drop the tree there.
 pub(crate) fn parse(source: &Source<'_>) -> Result<Ast, SyntaxError> {
     if let Some(problem) = refused(source.text) {
         return Err(SyntaxError {
@@ -63,21 +49,40 @@ pub(crate) fn parse(source: &Source<'_>) -> Result<Ast, SyntaxError> {
             hint: problem.hint,
         });
     }
-    full_moon::parse_fallible(source.text, LuaVersion::luau())
-        .into_result()
-        .map_err(|errors| {
-            let first = errors.into_iter().next();
-            let (span, why) = match first {
-                Some(error) => (span_of(&error), error.error_message().into_owned()),
-                None => (0..0, "no reason given".to_owned()),
-            };
-            SyntaxError {
-                code: UNREAD.into(),
-                span,
-                message: format!("the script runs, but this tool cannot read it: {why}"),
-                hint: "write the line another way, or leave this file to its author".to_owned(),
-            }
-        })
+    let parsed = read_tokens(source.text).map(AstResult::into_result);
+    let (span, why) = match parsed {
+        Ok(Ok(ast)) => return Ok(ast),
+        Ok(Err(errors)) => match errors.into_iter().next() {
+            Some(error) => (span_of(source, &error), error.error_message().into_owned()),
+            None => (0..0, "no reason given".to_owned()),
+        },
+        Err(panic) => (0..0, panic),
+    };
+    Err(SyntaxError {
+        code: UNREAD.into(),
+        span,
+        message: format!("the script runs, but this tool cannot read it: {why}"),
+        hint: "write the line another way, or leave this file to its author".to_owned(),
+    })
+}
+
+/// What the parser that keeps every token makes of a source.
+///
+/// *Errors*: it panicked.
+pub(crate) fn read_tokens(text: &str) -> Result<AstResult, String> {
+    quietly(|| full_moon::parse_fallible(text, LuaVersion::luau()))
+}
+
+/// The error for a source that takes `tool` too long.
+pub(crate) fn too_much(tool: &str) -> SyntaxError {
+    SyntaxError {
+        code: TOO_MUCH.into(),
+        span: 0..0,
+        message: format!("this file is too much for the {tool}: it takes longer than {} s", PATIENCE.as_secs()),
+        hint: "very long tables are the most common cause: make them in a loop, pass them as input, or \
+               split the file"
+            .to_owned(),
+    }
 }
 
 /// What Luau says of the source, if it does not compile it.
@@ -102,10 +107,12 @@ pub(crate) fn place(source: &Source<'_>, problem: &ScriptProblem) -> Range<usize
     if source.text.len() > 1 << 16 {
         return aimed;
     }
-    let parsed = full_moon::parse_fallible(source.text, LuaVersion::luau());
-    let spans = parsed.errors().iter().map(span_of);
+    let Ok(parsed) = read_tokens(source.text) else {
+        return aimed;
+    };
+    let mut spans = parsed.errors().iter().map(|error| span_of(source, error));
     let same_line = |span: &Range<usize>| line.contains(&span.start);
-    spans.into_iter().find(same_line).unwrap_or(aimed)
+    spans.find(same_line).unwrap_or(aimed)
 }
 
 fn line_indent(source: &Source<'_>, line: &Range<usize>) -> usize {
@@ -113,7 +120,7 @@ fn line_indent(source: &Source<'_>, line: &Range<usize>) -> usize {
     line.start + text.len() - text.trim_start().len()
 }
 
-fn span_of(error: &full_moon::Error) -> Range<usize> {
+fn span_of(source: &Source<'_>, error: &full_moon::Error) -> Range<usize> {
     let (start, end) = error.range();
-    start.bytes()..end.bytes().max(start.bytes())
+    source.span(start.bytes()..end.bytes())
 }

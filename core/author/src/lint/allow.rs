@@ -4,9 +4,9 @@
 
 use std::ops::Range;
 
-use full_moon::node::Node;
 use full_moon::tokenizer::{Token, TokenType};
 
+use super::tree::tokens;
 use super::{Found, LINTS, Lint, Script, meant};
 use crate::finding::{Finding, Severity};
 
@@ -33,7 +33,7 @@ pub(super) fn apply(script: &Script<'_>, mut found: Found<'_>) -> Vec<Finding> {
         let line = finding
             .span
             .as_ref()
-            .map(|span| script.source.place(span.start).line);
+            .map(|span| script.source.line_of(span.start));
         let allow = allows
             .iter_mut()
             .find(|allow| Some(allow.line) == line && allow.name == finding.code);
@@ -52,20 +52,18 @@ pub(super) fn apply(script: &Script<'_>, mut found: Found<'_>) -> Vec<Finding> {
 fn read(script: &Script<'_>, found: &mut Found<'_>) -> Vec<Allow> {
     let mut allows = Vec::new();
     let eof = script.ast.eof();
-    for token in script.ast.nodes().tokens().chain([eof]) {
-        let here = script
-            .source
-            .place(token.token().start_position().bytes())
-            .line;
+    let line_of = |token: &Token| script.source.line_of(token.start_position().bytes());
+    for token in tokens(script.ast.nodes()).into_iter().chain([eof]) {
+        let here = line_of(token.token());
         for comment in token.leading_trivia() {
-            let own = script.source.place(comment.start_position().bytes()).line;
+            let own = line_of(comment);
             // After code on its own line it holds for that line.
             let before = script.source.line_range(own).start..comment.start_position().bytes();
             let alone = script.source.text[before].trim().is_empty();
             allows.extend(one(comment, if alone { here } else { own }, found));
         }
         for comment in token.trailing_trivia() {
-            let own = script.source.place(comment.start_position().bytes()).line;
+            let own = line_of(comment);
             allows.extend(one(comment, own, found));
         }
     }

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use full_moon::ast::{Block, Expression, Field, GenericFor, Index, Prefix, Stmt, Suffix, Var};
-use full_moon::node::Node;
 use full_moon::tokenizer::TokenReference;
 use full_moon::visitors::Visitor;
 
 use super::names::{Names, Shape};
-use super::tree::{arguments, name_of, plain_call, span};
+use super::tree::{arguments, name_of, plain_call, span, tokens};
 use super::{Found, Lint, Script};
 use crate::finding::Severity;
 
@@ -130,8 +129,8 @@ impl Visitor for Loops<'_, '_> {
 
 impl Loops<'_, '_> {
     fn reaches_a_verb(&self, block: &Block) -> bool {
-        block
-            .tokens()
+        tokens(block)
+            .into_iter()
             .any(|token| matches!(self.names.shape(token), Shape::Host(_)))
     }
 }

@@ -26,8 +26,9 @@ use std::ops::Range;
 use full_moon::ast::Ast;
 
 use crate::finding::{Finding, Severity};
+use crate::guard::{PATIENCE, in_time};
 use crate::source::{Source, Sources};
-use crate::syntax::{on_deep_stack, parse};
+use crate::syntax::{parse, too_much};
 
 use names::Names;
 
@@ -102,7 +103,11 @@ impl Found<'_> {
 pub fn lint(sources: &Sources, options: &LintOptions) -> Vec<Finding> {
     let mut findings: Vec<Finding> = sources
         .iter()
-        .flat_map(|(path, text)| on_deep_stack(|| lint_one(path, text, options)))
+        .flat_map(|(path, text)| {
+            let (of, text, options) = (path.clone(), text.clone(), options.clone());
+            in_time(PATIENCE, move || lint_one(&of, &text, &options))
+                .unwrap_or_else(|| vec![too_much("linter").finding(path)])
+        })
         .collect();
     crate::finding::sort(&mut findings);
     findings

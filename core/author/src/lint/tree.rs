@@ -18,6 +18,14 @@ pub(crate) fn span(node: &impl Node) -> Range<usize> {
     bytes(node.start_position())..bytes(node.end_position())
 }
 
+/// The tokens of a node, in their order. (Read from the front, each costs the parser as much as all that are
+/// left; read from the back they cost nothing.)
+pub(crate) fn tokens(node: &impl Node) -> Vec<&TokenReference> {
+    let mut tokens: Vec<_> = node.tokens().rev().collect();
+    tokens.reverse();
+    tokens
+}
+
 /// The identifier that a token is, or nothing.
 pub(crate) fn name_of(token: &TokenReference) -> &str {
     match token.token().token_type() {

@@ -14,8 +14,9 @@ use froben_script::reference;
 use serde_json::{Value, json};
 
 use crate::finding::{Finding, Severity};
+use crate::guard::on_deep_stack;
 use crate::source::{Source, Sources};
-use crate::syntax::{UNREAD, on_deep_stack};
+use crate::syntax::UNREAD;
 
 use bundle::Bundle;
 

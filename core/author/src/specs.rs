@@ -185,7 +185,12 @@ fn simulate(
     seeds: &mut Vec<u64>,
 ) -> Result<Value, Halt> {
     let revision = match &simulation.subject {
-        Subject::Pipeline(_) => revision.clone(),
+        Subject::Pipeline(name) => {
+            // A run that is refused is a result like others; a name that nobody has is a mistake of the spec's.
+            let known = revision.pipeline(name);
+            known.map_err(|failure| Halt::Stuck(failure.message))?;
+            revision.clone()
+        }
         Subject::Declared(name) => {
             let limits = Limits::default();
             let declared = revision.with_declared(&file.path, &file.source, name, &limits);

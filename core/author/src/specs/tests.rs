@@ -164,9 +164,9 @@ fn what_goes_wrong_in_a_run_is_told_where_it_did() {
             "which the machine had taken already",
         ),
         (
-            "\nlocal run = simulate { pipeline = 'q' }\nexpect(run.failure.message):to_equal('x')",
-            3,
-            "there is no pipeline `q`",
+            "\nlocal run = simulate { pipeline = 'q' }\nexpect(run.state):never_to_equal('succeeded')",
+            2,
+            "simulate: there is no pipeline `q`; did you mean `p`?",
         ),
         (
             "\nsimulate { pipeline = 'p', operators = { a = ok(0) }, give_up = '3s' }",

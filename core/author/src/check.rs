@@ -1,6 +1,7 @@
 //! A script set as the coordinator will judge it, and more: everything that is wrong, at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Range;
 
 use froben_model::revision::ScriptProblem;
 use froben_script::{Code, Limits, Problem, Revision};
@@ -11,6 +12,7 @@ use crate::guard::on_deep_stack;
 use crate::lint::{LintOptions, lint};
 use crate::problem::findings;
 use crate::source::{Source, Sources};
+use crate::syntax::{TOO_MUCH, UNREAD};
 use crate::types::{MISFIT, TypeChecker};
 
 /// What is held against the set beside syntax and declarations.
@@ -24,7 +26,7 @@ pub struct CheckOptions {
 /// Checks the scripts of a folder, specs among them: syntax, declarations, lints, types. In order of place; the set is
 /// acceptable if none is an error.
 pub fn check(sources: &Sources, options: &CheckOptions) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut said = Said::of(sources);
     let (mut set, mut specs) = (Sources::new(), Sources::new());
     for (path, text) in sources {
         match path.split_once('/').map(|(folder, _)| folder) {
@@ -34,33 +36,94 @@ pub fn check(sources: &Sources, options: &CheckOptions) -> Vec<Finding> {
             Some("spec") => {
                 specs.insert(path.clone(), text.clone());
             }
-            _ => findings.push(elsewhere(path)),
+            _ => said.add(elsewhere(path)),
         }
     }
-    findings.extend(lint(sources, &options.lint));
-    let (problems, sound) = declarations(&set);
-    for finding in problems {
-        if !covered(&findings, &finding, sources) {
-            findings.push(finding);
-        }
-    }
+    lint(sources, &options.lint)
+        .into_iter()
+        .for_each(|finding| said.add(finding));
+    let (problems, mut sound) = declarations(&set);
+    said.add_news(problems);
     if let Some(types) = &options.types {
-        let mut said = types.check(&sound);
-        let syntax = Code::Syntax.as_str();
-        let broken = findings.iter().filter(|finding| finding.code == syntax);
-        let broken: BTreeSet<&str> = broken.map(|finding| finding.path.as_str()).collect();
-        specs.retain(|path, _| !broken.contains(path.as_str()));
+        // What the parser cannot read has no types here, and what is not Luau has none at all.
+        let unread = [Code::Syntax.as_str(), UNREAD, TOO_MUCH];
+        let unread = said.paths_with(&unread);
+        sound.retain(|path, _| !unread.contains(path));
+        specs.retain(|path, _| !unread.contains(path));
+        said.add_news(types.check(&sound, &set));
         if !specs.is_empty() {
-            said.extend(types.check_specs(&sound, &specs));
+            said.add_news(types.check_specs(&sound, &specs, &set));
         }
-        for finding in said {
-            if !covered(&findings, &finding, sources) {
-                findings.push(finding);
+    }
+    let mut findings = said.findings;
+    sort(&mut findings);
+    findings
+}
+
+/// What was said so far, and what of it makes another finding a repetition.
+struct Said<'a> {
+    findings: Vec<Finding>,
+    sources: BTreeMap<&'a str, Source<'a>>,
+    /// By path, code and span.
+    same: HashSet<(String, &'static str, Option<Range<usize>>)>,
+    /// Lines of which an error was told.
+    errors: HashSet<(String, u32)>,
+}
+
+impl<'a> Said<'a> {
+    fn of(sources: &'a Sources) -> Self {
+        let source =
+            |(path, text): (&'a String, &'a String)| (path.as_str(), Source::new(path, text));
+        Said {
+            findings: Vec::new(),
+            sources: sources.iter().map(source).collect(),
+            same: HashSet::new(),
+            errors: HashSet::new(),
+        }
+    }
+
+    fn add(&mut self, finding: Finding) {
+        let Finding {
+            path, code, span, ..
+        } = &finding;
+        self.same.insert((path.clone(), code, span.clone()));
+        if let (true, Some(line)) = (finding.is_error(), self.line(&finding)) {
+            self.errors.insert((path.clone(), line));
+        }
+        self.findings.push(finding);
+    }
+
+    /// Adds what was not said before.
+    fn add_news(&mut self, news: Vec<Finding>) {
+        for finding in news {
+            if !self.covers(&finding) {
+                self.add(finding);
             }
         }
     }
-    sort(&mut findings);
-    findings
+
+    /// Whether something already said makes `finding` a repetition: the same code at the same place, or a
+    /// lint's error on the same line, which says it better than whoever stumbled over it.
+    fn covers(&self, finding: &Finding) -> bool {
+        let Finding {
+            path, code, span, ..
+        } = finding;
+        let at_the_line = [Code::Runtime.as_str(), Code::NotAPipeline.as_str(), MISFIT];
+        let line = self.line(finding).filter(|_| at_the_line.contains(code));
+        self.same.contains(&(path.clone(), *code, span.clone()))
+            || line.is_some_and(|line| self.errors.contains(&(path.clone(), line)))
+    }
+
+    fn line(&self, finding: &Finding) -> Option<u32> {
+        let start = finding.span.as_ref()?.start;
+        Some(self.sources.get(finding.path.as_str())?.line_of(start))
+    }
+
+    fn paths_with(&self, codes: &[&str]) -> BTreeSet<String> {
+        let found = self.findings.iter();
+        let found = found.filter(|finding| codes.contains(&finding.code));
+        found.map(|finding| finding.path.clone()).collect()
+    }
 }
 
 fn elsewhere(path: &str) -> Finding {
@@ -100,23 +163,4 @@ fn declarations(set: &Sources) -> (Vec<Finding>, Sources) {
     }
     let problems: Vec<_> = problems.into_iter().map(ScriptProblem::from).collect();
     (findings(&problems, set), sound)
-}
-
-/// Whether something already said makes `finding` a repetition: the same code at the same place, or a
-/// lint's error on the same line, which says it better than whoever stumbled over it.
-fn covered(findings: &[Finding], finding: &Finding, sources: &Sources) -> bool {
-    let line = |finding: &Finding| {
-        let start = finding.span.as_ref()?.start;
-        let text = sources.get(&finding.path)?;
-        Some(Source::new(&finding.path, text).place(start).line)
-    };
-    let at_the_line = [Code::Runtime.as_str(), Code::NotAPipeline.as_str(), MISFIT];
-    let repeats = at_the_line.contains(&finding.code.as_ref());
-    findings.iter().any(|said| {
-        let same_line =
-            said.path == finding.path && line(said).is_some() && line(said) == line(finding);
-        let same =
-            said.path == finding.path && said.code == finding.code && said.span == finding.span;
-        same || (repeats && same_line && said.is_error())
-    })
 }

@@ -1,5 +1,7 @@
 //! Findings in words: with carets for people, as JSON for programs.
 
+use std::collections::BTreeMap;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::json;
 
@@ -52,6 +54,10 @@ pub fn render(finding: &Finding, sources: &Sources, paint: Paint) -> String {
 
 /// All findings as one document.
 pub fn to_json(findings: &[Finding], sources: &Sources) -> serde_json::Value {
+    let sources: BTreeMap<&String, Source<'_>> = sources
+        .iter()
+        .map(|(path, text)| (path, Source::new(path, text)))
+        .collect();
     let one = |finding: &Finding| {
         let Finding {
             severity,
@@ -61,8 +67,7 @@ pub fn to_json(findings: &[Finding], sources: &Sources) -> serde_json::Value {
             message,
             hint,
         } = finding;
-        let text = sources.get(path);
-        let place = |at: usize| text.map(|text| Source::new(path, text).place(at));
+        let place = |at: usize| sources.get(path).map(|source| source.place(at));
         let start = span.as_ref().and_then(|span| place(span.start));
         let end = span.as_ref().and_then(|span| place(span.end));
         json!({

@@ -205,3 +205,52 @@ fn all_faults_of_a_set_are_told_at_once() {
     ];
     assert_eq!(said, expected);
 }
+
+/// Modules that need each other are told with their circle, and by nobody else.
+#[test]
+fn a_circle_of_modules_is_told_once_and_with_its_chain() {
+    let files = [
+        (
+            "lib/a.lua",
+            "local b = require(\"lib/b\")\nlocal A = {}\nfunction A.f() return b.f() end\nreturn A\n",
+        ),
+        (
+            "lib/b.lua",
+            "local A = require(\"lib/a\")\nreturn { f = function() return A end }\n",
+        ),
+        ("lib/broken.lua", "local x =\n"),
+        (
+            "lib/c.lua",
+            "return { a = require(\"lib/a\"), d = require(\"lib/broken\") }\n",
+        ),
+    ];
+    let sources = Sources::from(files.map(|(path, text)| (path.to_owned(), text.to_owned())));
+    let types = types();
+    if types.is_none() {
+        println!("SKIP the types: froben-typecheck is not built");
+    }
+    let options = CheckOptions {
+        types,
+        ..CheckOptions::default()
+    };
+    let found = check(&sources, &options);
+    let said: Vec<_> = found
+        .iter()
+        .map(|finding| {
+            (
+                finding.path.as_str(),
+                finding.code,
+                finding.message.as_str(),
+            )
+        })
+        .collect();
+    let circle = "a module needs itself: lib/a -> lib/b -> lib/a";
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(said[0], ("lib/b.lua", "FRB-LUA-010", circle));
+    assert_eq!((said[1].0, said[1].1), ("lib/broken.lua", "FRB-LUA-001"));
+    let shown = render(&found[0], &sources, froben_author::Paint::Plain);
+    assert!(
+        shown.contains("lib/b.lua:1:") && shown.contains('^'),
+        "{shown}"
+    );
+}

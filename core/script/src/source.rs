@@ -83,6 +83,8 @@ pub(crate) fn refused(source: &str) -> Result<(), String> {
 pub(crate) fn required(source: &str) -> Vec<(u32, &str)> {
     let tokens = tokens(source);
     let mut required = Vec::new();
+    // The line of the byte `counted`.
+    let (mut line, mut counted) = (1, 0);
     let text = |token: &Token| &source[token.start..token.end];
     for (index, token) in tokens.iter().enumerate() {
         if token.kind != Kind::Word || text(token) != "require" {
@@ -92,7 +94,8 @@ pub(crate) fn required(source: &str) -> Vec<(u32, &str)> {
             .iter()
             .filter(|token| token.kind != Kind::Comment && text(token) != "(");
         if let Some(name) = after.next().filter(|token| token.kind == Kind::Text) {
-            let line = source[..token.start].matches('\n').count() + 1;
+            line += source[counted..token.start].matches('\n').count();
+            counted = token.start;
             required.push((line as u32, text(name).trim_matches(['"', '\''])));
         }
     }

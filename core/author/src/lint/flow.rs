@@ -1,5 +1,7 @@
 //! Code that nothing reaches.
 
+use std::collections::BTreeSet;
+
 use full_moon::ast::{Block, Expression, LastStmt, Stmt};
 use full_moon::visitors::Visitor;
 
@@ -18,6 +20,7 @@ pub(crate) const UNREACHABLE: Lint = Lint {
 pub(super) fn check(script: &Script<'_>, found: &mut Found<'_>) {
     let mut flow = Flow {
         names: &script.names,
+        said: BTreeSet::new(),
         found,
     };
     flow.visit_ast(script.ast);
@@ -27,6 +30,8 @@ pub(super) fn check(script: &Script<'_>, found: &mut Found<'_>) {
 
 struct Flow<'a, 'f> {
     names: &'a Names,
+    /// Where code begins of which it was said already.
+    said: BTreeSet<usize>,
     found: &'a mut Found<'f>,
 }
 
@@ -42,10 +47,7 @@ impl Visitor for Flow<'_, '_> {
             (None, None) => return,
         };
         let hint = "what stands before it never lets the script get here: take one of the two out";
-        let already = self.found.findings.iter().any(|finding| {
-            finding.code == UNREACHABLE.name && finding.span.as_ref() == Some(&after)
-        });
-        if !already {
+        if self.said.insert(after.start) {
             self.found
                 .report(&UNREACHABLE, after, "this is never reached", hint);
         }

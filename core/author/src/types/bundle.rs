@@ -13,8 +13,14 @@ use super::gradual::{Edit, Requires, edits};
 /// Names in the bundle; no author writes them.
 const PREFIX: &str = "__m";
 
+/// What stands for a module that is there and cannot be typed: one of a circle, or one that does not parse.
+const UNTYPED: &str = "__any";
+
 pub(super) struct Bundle {
     pub(super) text: String,
+    /// Line ends in `text`, and where its last line begins.
+    lines: u32,
+    line_start: usize,
     parts: Vec<Part>,
 }
 
@@ -35,15 +41,19 @@ struct Inserted {
 }
 
 impl Bundle {
-    pub(super) fn of(sources: &Sources) -> Self {
+    /// `known` are modules beside those of `sources`, of which nothing is typed.
+    pub(super) fn of(sources: &Sources, known: &Sources) -> Self {
         let edits: BTreeMap<&str, (Vec<Edit>, Requires)> = sources
             .iter()
             .map(|(path, text)| (path.as_str(), edits(text)))
             .collect();
         let mut bundle = Bundle {
             text: String::new(),
+            lines: 0,
+            line_start: 0,
             parts: Vec::new(),
         };
+        bundle.push(&format!("local {UNTYPED}: any = nil\n"));
         let mut modules = BTreeMap::new();
         for path in in_order(&edits) {
             let Some(text) = sources.get(path) else {
@@ -53,9 +63,19 @@ impl Bundle {
             let (edits, requires) = &edits[path];
             let mut edits = edits.clone();
             for (span, module) in requires {
-                if let Some(number) = modules.get(module) {
-                    edits.push(Edit::Replace(span.clone(), format!("{PREFIX}{number}")));
-                }
+                let name = match modules.get(module) {
+                    Some(number) => format!("{PREFIX}{number}"),
+                    None => {
+                        let path = format!("{module}.lua");
+                        if !module.starts_with("lib/")
+                            || !(sources.contains_key(&path) || known.contains_key(&path))
+                        {
+                            continue;
+                        }
+                        UNTYPED.to_owned()
+                    }
+                };
+                edits.push(Edit::Replace(span.clone(), name));
             }
             bundle.add(path, number, text, edits);
             if let Some(module) = path
@@ -69,56 +89,53 @@ impl Bundle {
     }
 
     fn add(&mut self, path: &str, number: usize, text: &str, mut edits: Vec<Edit>) {
-        self.text
-            .push_str(&format!("local function {PREFIX}f{number}()\n"));
-        let first_line = self.lines();
+        self.push(&format!("local function {PREFIX}f{number}()\n"));
+        let first_line = self.lines;
         let mut inserted = Vec::new();
         edits.sort_by_key(Edit::start);
         let mut at = 0;
         for edit in edits {
             let start = edit.start();
-            self.text.push_str(&text[at..start]);
+            self.push(&text[at..start]);
             match edit {
                 Edit::Insert(_, new) => {
                     inserted.push(Inserted {
-                        line: self.lines(),
-                        column: self.column(),
+                        line: self.lines,
+                        column: count(self.text.len() - self.line_start),
                         width: count(new.len()),
                     });
-                    self.text.push_str(new);
+                    self.push(new);
                     at = start;
                 }
                 Edit::Replace(span, new) => {
                     let width = span.len();
-                    self.text.push_str(&format!("{new:width$}"));
+                    self.push(&format!("{new:width$}"));
                     at = span.end;
                 }
             }
         }
-        self.text.push_str(&text[at..]);
+        self.push(&text[at..]);
         if !self.text.ends_with('\n') {
-            self.text.push('\n');
+            self.push("\n");
         }
         self.parts.push(Part {
             path: path.to_owned(),
             first_line,
-            lines: self.lines() - first_line,
+            lines: self.lines - first_line,
             inserted,
         });
-        self.text.push_str("end\n");
+        self.push("end\n");
         if path.starts_with("lib/") {
-            self.text
-                .push_str(&format!("local {PREFIX}{number} = {PREFIX}f{number}()\n"));
+            self.push(&format!("local {PREFIX}{number} = {PREFIX}f{number}()\n"));
         }
     }
 
-    fn lines(&self) -> u32 {
-        count(self.text.matches('\n').count())
-    }
-
-    fn column(&self) -> u32 {
-        let start = self.text.rfind('\n').map_or(0, |at| at + 1);
-        count(self.text.len() - start)
+    fn push(&mut self, text: &str) {
+        if let Some(last) = text.rfind('\n') {
+            self.lines += count(text.matches('\n').count());
+            self.line_start = self.text.len() + last + 1;
+        }
+        self.text.push_str(text);
     }
 
     /// The file, and the line and column in it, all from 0, that a place in the bundle is.
@@ -189,7 +206,7 @@ mod tests {
         let sources = files
             .iter()
             .map(|(path, text)| (path.to_string(), text.to_string()));
-        Bundle::of(&sources.collect())
+        Bundle::of(&sources.collect(), &Sources::new())
     }
 
     #[test]
@@ -206,6 +223,7 @@ mod tests {
             ),
         ]);
         expect![[r#"
+            local __any: any = nil
             local function __mf0()
             return {}
             end
@@ -222,9 +240,9 @@ mod tests {
             end
         "#]]
         .assert_eq(&bundle.text);
-        assert_eq!(bundle.place(1, 3), Some(("lib/b.lua", 0, 3)));
-        assert_eq!(bundle.place(5, 10), Some(("lib/a.lua", 0, 10)));
-        assert_eq!(bundle.place(4, 0), None);
+        assert_eq!(bundle.place(2, 3), Some(("lib/b.lua", 0, 3)));
+        assert_eq!(bundle.place(6, 10), Some(("lib/a.lua", 0, 10)));
+        assert_eq!(bundle.place(5, 0), None);
         // `function b.f(ctx: Ctx, n: any)`: before, within and after what was inserted.
         for (column, own) in [
             (13, 13),
@@ -237,7 +255,7 @@ mod tests {
             (31, 21),
         ] {
             assert_eq!(
-                bundle.place(6, column),
+                bundle.place(7, column),
                 Some(("lib/a.lua", 1, own)),
                 "{column}"
             );
@@ -251,6 +269,8 @@ mod tests {
             ("lib/a.lua", "return require('lib/b')"),
             ("lib/b.lua", "return require('lib/a')"),
         ];
-        assert_eq!(bundle(&circle).parts.len(), 2);
+        let bundle = bundle(&circle);
+        assert_eq!(bundle.parts.len(), 2);
+        assert!(!bundle.text.contains("require"), "{}", bundle.text);
     }
 }

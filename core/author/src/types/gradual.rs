@@ -61,7 +61,7 @@ pub(super) fn edits(text: &str) -> (Vec<Edit>, Requires) {
         names: Names::of(parsed.ast()),
         edits: Vec::new(),
         requires: Requires::new(),
-        typed: Vec::new(),
+        typed: BTreeSet::new(),
         tables: BTreeSet::new(),
     };
     annotator.visit_ast(parsed.ast());
@@ -73,7 +73,7 @@ struct Annotator {
     edits: Vec<Edit>,
     requires: Requires,
     /// Where functions begin whose parameters get their types from what they are handed to.
-    typed: Vec<usize>,
+    typed: BTreeSet<usize>,
     /// Locals without a type whose first value is a table that is written out, by declaration.
     tables: BTreeSet<usize>,
 }
@@ -98,7 +98,7 @@ impl Visitor for Annotator {
             };
             for argument in arguments(given) {
                 if let Expression::Function(function) = argument {
-                    self.typed.push(span(&**function).start);
+                    self.typed.insert(span(&**function).start);
                 }
             }
         }

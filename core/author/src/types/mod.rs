@@ -53,25 +53,26 @@ impl TypeChecker {
     }
 
     /// Types every source of the set at once, so that what a module returns is known where it is
-    /// required. Sources that do not parse must have been taken out.
-    pub fn check(&self, sources: &Sources) -> Vec<Finding> {
-        self.ask(&reference::definitions(), sources)
+    /// required. Sources that do not parse must have been taken out of `sources`; `set` is the set with
+    /// them.
+    pub fn check(&self, sources: &Sources, set: &Sources) -> Vec<Finding> {
+        self.ask(&reference::definitions(), sources, set)
     }
 
     /// The same for specs, which have verbs of their own, on the modules of a set.
-    pub fn check_specs(&self, set: &Sources, specs: &Sources) -> Vec<Finding> {
-        let mut sources = set.clone();
+    pub fn check_specs(&self, sound: &Sources, specs: &Sources, set: &Sources) -> Vec<Finding> {
+        let mut sources = sound.clone();
         sources.retain(|path, _| path.starts_with("lib/"));
         sources.extend(specs.clone());
         let definitions = [reference::definitions(), reference::spec_definitions()];
-        let mut found = self.ask(&definitions.join("\n"), &sources);
+        let mut found = self.ask(&definitions.join("\n"), &sources, set);
         // Of the modules it was said before.
         found.retain(|finding| !finding.path.starts_with("lib/"));
         found
     }
 
-    fn ask(&self, definitions: &str, sources: &Sources) -> Vec<Finding> {
-        let bundle = on_deep_stack(|| Bundle::of(sources));
+    fn ask(&self, definitions: &str, sources: &Sources, set: &Sources) -> Vec<Finding> {
+        let bundle = on_deep_stack(|| Bundle::of(sources, set));
         let request = json!({
             "definitions": definitions,
             "source": bundle.text,
@@ -197,7 +198,8 @@ mod tests {
 
     #[test]
     fn a_helper_that_is_not_there_is_a_warning() {
-        let found = TypeChecker::new("/nonexistent/froben-typecheck").check(&Sources::new());
+        let found = TypeChecker::new("/nonexistent/froben-typecheck")
+            .check(&Sources::new(), &Sources::new());
         assert_eq!(found.len(), 1);
         assert_eq!(
             (found[0].code.as_ref(), found[0].severity),

@@ -11,6 +11,9 @@ use crate::error::{Error, Exit};
 use crate::kinds;
 use crate::output::print_json;
 
+/// How many findings are shown with their lines.
+const SHOWN: usize = 200;
+
 /// What the linter is told beside the scripts.
 pub(crate) fn lint_options(report: &Report) -> Result<LintOptions, Error> {
     let kinds = kinds::known(report.kinds.as_deref())?;
@@ -29,9 +32,7 @@ pub(crate) fn report(
     let warnings = findings.len() - errors;
     match report.output {
         Format::Json => print_json(&to_json(findings, sources)),
-        Format::Text => findings
-            .iter()
-            .for_each(|finding| print_one(finding, sources)),
+        Format::Text => print_first(findings, sources),
     }
     let files = count(sources.len(), "script", "scripts");
     let summary = match findings.is_empty() {
@@ -50,6 +51,17 @@ pub(crate) fn report(
     }
     eprintln!("{summary}");
     Ok(())
+}
+
+/// More than anybody reads would only hide the first.
+fn print_first(findings: &[Finding], sources: &Sources) {
+    let (first, rest) = findings.split_at(findings.len().min(SHOWN));
+    for finding in first {
+        print_one(finding, sources);
+    }
+    if !rest.is_empty() {
+        eprintln!("and {} more, which `--output json` lists", rest.len());
+    }
 }
 
 /// `1 error`, `2 errors`.

@@ -5,6 +5,7 @@
 
 mod allow;
 pub(crate) mod api;
+mod callbacks;
 pub(crate) mod chain;
 mod classes;
 mod flow;
@@ -42,7 +43,7 @@ pub struct Lint {
 }
 
 /// Every lint, in the order of `docs/lints.md`.
-pub const LINTS: [&Lint; 20] = [
+pub const LINTS: [&Lint; 21] = [
     &globals::REMOVED,
     &globals::UNDEFINED,
     &globals::ASSIGNED,
@@ -59,6 +60,7 @@ pub const LINTS: [&Lint; 20] = [
     &iteration::UNORDERED,
     &numbers::INEXACT,
     &pcall::UNCHECKED,
+    &callbacks::WAITS,
     &flow::UNREACHABLE,
     &unused::VARIABLE,
     &keys::DUPLICATE,
@@ -136,6 +138,7 @@ fn lint_one(path: &str, text: &str, options: &LintOptions) -> Vec<Finding> {
     iteration::check(&script, &mut found);
     numbers::check(&script, &mut found);
     pcall::check(&script, &mut found);
+    callbacks::check(&script, &mut found);
     flow::check(&script, &mut found);
     unused::check(&script, &mut found);
     keys::check(&script, &mut found);

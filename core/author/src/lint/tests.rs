@@ -463,3 +463,46 @@ fn globals_are_those_of_the_sandbox() {
         assert!(super::globals::known().any(|known| known == function.name));
     }
 }
+
+#[test]
+fn what_waits_in_a_callback_of_the_language_is_told() {
+    let waits = "waits-in-callback";
+    for (body, at) in [
+        (
+            "table.sort(input, function(a, b) ctx:sleep(a) return a < b end)",
+            "2:38",
+        ),
+        (
+            "return string.gsub(input, '.', function(c) ctx:race({}) return c end)",
+            "2:48",
+        ),
+        (
+            "return xpcall(function() return 1 end, function() return ctx:all({}) end)",
+            "2:62",
+        ),
+        (
+            "return setmetatable({}, { __index = function(_, k) return ctx:map(k, {}) end })",
+            "2:63",
+        ),
+        (
+            "local d = ctx:delegate { kind = 'a/1', items = {} } local m = {} \
+             m.__len = function() return d:await() end return m",
+            "2:96",
+        ),
+    ] {
+        let text = format!("return workflow('x', {{}}, function(ctx, input)\n{body}\nend)\n");
+        let said = found(&text);
+        assert!(said.contains(&format!("{at} {waits}")), "{text}{said}");
+    }
+    for body in [
+        "table.sort(input, function(a, b) ctx:log(a) return a < b end)",
+        "local ok = xpcall(function() ctx:sleep(1) end, function(e) return e end) return ok",
+        "return { __call = function() ctx:sleep(1) end, index = function() ctx:sleep(1) end }",
+        "return { __index = function() return function() ctx:sleep(1) end end }",
+        "local table = { sort = function(_, f) f() end } table.sort(input, function() ctx:sleep(1) end)",
+    ] {
+        let text = format!("return workflow('x', {{}}, function(ctx, input)\n{body}\nend)\n");
+        let said = found(&text);
+        assert!(!said.contains(waits), "{text}{said}");
+    }
+}

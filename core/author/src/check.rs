@@ -1,5 +1,6 @@
 //! A script set as the coordinator will judge it, and more: everything that is wrong, at once.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
@@ -8,7 +9,6 @@ use froben_script::{Code, Limits, Problem, Revision};
 
 use crate::files::SERVED;
 use crate::finding::{Finding, Severity, sort};
-use crate::guard::on_deep_stack;
 use crate::lint::{LintOptions, lint};
 use crate::problem::findings;
 use crate::source::{Source, Sources};
@@ -65,7 +65,7 @@ struct Said<'a> {
     findings: Vec<Finding>,
     sources: BTreeMap<&'a str, Source<'a>>,
     /// By path, code and span.
-    same: HashSet<(String, &'static str, Option<Range<usize>>)>,
+    same: HashSet<(String, Cow<'static, str>, Option<Range<usize>>)>,
     /// Lines of which an error was told.
     errors: HashSet<(String, u32)>,
 }
@@ -86,7 +86,7 @@ impl<'a> Said<'a> {
         let Finding {
             path, code, span, ..
         } = &finding;
-        self.same.insert((path.clone(), code, span.clone()));
+        self.same.insert((path.clone(), code.clone(), span.clone()));
         if let (true, Some(line)) = (finding.is_error(), self.line(&finding)) {
             self.errors.insert((path.clone(), line));
         }
@@ -109,8 +109,11 @@ impl<'a> Said<'a> {
             path, code, span, ..
         } = finding;
         let at_the_line = [Code::Runtime.as_str(), Code::NotAPipeline.as_str(), MISFIT];
-        let line = self.line(finding).filter(|_| at_the_line.contains(code));
-        self.same.contains(&(path.clone(), *code, span.clone()))
+        let line = self
+            .line(finding)
+            .filter(|_| at_the_line.contains(&code.as_ref()));
+        self.same
+            .contains(&(path.clone(), code.clone(), span.clone()))
             || line.is_some_and(|line| self.errors.contains(&(path.clone(), line)))
     }
 
@@ -121,7 +124,7 @@ impl<'a> Said<'a> {
 
     fn paths_with(&self, codes: &[&str]) -> BTreeSet<String> {
         let found = self.findings.iter();
-        let found = found.filter(|finding| codes.contains(&finding.code));
+        let found = found.filter(|finding| codes.contains(&finding.code.as_ref()));
         found.map(|finding| finding.path.clone()).collect()
     }
 }

@@ -6,8 +6,9 @@ use froben_model::revision::ScriptProblem;
 use froben_script::Code;
 
 use crate::finding::{Finding, Severity};
+use crate::guard::on_deep_stack;
 use crate::source::{Source, Sources};
-use crate::syntax::{on_deep_stack, place};
+use crate::syntax::place;
 
 /// Each problem as a finding in the files that it is about. A problem of a file that is not there keeps
 /// its path and loses its line.

@@ -88,7 +88,7 @@ fn through_every_door(text: &str, check_options: &CheckOptions) -> bool {
     );
     placed(&linted, &sources, path);
     placed(&checked, &sources, path);
-    placed(&[formatted.expect_err("it is no Luau").0], &sources, path);
+    placed(&[*formatted.expect_err("it is no Luau").0], &sources, path);
     false
 }
 

@@ -239,7 +239,7 @@ fn a_circle_of_modules_is_told_once_and_with_its_chain() {
         .map(|finding| {
             (
                 finding.path.as_str(),
-                finding.code,
+                finding.code.as_ref(),
                 finding.message.as_str(),
             )
         })

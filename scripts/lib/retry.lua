@@ -93,7 +93,7 @@ local function each(ctx, tasks, given, level)
   -- Fibers in which jobs go on that have to pause, and why it is all in vain.
   local paused, hopeless = {}, nil
   -- What a function of the caller's raised in such a fiber, in a table.
-  local raised = nil
+  local raised: { any }? = nil
 
   -- A job is some items of one task, and how they fared so far. This makes a delegation of it.
   local function hand_out(job)
@@ -335,7 +335,7 @@ end
 
 -- Carries out one task of one item and returns its value.
 function retry.one(ctx, task, given)
-  if type(task) ~= "table" or (task.items ~= nil and #task.items ~= 1) then
+  if type(task) ~= "table" or (type(task.items) == "table" and #task.items ~= 1) then
     error("retry.one: a task of one item was expected; retry.items takes more", 2)
   end
   return each(ctx, { task }, given, 2)[1][1]

@@ -15,6 +15,10 @@ pub struct Template {
     /// By what follows the name, in the file's as in the pipeline's: the first is the one to submit.
     pipelines: &'static [(&'static str, &'static str)],
     spec: &'static str,
+    /// Options of `froben dev` and `submit` that give it an input to try: a name and a value.
+    settings: &'static [(&'static str, &'static str)],
+    /// Its inputs that are files.
+    files: &'static [&'static str],
 }
 
 /// Every template, the simplest first.
@@ -24,24 +28,32 @@ pub const TEMPLATES: [Template; 6] = [
         summary: "one task on one machine",
         pipelines: &[("", include_str!("../templates/hello.lua"))],
         spec: include_str!("../templates/spec/hello.lua"),
+        settings: &[("name", "Ada")],
+        files: &[],
     },
     Template {
         name: "fan-out",
         summary: "many items in pieces, so many at a time; what fails is left out",
         pipelines: &[("", include_str!("../templates/fan-out.lua"))],
         spec: include_str!("../templates/spec/fan-out.lua"),
+        settings: &[("numbers", "[1,2,3]")],
+        files: &[],
     },
     Template {
         name: "retry",
         summary: "items that fail are tried again elsewhere",
         pipelines: &[("", include_str!("../templates/retry.lua"))],
         spec: include_str!("../templates/spec/retry.lua"),
+        settings: &[("numbers", "[1,2,3]")],
+        files: &[],
     },
     Template {
         name: "aggregate",
         summary: "results are put together as they arrive, with retries at both steps",
         pipelines: &[("", include_str!("../templates/aggregate.lua"))],
         spec: include_str!("../templates/spec/aggregate.lua"),
+        settings: &[("numbers", "[1,2,3]")],
+        files: &[],
     },
     Template {
         name: "children",
@@ -51,12 +63,16 @@ pub const TEMPLATES: [Template; 6] = [
             ("-part", include_str!("../templates/children-part.lua")),
         ],
         spec: include_str!("../templates/spec/children.lua"),
+        settings: &[("numbers", "[1,2,3]")],
+        files: &[],
     },
     Template {
         name: "era-like",
         summary: "witness, circuits, layers of aggregation, compression",
         pipelines: &[("", include_str!("../templates/era-like.lua"))],
         spec: include_str!("../templates/spec/era-like.lua"),
+        settings: &[],
+        files: &["batch"],
     },
 ];
 
@@ -102,6 +118,15 @@ impl Template {
             (path, formatted.unwrap_or(source))
         });
         files.collect()
+    }
+
+    /// The options that give the pipeline an input to try; `file` stands for any file.
+    pub fn options(&self, file: &str) -> Vec<[String; 2]> {
+        let set = self.settings.iter();
+        let set = set.map(|(name, value)| ["--set".to_owned(), format!("{name}={value}")]);
+        let input = self.files.iter();
+        let input = input.map(|name| ["--input".to_owned(), format!("{name}={file}")]);
+        set.chain(input).collect()
     }
 
     /// Writes its pipelines to `pipelines/` in `dir` and its spec to `spec/NAME.lua`, with the modules

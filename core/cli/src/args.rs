@@ -125,7 +125,7 @@ pub(crate) struct Submit {
     /// A file for one of the pipeline's inputs; may be given several times
     #[arg(long = "input", value_name = "NAME=FILE")]
     pub(crate) inputs: Vec<String>,
-    /// A plain value for one of the pipeline's inputs; may be given several times
+    /// A plain value for one of the pipeline's inputs, a table as JSON; may be given several times
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub(crate) settings: Vec<String>,
     /// Wait for the end, showing progress
@@ -316,7 +316,7 @@ pub(crate) struct Dev {
     /// With FILE: a file for one of its inputs; may be given several times
     #[arg(long = "input", value_name = "NAME=FILE", requires = "pipeline")]
     pub(crate) inputs: Vec<String>,
-    /// With FILE: a plain value for one of its inputs; may be given several times
+    /// With FILE: a plain value for one of its inputs, a table as JSON; may be given several times
     #[arg(long = "set", value_name = "NAME=VALUE", requires = "pipeline")]
     pub(crate) settings: Vec<String>,
     /// Where to keep everything; a temporary folder that is removed at the end by default

@@ -6,6 +6,7 @@ pub(crate) mod dev;
 pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod help;
+mod lack;
 pub(crate) mod lint;
 pub(crate) mod new;
 pub(crate) mod reload;

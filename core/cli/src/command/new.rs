@@ -1,6 +1,9 @@
 //! `froben new`: a pipeline to begin with.
 
-use froben_author::{TEMPLATES, TemplateError};
+use std::iter;
+use std::path::Path;
+
+use froben_author::{TEMPLATES, Template, TemplateError};
 
 use crate::args::New;
 use crate::error::{Error, Exit};
@@ -26,11 +29,39 @@ pub(crate) fn run(args: &New) -> Result<(), Error> {
     for path in template.write(dir, name).map_err(refused)? {
         println!("{}", path.display());
     }
-    eprintln!(
-        "next: `froben test {0}/spec/{name}.lua`, then `froben dev {0}/pipelines/{name}.lua`",
-        dir.display()
-    );
+    eprint!("{}", next(template, dir, name));
     Ok(())
+}
+
+/// What to type next. The spec comes first: it needs nobody, while no operator offers the kinds of an
+/// example.
+fn next(template: &Template, dir: &Path, name: &str) -> String {
+    let path = |within: &str| {
+        dir.join(format!("{within}/{name}.lua"))
+            .display()
+            .to_string()
+    };
+    let (spec, pipeline) = (path("spec"), path("pipelines"));
+    let options = template.options(&pipeline).concat();
+    let dev = options.iter().map(|option| quoted(option));
+    let dev: Vec<String> = iter::once(quoted(&pipeline)).chain(dev).collect();
+    format!(
+        "next, with simulated operators:\n  froben test {}\n\
+         then on a network of your own, which runs it again whenever you save:\n  froben dev {}\n\
+         for that, put a kind that an operator offers in the place of each `example.*`, which none \
+         does: `froben machines` lists them, and docs/guide-author.md tells how to write your own\n",
+        quoted(&spec),
+        dev.join(" "),
+    )
+}
+
+/// As one word of a shell's.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=,:+@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_string(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
 }
 
 fn refused(error: TemplateError) -> Error {
@@ -44,6 +75,8 @@ fn refused(error: TemplateError) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -63,6 +96,41 @@ mod tests {
                 Exit::Usage,
                 "{name}"
             );
+        }
+    }
+
+    #[test]
+    fn the_next_command_is_whole() {
+        for (name, options) in [
+            ("hello", "--set name=Ada"),
+            ("retry", "--set 'numbers=[1,2,3]'"),
+            ("era-like", "--input 'batch=my scripts/pipelines/x.lua'"),
+        ] {
+            let template = TEMPLATES.iter().find(|template| template.name == name);
+            let said = next(template.expect("it is one"), Path::new("my scripts"), "x");
+            let dev = format!("\n  froben dev 'my scripts/pipelines/x.lua' {options}\n");
+            assert!(said.contains(&dev), "{said}");
+            let test = said.find("froben test 'my scripts/spec/x.lua'");
+            assert!(test < said.find(&dev) && test.is_some(), "{said}");
+        }
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+
+    /// Each input that a template's pipeline needs is given.
+    #[test]
+    fn the_options_fit_the_pipeline() {
+        for template in TEMPLATES {
+            let files: BTreeMap<String, String> = template.files("x").into_iter().collect();
+            let source = &files["pipelines/x.lua"];
+            let (_, workflow) = source.split_once("return workflow(").expect("it is one");
+            let (_, inputs) = workflow.split_once("input = { ").expect("it declares some");
+            let (inputs, _) = inputs.split_once(" }").expect("they end");
+            let declared = inputs.split(", ").map(|input| input.split_once(" = "));
+            let declared: Vec<_> = declared.map(|input| input.expect("a type").0).collect();
+            let options = template.options("FILE");
+            let given = options.iter().map(|[_, given]| given.split_once('='));
+            let given: Vec<_> = given.map(|given| given.expect("a value").0).collect();
+            assert_eq!(given, declared, "{}", template.name);
         }
     }
 }

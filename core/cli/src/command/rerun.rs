@@ -15,6 +15,7 @@ use froben_wire::Identity;
 
 use crate::args::Remote;
 use crate::client::{Admin, Changed};
+use crate::command::lack::Lack;
 use crate::command::submit::{self, Input};
 use crate::error::{Error, Exit};
 use crate::output::progress::Progress;
@@ -144,10 +145,13 @@ async fn once(
     let submitted = session.insist(PATIENCE, quiet, async |client| {
         client.submit(&pipeline, &input, &key).await
     });
-    let id = submitted.await?.map_err(submit::refused)?;
+    let id = submitted
+        .await?
+        .map_err(|failure| submit::unfit(failure, info, &input))?;
     running.set(Some(id));
     eprintln!("froben dev: {pipeline} is running as {id}");
     let mut progress = Progress::new();
+    let mut lack = Lack::new(id);
     let detail = loop {
         let status = session.insist(PATIENCE, quiet, async |client| client.status(id).await);
         let detail = status.await?;
@@ -155,6 +159,11 @@ async fn once(
             break detail;
         }
         progress.show(&detail);
+        if lack.due()
+            && let Some(line) = lack.look(session, &detail).await?
+        {
+            progress.note(&line);
+        }
         tokio::time::sleep(EVERY).await;
     };
     drop(progress);

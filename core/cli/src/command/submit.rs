@@ -46,7 +46,7 @@ pub(crate) fn run(args: Submit) -> Result<(), Error> {
                 client.submit(&pipeline, &input, &key).await
             })
             .await?;
-        let id = submitted.map_err(refused)?;
+        let id = submitted.map_err(|failure| unfit(failure, info, &input))?;
         if wait {
             eprintln!("{id} is submitted");
             return wait::until_the_end(&mut session, id, &target).await;
@@ -175,7 +175,8 @@ fn plain_values(
             Some("boolean") => Value::Bool(text.parse().map_err(|_| wrong("`true` or `false`"))?),
             Some("blob") => return Err(wrong("a file: give it with --input")),
             Some("table" | "list") => {
-                return Err(wrong("a table, which the command line can't give"));
+                let read = serde_json::from_str(text).ok().and_then(from_json);
+                read.ok_or_else(|| wrong("a table: give it as JSON, like '[1,2,3]'"))?
             }
             // What is not declared is refused by the coordinator, in one place for all clients.
             _ => Value::text(text),
@@ -193,6 +194,53 @@ fn number(text: &str) -> Option<Value> {
         .ok()
         .filter(|number: &f64| number.is_finite())
         .map(Value::Number)
+}
+
+/// Plain data; none for a number that is none of Lua's, and for what is neither a list nor an object.
+fn from_json(json: serde_json::Value) -> Option<Value> {
+    use serde_json::Value as Json;
+    fn value(json: Json) -> Option<Value> {
+        Some(match json {
+            Json::Null => Value::Nil,
+            Json::Bool(bool) => Value::Bool(bool),
+            Json::Number(digits) => number(&digits.to_string())?,
+            Json::String(text) => Value::Text(text),
+            Json::Array(list) => Value::List(list.into_iter().map(value).collect::<Option<_>>()?),
+            Json::Object(map) => {
+                let entries = map.into_iter().map(|(key, json)| Some((key, value(json)?)));
+                Value::Map(entries.collect::<Option<_>>()?)
+            }
+        })
+    }
+    matches!(json, Json::Array(_) | Json::Object(_)).then(|| value(json))?
+}
+
+/// How the inputs that `info` needs and `input` lacks are given; or any.
+pub(crate) fn missing(info: &PipelineInfo, input: &Value) -> String {
+    let lacking = info
+        .inputs
+        .iter()
+        .filter(|declared| !declared.optional && input.get(&declared.name).is_none());
+    let options: Vec<String> = lacking
+        .map(|declared| match declared.kind.as_str() {
+            "blob" => format!("--input {}=FILE", declared.name),
+            _ => format!("--set {}=VALUE", declared.name),
+        })
+        .collect();
+    match options.is_empty() {
+        true => "--set NAME=VALUE gives a value, --input NAME=FILE a file".to_string(),
+        false => format!("give it with {}", options.join(" ")),
+    }
+}
+
+/// As [`refused`], with how to give what is missing.
+pub(crate) fn unfit(failure: Failure, info: &PipelineInfo, input: &Value) -> Error {
+    let input_is_wrong = failure.code == "FRB-SUB-002";
+    let error = refused(failure);
+    match input_is_wrong {
+        true => error.hint(missing(info, input)),
+        false => error,
+    }
 }
 
 pub(crate) fn refused(failure: Failure) -> Error {
@@ -233,6 +281,7 @@ mod tests {
                 input("n", "number"),
                 input("b", "boolean"),
                 input("f", "blob"),
+                input("l", "table"),
                 input("api_token", "number"),
             ],
             revision: String::new(),
@@ -245,7 +294,19 @@ mod tests {
         assert_eq!(read("n", "0.5").expect("fits"), Some(Value::Number(0.5)));
         assert_eq!(read("b", "true").expect("fits"), Some(Value::Bool(true)));
         assert_eq!(read("s", "3").expect("fits"), Some(Value::text("3")));
-        for (name, text) in [("n", "x"), ("n", "inf"), ("b", "yes"), ("f", "x")] {
+        let list = Value::List(vec![Value::Int(1), Value::Number(0.5), Value::text("x")]);
+        assert_eq!(read("l", r#"[1, 0.5, "x"]"#).expect("fits"), Some(list));
+        let map = Value::map([("a", Value::List(vec![Value::Bool(true)]))]);
+        assert_eq!(read("l", r#"{"a": [true]}"#).expect("fits"), Some(map));
+        for (name, text) in [
+            ("n", "x"),
+            ("n", "inf"),
+            ("b", "yes"),
+            ("f", "x"),
+            ("l", "1"),
+            ("l", "[1"),
+            ("l", "1,2"),
+        ] {
             assert!(read(name, text).is_err(), "{name}={text}");
         }
         let told = read("api_token", "s3cret").expect_err("it is a number");
@@ -253,5 +314,35 @@ mod tests {
             told.message,
             "--set api_token=hidden: input `api_token` is a number"
         );
+    }
+
+    #[test]
+    fn what_is_missing_is_hinted_as_options() {
+        let input = |name: &str, kind: &str, optional| PipelineInput {
+            name: name.to_string(),
+            kind: kind.to_string(),
+            optional,
+        };
+        let info = PipelineInfo {
+            name: "p".to_string(),
+            inputs: vec![
+                input("name", "string", false),
+                input("data", "blob", false),
+                input("more", "string", true),
+            ],
+            revision: String::new(),
+        };
+        let given =
+            |names: &[&str]| Value::map(names.iter().map(|name| (*name, Value::Bool(true))));
+        assert_eq!(
+            missing(&info, &given(&[])),
+            "give it with --set name=VALUE --input data=FILE"
+        );
+        assert_eq!(
+            missing(&info, &given(&["name"])),
+            "give it with --input data=FILE"
+        );
+        let whole = missing(&info, &given(&["name", "data"]));
+        assert!(whole.contains("--set NAME=VALUE"), "{whole}");
     }
 }

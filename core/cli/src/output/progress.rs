@@ -44,6 +44,14 @@ impl Progress {
         self.line(text.to_string());
     }
 
+    /// A line that stays.
+    pub(crate) fn note(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => eprintln!("{text}"),
+        }
+    }
+
     fn line(&mut self, line: String) {
         if let Some(bar) = &self.bar {
             bar.set_message(line);

@@ -23,10 +23,15 @@ pub enum FilesError {
     TooLarge { path: PathBuf, bytes: u64 },
     #[error("{} is not UTF-8", path.display())]
     NotText { path: PathBuf },
+    #[error("{} is named like a script, and is no file", path.display())]
+    NotAFile { path: PathBuf },
 }
 
 /// Every `.lua` file below `path`, in order, or the file itself. What is hidden does not count, nor does
 /// a link to a folder, which might lead in circles; a link to a file counts as that file.
+///
+/// *Errors*: a folder that cannot be read; what is named like a script and is none, or leads nowhere: left
+/// out, a pipeline would be gone without a word.
 pub fn find(path: &Path) -> Result<Vec<PathBuf>, FilesError> {
     let mut found = Vec::new();
     walk(path, DEPTH, &mut found)?;
@@ -55,8 +60,17 @@ fn walk(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Files
         let script = path.extension().is_some_and(|extension| extension == "lua");
         if kind.is_dir() && depth > 0 {
             walk(&path, depth - 1, found)?;
-        } else if script && (kind.is_file() || kind.is_symlink() && path.is_file()) {
-            found.push(path);
+        } else if script && !kind.is_dir() {
+            let target = fs::metadata(&path);
+            let target = target.map_err(|source| FilesError::Unreadable {
+                path: path.clone(),
+                source,
+            })?;
+            match (target.is_file(), target.is_dir()) {
+                (true, _) => found.push(path),
+                (false, true) => {}
+                (false, false) => return Err(FilesError::NotAFile { path }),
+            }
         }
     }
     Ok(())
@@ -148,5 +162,31 @@ mod tests {
         assert!(matches!(read(dir.path()), Err(FilesError::TooLarge { .. })));
         let missing = find(&dir.path().join("none"));
         assert!(matches!(missing, Err(FilesError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn nothing_that_is_named_like_a_script_is_left_out_silently() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let pipelines = dir.path().join("pipelines");
+        fs::create_dir(&pipelines).expect("a folder");
+        fs::write(pipelines.join("a.lua"), "a").expect("a file");
+        let refused = |path: &Path| {
+            let error = read_set(dir.path()).expect_err("it is refused");
+            assert!(
+                error.to_string().contains(&path.display().to_string()),
+                "{error}"
+            );
+            fs::remove_file(path).expect("it was there");
+            error
+        };
+        let link = pipelines.join("b.lua");
+        std::os::unix::fs::symlink("gone.lua", &link).expect("a link");
+        let error = refused(&link);
+        assert!(matches!(error, FilesError::Unreadable { .. }), "{error}");
+        let socket = pipelines.join("c.lua");
+        let _held = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+        let error = refused(&socket);
+        assert!(matches!(error, FilesError::NotAFile { .. }), "{error}");
+        assert_eq!(read_set(dir.path()).expect("the rest can be read").len(), 1);
     }
 }

@@ -186,7 +186,9 @@ impl From<FilesError> for Error {
                 Exit::NotFound
             }
             FilesError::Unreadable { .. } => Exit::Unexpected,
-            FilesError::TooLarge { .. } | FilesError::NotText { .. } => Exit::Script,
+            FilesError::TooLarge { .. }
+            | FilesError::NotText { .. }
+            | FilesError::NotAFile { .. } => Exit::Script,
         };
         let shown = Error::new(exit, error.to_string());
         match exit {

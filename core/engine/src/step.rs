@@ -13,7 +13,7 @@ const SHOWN_CHARS: usize = 80;
 
 /// The first call that is not kept.
 ///
-/// *Errors*: there is no such step; those that there are.
+/// *Errors*: there is no such step; those that there are. Several have that key; their numbers.
 pub(crate) fn find(records: &[Record], step: &str) -> Result<CallId, Failure> {
     let calls = || records.iter().filter_map(called);
     let last = calls().map(|called| called.call.0).max().unwrap_or(0);
@@ -21,8 +21,11 @@ pub(crate) fn find(records: &[Record], step: &str) -> Result<CallId, Failure> {
         .filter_map(|called| Some((key(called)?, called.call)))
         .collect();
     // A key may look like a number; it is still what its author calls the step.
-    if let Some((_, call)) = keyed.iter().find(|(key, _)| *key == step) {
-        return Ok(*call);
+    let named = keyed.iter().filter(|(key, _)| *key == step);
+    match named.map(|(_, call)| *call).collect::<Vec<_>>()[..] {
+        [] => {}
+        [call] => return Ok(call),
+        ref several => return Err(refusal("FRB-WFL-004", ambiguous(step, several))),
     }
     let number = step.strip_prefix('#').unwrap_or(step).parse::<u64>();
     match number {
@@ -49,6 +52,24 @@ fn key(called: &Called) -> Option<&str> {
     (!key.is_empty()).then_some(key)
 }
 
+fn ambiguous(key: &str, calls: &[CallId]) -> String {
+    let numbers = listed(calls.iter().map(CallId::to_string).collect());
+    format!(
+        "several steps have the key `{}`: give one of {numbers}",
+        short(key)
+    )
+}
+
+/// With commas; of more than [`LISTED`] the first and the last ones.
+fn listed(mut all: Vec<String>) -> String {
+    if all.len() > LISTED {
+        let left_out = all.len() - LISTED;
+        let middle = LISTED / 2..LISTED / 2 + left_out;
+        all.splice(middle, [format!("{left_out} more")]);
+    }
+    all.join(", ")
+}
+
 fn none_such(step: &str, last: u64, keyed: &[(&str, CallId)]) -> String {
     let end = last + 1;
     let mut why = format!(
@@ -66,13 +87,8 @@ fn none_such(step: &str, last: u64, keyed: &[(&str, CallId)]) -> String {
         return why;
     }
     let show = |(key, call): &(&str, CallId)| format!("`{}` ({call})", short(key));
-    let mut listed: Vec<String> = keys.iter().map(show).collect();
-    if listed.len() > LISTED {
-        let left_out = listed.len() - LISTED;
-        let middle = LISTED / 2..LISTED / 2 + left_out;
-        listed.splice(middle, [format!("{left_out} more")]);
-    }
-    why.push_str(&format!(", or {which}: {}", listed.join(", ")));
+    let keys = listed(keys.iter().map(show).collect());
+    why.push_str(&format!(", or {which}: {keys}"));
     why
 }
 
@@ -146,6 +162,22 @@ mod tests {
             let refused = find(&records, step).expect_err("no step");
             assert_eq!(refused.code, "FRB-WFL-004", "{step}");
         }
+    }
+
+    #[test]
+    fn a_key_of_several_steps_is_refused_with_their_numbers() {
+        let records = [run(1, "part"), run(2, "other"), delegate(3, "part")];
+        let refused = find(&records, "part").expect_err("which one?");
+        assert_eq!(refused.code, "FRB-WFL-004");
+        assert_eq!(
+            refused.message,
+            "several steps have the key `part`: give one of #1, #3"
+        );
+        assert_eq!(find(&records, "other"), Ok(CallId(2)));
+        assert_eq!(find(&records, "#3"), Ok(CallId(3)));
+        let many: Vec<_> = (1..=100).map(|n| run(n, "part")).collect();
+        let refused = find(&many, "part").expect_err("which one?").message;
+        assert!(refused.contains("#6, 88 more, #95"), "{refused}");
     }
 
     #[test]

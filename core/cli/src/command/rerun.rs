@@ -175,7 +175,7 @@ async fn once(
 ///
 /// *Errors*: they do not check; the coordinator cannot be reached.
 async fn serve(subject: &Subject, address: &str, admin: &Identity) -> Result<(), Error> {
-    let set = scripts::read(&subject.folder)?;
+    let set = scripts::read_to_send(&subject.folder)?;
     let admin = Admin::connect(address, admin).await?;
     loop {
         let newest = admin.serving().await?;

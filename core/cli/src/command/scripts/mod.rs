@@ -16,6 +16,7 @@ use crate::args::{
     ScriptsPlan, ScriptsRollback,
 };
 use crate::client::Admin;
+use crate::command::new::quoted;
 use crate::command::wait::now_ms;
 use crate::error::{Error, Exit};
 use crate::output::{print_json, revisions};
@@ -57,7 +58,7 @@ pub(crate) struct Planned {
 
 fn plan(args: &ScriptsPlan) -> Result<(), Error> {
     let ScriptsPlan { dir, query } = args;
-    let set = scripts::read(dir)?;
+    let set = scripts::read_to_send(dir)?;
     let (plan, served) = block_on(async {
         let admin = connect(&query.remote).await?;
         let plan = admin.plan(&set).await?;
@@ -88,14 +89,15 @@ fn plan(args: &ScriptsPlan) -> Result<(), Error> {
 
 fn apply(args: &ScriptsApply) -> Result<(), Error> {
     let ScriptsApply { dir, change, query } = args;
-    let set = scripts::read(dir)?;
+    let set = scripts::read_to_send(dir)?;
     let again = format!("froben scripts apply {}", dir.display());
     let look = format!("froben scripts plan {}", dir.display());
     block_on(async {
         check_note(&change.note)?;
         let admin = connect(&query.remote).await?;
         let index = check_index(&admin, change, &look, &again).await?;
-        let changed = admin.apply(&set, index, &change.note).await?;
+        let changed = admin.apply(&set, index, &change.note).await;
+        let changed = changed.map_err(unanswered)?;
         report(changed, index, None, &set.files, &look, query.output)
     })
 }
@@ -107,17 +109,20 @@ fn rollback(args: &ScriptsRollback) -> Result<(), Error> {
         change,
         query,
     } = args;
-    let to = entry.or(*to);
     let look = "froben scripts history";
-    let again = match to {
-        Some(to) => format!("froben scripts rollback {to}"),
-        None => "froben scripts rollback".to_string(),
+    // As it was typed.
+    let again = match (entry, to) {
+        (Some(entry), _) => format!("froben scripts rollback {entry}"),
+        (None, Some(to)) => format!("froben scripts rollback --to {to}"),
+        (None, None) => "froben scripts rollback".to_string(),
     };
+    let to = entry.or(*to);
     block_on(async {
         check_note(&change.note)?;
         let admin = connect(&query.remote).await?;
         let index = check_index(&admin, change, look, &again).await?;
-        let changed = admin.rollback(to, index, &change.note).await?;
+        let changed = admin.rollback(to, index, &change.note).await;
+        let changed = changed.map_err(unanswered)?;
         // The sources are the coordinator's; a problem's place tells its line.
         report(changed, index, to, &Sources::new(), look, query.output)
     })
@@ -200,6 +205,19 @@ fn check_note(note: &str) -> Result<(), Error> {
     }
 }
 
+/// A change that was sent, and of which nothing was heard.
+fn unanswered(error: froben_wire::Error) -> Error {
+    let unknown = matches!(
+        error,
+        froben_wire::Error::Lost { .. } | froben_wire::Error::Timeout { .. }
+    );
+    let error = Error::from(error);
+    match unknown {
+        true => error.hint("it may have been done: look at `froben scripts history`"),
+        false => error,
+    }
+}
+
 /// The index that was given, or an error that tells it.
 async fn check_index(
     admin: &Admin,
@@ -215,13 +233,29 @@ async fn check_index(
         "--check-index is needed, so that you change what you have seen: the newest entry is \
          #{index}, by {by}"
     );
-    let hint = format!("look at `{look}`, then `{again} --check-index {index}`");
+    let note = match change.note.as_str() {
+        "" => String::new(),
+        note => format!(" --note {}", quoted(note)),
+    };
+    let hint = format!("look at `{look}`, then `{again} --check-index {index}{note}`");
     Err(Error::usage(why).code("FRB-SCR-004").hint(hint))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_change_without_an_answer_may_have_been_done() {
+        let reason = "reset".to_string();
+        let lost = unanswered(froben_wire::Error::Lost { reason });
+        let hint = lost.hint.expect("there is one");
+        assert!(hint.contains("may have been done: look at `froben scripts history`"));
+        let action = "read x".to_string();
+        let reason = "gone".to_string();
+        let ours = unanswered(froben_wire::Error::Io { action, reason });
+        assert_eq!(ours.hint, None);
+    }
 
     #[test]
     fn only_paths_below_the_folder_are_written() {

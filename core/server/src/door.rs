@@ -84,10 +84,14 @@ impl Door {
         }
         let subject = &self.peer.subject;
         if !subject.role.opens(role) {
+            let article = match role {
+                Role::Coordinator | Role::Seeker => "a",
+                Role::Operator | Role::Admin => "an",
+            };
             return Err(fault(
                 FaultCode::WrongRole,
                 format!(
-                    "your certificate is that of {subject}, and this needs a {role}'s; use another identity, or issue one with `froben ca issue --role {role}`"
+                    "your certificate is that of {subject}, and this needs {article} {role}'s; use another identity, or issue one with `froben ca issue --role {role}`"
                 ),
             ));
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use froben_engine::serve::COORDINATOR;
 use froben_engine::{Applied, Busy, Change, EngineHandle, NotServed};
-use froben_model::revision::Origin;
+use froben_model::revision::{Origin, ScriptProblem};
 use tokio::signal::unix::Signal;
 
 use crate::error::{Error, Exit};
@@ -67,7 +67,7 @@ async fn again(handle: &EngineHandle, folder: &Path) {
             ),
             Ok(Err(NotServed::Broken(problems))) => {
                 for problem in problems {
-                    tracing::error!(target: "froben::scripts", "{}/{problem}", folder.display());
+                    tracing::error!(target: "froben::scripts", "{}", told(folder, &problem));
                 }
             }
             Ok(Err(not @ (NotServed::Moved(_) | NotServed::NoEntry { .. }))) => {
@@ -85,6 +85,12 @@ async fn again(handle: &EngineHandle, folder: &Path) {
         }
         return;
     }
+}
+
+/// A problem at its place in the folder, or with all of it.
+fn told(folder: &Path, problem: &ScriptProblem) -> String {
+    let between = if problem.path.is_empty() { ": " } else { "/" };
+    format!("{}{between}{problem}", folder.display())
 }
 
 /// Scripts that can't be read: what was served goes on.

@@ -411,7 +411,7 @@ fn any_error() -> impl Strategy<Value = ItemError> {
     let operator = prop::option::of("[a-z0-9._-]{1,64}".prop_map(|n| OperatorId::new(n).unwrap()));
     (class, "[^\\p{Cc}]{0,40}", operator).prop_map(|(class, message, operator)| ItemError {
         class,
-        message,
+        message: froben_model::limits::one_line(&message),
         operator,
     })
 }

@@ -241,7 +241,7 @@ fn errors_are_compared_with_names_that_there_are() {
         "'oom' ~= r.err.class",
         "r.ok or (r.err.class == 'lost')",
         "r.items[1].err.class == 'lost'",
-        "r.err.code == 'FRB-LUA-999'",
+        "r.err.code == 'FRB-XXX-999'",
         "r.failure.code == 'FRB_LUA-001'",
     ] {
         check_condition(condition, true);

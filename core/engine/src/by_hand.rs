@@ -4,6 +4,7 @@
 //! What the driver does between threads is done here by calls: [`Scripts::obey`] carries out script
 //! commands, [`Scripts::recover`] takes a journal in after a crash.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use froben_journal::{Error, Origin, RevisionHash, Served, Store};
@@ -62,5 +63,43 @@ impl Scripts {
         now: TimeMs,
     ) -> Result<Vec<Step>, Error> {
         restart::recover(engine, store, now, 1)
+    }
+}
+
+/// What is to happen when, by a virtual clock: ordered by time; at the same time, first in, first out.
+#[derive(Debug)]
+pub struct Agenda<T> {
+    entries: BTreeMap<(TimeMs, u64), T>,
+    next: u64,
+}
+
+impl<T> Default for Agenda<T> {
+    fn default() -> Self {
+        Agenda {
+            entries: BTreeMap::new(),
+            next: 0,
+        }
+    }
+}
+
+impl<T> Agenda<T> {
+    pub fn add(&mut self, at: TimeMs, due: T) {
+        self.entries.insert((at, self.next), due);
+        self.next += 1;
+    }
+
+    pub fn next_time(&self) -> Option<TimeMs> {
+        self.entries.keys().next().map(|(at, _)| *at)
+    }
+
+    /// The next entry, if it is due.
+    pub fn take(&mut self, now: TimeMs) -> Option<T> {
+        let entry = self.entries.first_entry()?;
+        (entry.key().0 <= now).then(|| entry.remove())
+    }
+
+    /// Drops the entries that are not to be kept.
+    pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        self.entries.retain(|_, due| keep(due));
     }
 }

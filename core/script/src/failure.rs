@@ -88,6 +88,14 @@ impl Failure {
             message: froben_model::limits::one_line(message.as_ref()),
         }
     }
+
+    /// The same, said of a file and a line.
+    pub(crate) fn at(self, (path, line): &(String, u32)) -> Self {
+        Failure {
+            message: format!("{path}:{line}: {}", self.message),
+            ..self
+        }
+    }
 }
 
 #[cfg(test)]

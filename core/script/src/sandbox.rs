@@ -212,7 +212,7 @@ impl Sandbox {
             )
         })?;
         let budget = Duration::from_millis(self.limits.slice_ms);
-        let slice = Slice::begin(&self.lua, self.callbacks, budget, None);
+        let slice = self.begin_slice(budget);
         let ran = load_chunk(&self.lua, &self.pipeline, chunk)
             .and_then(|chunk| self.run.call::<MultiValue>(chunk));
         let spent = slice.end();
@@ -262,13 +262,8 @@ impl Sandbox {
             return Err(failure);
         }
         let placed = |failure: Failure| match &spent.failed_at {
-            Some((path, line))
-                if failure.code == Code::Memory && location(&failure.message).is_none() =>
-            {
-                Failure {
-                    message: format!("{path}:{line}: {}", failure.message),
-                    ..failure
-                }
+            Some(place) if failure.code == Code::Memory && location(&failure.message).is_none() => {
+                failure.at(place)
             }
             _ => failure,
         };
@@ -302,10 +297,7 @@ impl Sandbox {
             None => return None,
         };
         Some(match &spent.stopped_at {
-            Some((path, line)) => Failure {
-                message: format!("{path}:{line}: {}", failure.message),
-                ..failure
-            },
+            Some(place) => failure.at(place),
             None => failure,
         })
     }
@@ -355,9 +347,9 @@ impl Sandbox {
         let located = location(&failure.message).map(|(path, _, _)| path.to_owned());
         let path = match (located, place) {
             (Some(path), _) => Some(path),
-            (None, Some((path, line))) => {
-                failure.message = format!("{path}:{line}: {}", failure.message);
-                Some(path)
+            (None, Some(place)) => {
+                failure = failure.at(&place);
+                Some(place.0)
             }
             (None, None) => None,
         };

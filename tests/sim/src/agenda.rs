@@ -1,10 +1,8 @@
 //! What is to happen when, by the virtual clock.
 
-use std::collections::BTreeMap;
-
-use froben_engine::SessionId;
 use froben_engine::input::Input;
-use froben_model::{Assignment, LeaseToken, TimeMs};
+use froben_engine::{SessionId, by_hand};
+use froben_model::{Assignment, LeaseToken};
 
 #[derive(Debug)]
 pub(crate) enum Due {
@@ -31,26 +29,4 @@ pub(crate) enum Due {
     CrashCoordinator,
 }
 
-/// Ordered by time; at the same time, first in, first out.
-#[derive(Debug, Default)]
-pub(crate) struct Agenda {
-    entries: BTreeMap<(TimeMs, u64), Due>,
-    next: u64,
-}
-
-impl Agenda {
-    pub(crate) fn add(&mut self, at: TimeMs, due: Due) {
-        self.entries.insert((at, self.next), due);
-        self.next += 1;
-    }
-
-    pub(crate) fn next_time(&self) -> Option<TimeMs> {
-        self.entries.keys().next().map(|(at, _)| *at)
-    }
-
-    /// The next entry, if it is due.
-    pub(crate) fn take(&mut self, now: TimeMs) -> Option<Due> {
-        let key = *self.entries.keys().next()?;
-        (key.0 <= now).then(|| self.entries.remove(&key)).flatten()
-    }
-}
+pub(crate) type Agenda = by_hand::Agenda<Due>;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use froben_engine::by_hand::{self, Scripts};
 use froben_engine::effect::{Answer, Effect, MachineCommand, Receipt};
@@ -32,7 +32,6 @@ const ASK_AGAIN_MS: u64 = 5_000;
 pub(crate) struct World {
     plan: Plan,
     rng: StdRng,
-    set: Set,
     engine: Engine,
     scripts: Scripts,
     store: MemoryStore,
@@ -62,7 +61,13 @@ struct Set {
 }
 
 impl Set {
-    fn shipped() -> Self {
+    /// Checked once, for all seeds.
+    fn shipped() -> &'static Self {
+        static SHIPPED: LazyLock<Set> = LazyLock::new(Set::check);
+        &SHIPPED
+    }
+
+    fn check() -> Self {
         let file = |path: &str, source: &str| (path.to_owned(), source.to_owned());
         let files = BTreeMap::from([
             file("pipelines/batch.lua", include_str!("../scripts/batch.lua")),
@@ -126,15 +131,13 @@ impl World {
         for at in &plan.coordinator_crashes {
             agenda.add(*at, Due::CrashCoordinator);
         }
-        let set = Set::shipped();
         let store = MemoryStore::new();
-        let (engine, scripts) = set
+        let (engine, scripts) = Set::shipped()
             .engine(&store, plan.seed)
             .expect("invariant: a new store takes it");
         World {
             rng: StdRng::seed_from_u64(plan.seed ^ 0x5eed),
             plan,
-            set,
             engine,
             scripts,
             store,
@@ -364,7 +367,7 @@ impl World {
         self.store = self.store.crash();
         self.now += RESTART_MS;
         self.fleet.lose_coordinator(self.now, &mut self.agenda);
-        (self.engine, self.scripts) = self.set.engine(&self.store, self.plan.seed)?;
+        (self.engine, self.scripts) = Set::shipped().engine(&self.store, self.plan.seed)?;
         let recovered = self
             .scripts
             .recover(&mut self.engine, &self.store, self.now);

@@ -1,8 +1,7 @@
 //! What is to happen when, by the virtual clock.
 
-use std::collections::BTreeMap;
-
-use froben_model::{LeaseToken, TimeMs};
+use froben_engine::by_hand;
+use froben_model::LeaseToken;
 use froben_script::spec::Deed;
 
 /// Something that happens outside the coordinator.
@@ -24,33 +23,9 @@ pub(super) enum Due {
     Cancel,
 }
 
-/// Ordered by time; at the same time, first in, first out.
-#[derive(Default)]
-pub(super) struct Agenda {
-    entries: BTreeMap<(TimeMs, u64), Due>,
-    next: u64,
-}
+pub(super) type Agenda = by_hand::Agenda<Due>;
 
-impl Agenda {
-    pub(super) fn add(&mut self, at: TimeMs, due: Due) {
-        self.entries.insert((at, self.next), due);
-        self.next += 1;
-    }
-
-    pub(super) fn next_time(&self) -> Option<TimeMs> {
-        self.entries.keys().next().map(|(at, _)| *at)
-    }
-
-    /// The next entry, if it is due.
-    pub(super) fn take(&mut self, now: TimeMs) -> Option<Due> {
-        let (key, _) = self.entries.first_key_value()?;
-        let key = *key;
-        (key.0 <= now).then(|| self.entries.remove(&key)).flatten()
-    }
-
-    /// Drops what attempts had still to do: nobody listens any more.
-    pub(super) fn drop_attempts(&mut self) {
-        self.entries
-            .retain(|_, due| !matches!(due, Due::Work { .. } | Due::Report { .. }));
-    }
+/// Drops what attempts had still to do: nobody listens any more.
+pub(super) fn drop_attempts(agenda: &mut Agenda) {
+    agenda.retain(|due| !matches!(due, Due::Work { .. } | Due::Report { .. }));
 }

@@ -11,7 +11,7 @@ use froben_model::{
 use froben_script::spec::{Deed, Operator, Question, Reply, Unmet};
 
 use super::Halt;
-use super::agenda::{Agenda, Due};
+use super::agenda::{Agenda, Due, drop_attempts};
 
 pub(super) struct Fleet {
     machines: Vec<Machine>,
@@ -105,7 +105,7 @@ impl Fleet {
     /// were connected come again at `back`.
     pub(super) fn lose_coordinator(&mut self, back: TimeMs, agenda: &mut Agenda) {
         self.attempts.clear();
-        agenda.drop_attempts();
+        drop_attempts(agenda);
         for (position, machine) in self.machines.iter_mut().enumerate() {
             if machine.session.take().is_some() {
                 agenda.add(back, Due::Join(position));

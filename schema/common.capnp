@@ -77,6 +77,30 @@ struct TaskSpec {
   queueTimeoutMs @5 :UInt64;
   avoid @6 :List(Text);
   key @7 :Text;
+  keys @8 :List(SetupKey);
+  # What the machine's keystore must hold.
+  check @9 :Text;
+  # The kind that must approve each item before it counts; empty if none must.
+  maxPrice @10 :Amount;
+  # For an item; absent if any price will do.
+}
+
+struct SetupKey {
+  # A file of an operator's keystore, by its content.
+  name @0 :Text;
+  sha256 @1 :Data;
+  # 32 bytes.
+}
+
+struct Amount {
+  # Money: millionths of the network's unit of account.
+  micros @0 :UInt64;
+}
+
+struct Usage {
+  # The most that a piece of work occupied; 0 where it is not known.
+  ramBytes @0 :UInt64;
+  vramBytes @1 :UInt64;
 }
 
 struct LeaseToken {
@@ -85,6 +109,7 @@ struct LeaseToken {
   workflow @0 :Data;
   # 16 bytes.
   call @1 :UInt64;
+  # With the highest bit: the check of an item. See froben-model, CallId.
   attempt @2 :UInt32;
   epoch @3 :UInt64;
 }

@@ -3,7 +3,7 @@
 
 using Common = import "common.capnp";
 
-const journalVersion :UInt32 = 3;
+const journalVersion :UInt32 = 4;
 
 struct Record {
   timeMs @0 :UInt64;
@@ -28,6 +28,9 @@ struct Record {
     resumed @15 :Void;
     migrated @16 :Data;
     # From here on it keeps this revision: 32 bytes. Its script makes the calls before this again.
+    claimed @17 :Item;
+    # A value came that counts once its check approves it. Since version 4, like the next one.
+    lost @18 :Lost;
   }
 }
 
@@ -45,6 +48,10 @@ struct Submitted {
 
   forkedFrom @7 :ForkedFrom;
   # Absent unless it is a fork.
+  budget @8 :Common.Amount;
+  # What it and its children may cost; absent if there is no limit.
+  wantedByMs @9 :UInt64;
+  # When its seeker would like to have it, which decides who goes first; 0 if it does not matter.
 
   struct Parent {
     workflow @0 :Data;
@@ -108,6 +115,12 @@ struct Assigned {
   device @4 :Text;
   # The device's id; empty for CPU work.
   deadlineMs @5 :UInt64;
+  cpuCores @6 :UInt32;
+  # Claimed, like the next two. All 0 before version 4.
+  ramBytes @7 :UInt64;
+  vramBytes @8 :UInt64;
+  price @9 :Common.Amount;
+  # For each item that is still missing, and reserved for it. Absent if it is nothing.
 }
 
 struct Started {
@@ -122,6 +135,15 @@ struct Item {
   outcome @3 :Common.ItemOutcome;
   device @4 :Text;
   # The device's name; empty for CPU work.
+  usage @5 :Common.Usage;
+  # Absent if it is not known.
+}
+
+struct Lost {
+  # An attempt ended while another one of the same delegation goes on.
+  call @0 :UInt64;
+  attempt @1 :UInt32;
+  failure @2 :Common.ItemError;
 }
 
 struct Requeued {
@@ -182,11 +204,56 @@ struct Tally {
   # By the operator's own fault.
   atMs @4 :UInt64;
   # When the last of them ended.
+  times @5 :List(Bucket);
+  # How long items with a value took. Since version 4.
+
+  struct Bucket {
+    bucket @0 :UInt8;
+    # Of froben-model's TimeBucket.
+    count @1 :UInt32;
+  }
 }
 
 struct Logged {
   source @0 :Text;
   text @1 :Text;
+  call @2 :UInt64;
+  # Whose attempt said it; 0 if none did, and before version 4.
+  attempt @3 :UInt32;
+}
+
+struct Posting {
+  # An entry of the ledger: `amount` goes from one account to another. Written together with the record
+  # that causes it.
+  index @0 :UInt64;
+  # 1, 2, 3 ... without gaps; also its key.
+  timeMs @1 :UInt64;
+  workflow @2 :Data;
+  # 16 bytes. The one whose record caused it.
+  call @3 :UInt64;
+  # 0 if it is not about a delegation.
+  attempt @4 :UInt32;
+  cause @5 :Cause;
+  from @6 :Account;
+  to @7 :Account;
+  amount @8 :Common.Amount;
+
+  enum Cause {
+    reserve @0;
+    settle @1;
+    release @2;
+    close @3;
+  }
+
+  struct Account {
+    union {
+      seeker @0 :Text;
+      operator @1 :Text;
+      budget @2 :Data;
+      # 16 bytes: the workflow that no other one runs.
+      held @3 :Data;
+    }
+  }
 }
 
 struct ScriptSet {

@@ -20,6 +20,15 @@ struct MachineSpec {
   devices @3 :List(DeviceSpec);
   cpuKinds @4 :List(Text);
   deviceKinds @5 :List(Text);
+  prices @6 :List(Price);
+  # What an item of a kind costs; a kind that is not listed costs nothing.
+  keys @7 :List(Common.SetupKey);
+  # What its keystore holds, each verified by its hash.
+
+  struct Price {
+    kind @0 :Text;
+    amount @1 :Common.Amount;
+  }
 }
 
 struct Task {
@@ -77,10 +86,10 @@ interface Registration {
   # One machine's session, held by the daemon. Dropping it, or losing the connection, unregisters the
   # machine at once: its attempts end as `disconnected`.
 
-  item @0 (token :Common.LeaseToken, index :UInt32, outcome :Common.ItemOutcome, device :Text)
-      -> (receipt :Receipt);
+  item @0 (token :Common.LeaseToken, index :UInt32, outcome :Common.ItemOutcome, device :Text,
+      usage :Common.Usage) -> (receipt :Receipt);
   # An item is done; its blobs are uploaded. Idempotent by (token, index): the first one counts.
-  # `device` names what it ran on, for the trail.
+  # `device` names what it ran on, `usage` says what it took, for the trail and for later placement.
 
   finish @1 (token :Common.LeaseToken, failure :Common.ItemError) -> (receipt :Receipt);
   # The attempt is over. With `failure`, the items that have not come end with it; without it they

@@ -134,9 +134,11 @@ interface SeekerSession {
 
   blobs @0 () -> (blobs :Common.BlobStore);
 
-  submit @1 (pipeline :Text, input :Common.Value, idempotencyKey :Text) -> (answer :SubmitAnswer);
+  submit @1 (pipeline :Text, input :Common.Value, idempotencyKey :Text, budget :Common.Amount,
+      wantedByMs :UInt64) -> (answer :SubmitAnswer);
   # Starts a workflow. The answer comes after its record is on disk. Idempotent by
-  # (seeker, idempotencyKey) if the key is not empty: the same key never starts two.
+  # (seeker, idempotencyKey) if the key is not empty: the same key never starts two. `budget` and
+  # `wantedByMs` as in the journal.
 
   status @2 (id :Text) -> (detail :WorkflowDetail);
   # Fails as "no such workflow" for an id of somebody else's too. Idempotent.

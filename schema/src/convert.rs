@@ -10,6 +10,7 @@ mod assignment;
 mod blob;
 mod lease;
 mod machine;
+mod money;
 mod outcome;
 mod revision;
 mod task;
@@ -20,6 +21,7 @@ pub use assignment::{read_assignment, write_assignment};
 pub use blob::{read_blob, write_blob};
 pub use lease::{read_token, write_token};
 pub use machine::{read_device, read_machine, write_device, write_machine};
+pub use money::{read_amount, read_keys, read_usage, write_amount, write_keys, write_usage};
 pub use outcome::{
     read_class, read_item_error, read_outcome, write_class, write_item_error, write_outcome,
 };

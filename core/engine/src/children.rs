@@ -138,6 +138,8 @@ impl Engine {
                 depth,
             }),
             forked_from: None,
+            budget: None,
+            wanted_by_ms: None,
         };
         self.begin(workflow, Body::Submitted(submitted));
         if let Some(begun) = self.live.get_mut(&workflow) {

@@ -3,8 +3,8 @@
 use froben_journal::{Assigned, Body, End, Ended, Item};
 use froben_model::view::MachineView;
 use froben_model::{
-    Assignment, CallId, ErrorClass, ItemError, ItemOutcome, LeaseToken, MachineId, MachineSpec,
-    WorkflowId, limits,
+    Assignment, CallId, ErrorClass, ItemError, ItemOutcome, ItemReport, LeaseToken, MachineId,
+    MachineSpec, WorkflowId, limits,
 };
 use froben_scheduler::{Decision, DelegationKey, Input, SessionId};
 
@@ -19,7 +19,7 @@ const LOG_LINES: usize = 10_000;
 /// What an input that reports on an attempt brings along: the scheduler sees only that it came.
 #[derive(Default)]
 struct Report {
-    item: Option<(ItemOutcome, Option<String>)>,
+    item: Option<ItemReport>,
 }
 
 impl Engine {
@@ -70,6 +70,7 @@ impl Engine {
                 ram_bytes,
                 vram_bytes,
                 deadline_ms,
+                price,
                 owed,
             } => {
                 let DelegationKey { workflow, call } = key;
@@ -83,6 +84,10 @@ impl Engine {
                     machine,
                     device: device.clone(),
                     deadline_ms,
+                    cpu_cores,
+                    ram_bytes,
+                    vram_bytes,
+                    price,
                 };
                 self.record(workflow, Body::Assigned(assigned));
                 let items = owed
@@ -113,15 +118,22 @@ impl Engine {
                 attempt,
                 index,
             } => {
-                let Some((outcome, device)) = report.item.take() else {
+                let Some(report) = report.item.take() else {
                     return;
                 };
+                let ItemReport {
+                    index: _,
+                    outcome,
+                    device,
+                    usage,
+                } = report;
                 let item = Item {
                     call: key.call,
                     attempt,
                     index,
                     outcome,
                     device,
+                    usage,
                 };
                 self.record(key.workflow, Body::Item(item));
                 self.wake(key.workflow);
@@ -170,14 +182,13 @@ impl Engine {
         }
     }
 
-    pub(crate) fn item(
-        &mut self,
-        ticket: Ticket,
-        token: LeaseToken,
-        index: u32,
-        outcome: ItemOutcome,
-        device: Option<String>,
-    ) {
+    pub(crate) fn item(&mut self, ticket: Ticket, token: LeaseToken, report: ItemReport) {
+        let ItemReport {
+            index,
+            outcome,
+            device,
+            usage,
+        } = report;
         let outcome = self.attributed(&token, outcome);
         let error = outcome.as_ref().err().map(|error| error.class);
         let input = Input::Item {
@@ -186,9 +197,13 @@ impl Engine {
             error,
         };
         let device = device.map(|name| limits::one_line(&name));
-        let report = Report {
-            item: Some((outcome, device)),
-        };
+        let item = Some(ItemReport {
+            index,
+            outcome,
+            device,
+            usage,
+        });
+        let report = Report { item };
         let receipt = self.schedule_report(input, report);
         self.reply(ticket, Answer::Receipt(receipt));
     }
@@ -250,7 +265,14 @@ impl Engine {
         };
         let source = machine.to_string();
         let text = limits::one_line(&line);
-        self.record(token.workflow, Body::Logged { source, text });
+        self.record(
+            token.workflow,
+            Body::Logged {
+                source,
+                text,
+                of: Some((token.call, token.attempt)),
+            },
+        );
     }
 
     pub(crate) fn machine_views(&self) -> Vec<MachineView> {
@@ -265,6 +287,8 @@ impl Engine {
                     devices,
                     cpu_kinds,
                     device_kinds,
+                    prices: _,
+                    keys: _,
                 } = machine.spec.clone();
                 let mut kinds = [cpu_kinds, device_kinds].concat();
                 kinds.sort();

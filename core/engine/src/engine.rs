@@ -19,6 +19,7 @@ use crate::children::Children;
 use crate::driver::Capacity;
 use crate::effect::{Answer, Effect, Found, ScriptCommand};
 use crate::input::{Input, Ticket};
+use crate::ledger::Ledger;
 use crate::workflow::Workflow;
 
 /// How many lines of why delegations wait a status shows.
@@ -46,6 +47,7 @@ pub struct Engine {
     pub(crate) scheduler: Scheduler,
     pub(crate) live: BTreeMap<WorkflowId, Workflow>,
     pub(crate) children: Children,
+    pub(crate) ledger: Ledger,
     /// How many of them each seeker has, without children.
     pub(crate) live_of: BTreeMap<SeekerId, usize>,
     pub(crate) ended: BTreeMap<WorkflowId, (SeekerId, WorkflowSummary)>,
@@ -79,6 +81,7 @@ impl Engine {
             serving,
             capacity,
             children: Children::default(),
+            ledger: Ledger::default(),
             live_of: BTreeMap::new(),
             scheduler: Scheduler::new(policy, epoch, seed),
             live: BTreeMap::new(),
@@ -188,12 +191,8 @@ impl Engine {
             Input::Item {
                 ticket,
                 token,
-                index,
-                outcome,
-                device,
-            } => {
-                self.item(ticket, token, index, outcome, device);
-            }
+                report,
+            } => self.item(ticket, token, report),
             Input::Finish {
                 ticket,
                 token,
@@ -238,6 +237,7 @@ impl Engine {
 
     /// The same for one that was decided before, for another workflow.
     pub(crate) fn carry(&mut self, id: WorkflowId, record: Record) {
+        self.post(id, record.time_ms, &record.body);
         let Some(workflow) = self.live.get_mut(&id) else {
             return;
         };
@@ -284,7 +284,8 @@ impl Engine {
     ///
     /// *Errors*: the first thing that does not hold, in words.
     pub fn check_invariants(&self) -> Result<(), String> {
-        self.scheduler.check_invariants()
+        self.scheduler.check_invariants()?;
+        self.check_ledger()
     }
 
     /// Workflows that are not over.
@@ -299,7 +300,11 @@ impl Engine {
         if workflow.parent.is_none() {
             *self.live_of.entry(workflow.seeker.clone()).or_default() += 1;
         }
-        self.live.insert(workflow.id, workflow);
+        let (id, parent, budget) = (workflow.id, workflow.parent, workflow.budget);
+        self.live.insert(id, workflow);
+        if parent.is_none() {
+            self.open_purse(id, budget);
+        }
     }
 
     /// A key starts one workflow. No key is no key.
@@ -362,6 +367,9 @@ impl Engine {
             self.sleeps.remove(&sleep);
         }
         if let Some(workflow) = self.live.remove(&id) {
+            if workflow.parent.is_none() {
+                self.close_account(&workflow);
+            }
             if workflow.parent.is_none()
                 && let Some(own) = self.live_of.get_mut(&workflow.seeker)
             {

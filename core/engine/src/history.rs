@@ -47,7 +47,8 @@ struct Open {
     /// Which items have come.
     items: Vec<bool>,
     /// Who has it, or had it last.
-    operator: Option<OperatorId>,
+    /// By attempt.
+    operators: BTreeMap<u32, OperatorId>,
 }
 
 impl History {
@@ -90,6 +91,8 @@ impl History {
             seed,
             parent: _,
             forked_from,
+            budget: _,
+            wanted_by_ms: _,
         } = submitted.clone();
         let begun_ms = forked_from
             .as_ref()
@@ -121,7 +124,7 @@ impl History {
                     CallOp::Delegate(spec) => {
                         let open = Open {
                             items: vec![false; spec.items.len()],
-                            operator: None,
+                            operators: BTreeMap::new(),
                         };
                         self.open.insert(called.call, open);
                     }
@@ -136,8 +139,9 @@ impl History {
                 self.calls.push((seq, script_call(called)));
                 Ok(())
             }
-            Body::Item(item) => self.item(seq, now, item),
-            Body::Ended(ended) => self.ended(seq, now, &ended),
+            // What checks an item is no call of the script's, which hears of it only by the item.
+            Body::Item(item) if item.call.checked().is_none() => self.item(seq, now, item),
+            Body::Ended(ended) if ended.call.checked().is_none() => self.ended(seq, now, &ended),
             Body::Slept { call } => {
                 self.completions.push((seq, slept(now, call)));
                 Ok(())
@@ -156,7 +160,8 @@ impl History {
             }
             Body::Assigned(assigned) => {
                 if let Some(open) = self.open.get_mut(&assigned.call) {
-                    open.operator = Some(assigned.machine.operator());
+                    let operator = assigned.machine.operator();
+                    open.operators.insert(assigned.attempt, operator);
                 }
                 Ok(())
             }
@@ -164,7 +169,11 @@ impl History {
                 self.given_up = true;
                 Ok(())
             }
-            Body::Started { .. }
+            Body::Item(_)
+            | Body::Ended(_)
+            | Body::Claimed(_)
+            | Body::Lost { .. }
+            | Body::Started { .. }
             | Body::Requeued { .. }
             | Body::Finished(_)
             | Body::Logged { .. }
@@ -212,7 +221,8 @@ impl History {
                 return Err(format!("delegation {call} has no item {index}"));
             }
         }
-        let told = item_came(now, item, open.operator.clone());
+        let operator = open.operators.get(&item.attempt).cloned();
+        let told = item_came(now, item, operator);
         self.completions.push((seq, told));
         Ok(())
     }
@@ -248,6 +258,7 @@ pub(crate) fn item_came(at_ms: TimeMs, item: Item, operator: Option<OperatorId>)
         index,
         outcome,
         device: _,
+        usage: _,
     } = item;
     let event = Event::Item {
         index,

@@ -3,7 +3,7 @@
 use froben_journal::{Record, RevisionHash};
 use froben_model::view::Failure;
 use froben_model::{
-    ItemError, ItemOutcome, LeaseToken, MachineId, MachineSpec, SeekerId, Value, WorkflowId,
+    ItemError, ItemReport, LeaseToken, MachineId, MachineSpec, SeekerId, Terms, Value, WorkflowId,
 };
 use froben_scheduler::SessionId;
 use froben_script::Progress;
@@ -89,10 +89,7 @@ pub enum Input {
     Item {
         ticket: Ticket,
         token: LeaseToken,
-        index: u32,
-        outcome: ItemOutcome,
-        /// The name of the device that it ran on.
-        device: Option<String>,
+        report: ItemReport,
     },
     Finish {
         ticket: Ticket,
@@ -129,6 +126,7 @@ pub struct Submit {
     pub input: Value,
     /// Empty if none.
     pub idempotency_key: String,
+    pub terms: Terms,
 }
 
 /// A seeker wants a workflow that begins where another one was.

@@ -16,6 +16,7 @@ mod fork;
 mod handle;
 mod history;
 pub mod input;
+mod ledger;
 mod offline;
 mod pseudonyms;
 mod recover;

@@ -252,13 +252,14 @@ fn cancel_target(record: &Record) -> Option<(CallId, CallId)> {
 
 /// The call that a record is about.
 fn call_of(body: &Body) -> Option<CallId> {
-    match body {
+    let call = match body {
         Body::Called(called) => Some(called.call),
         Body::Assigned(assigned) => Some(assigned.call),
-        Body::Item(item) => Some(item.call),
+        Body::Item(item) | Body::Claimed(item) => Some(item.call),
         Body::Ended(ended) => Some(ended.call),
         Body::Started { call, .. }
         | Body::Requeued { call, .. }
+        | Body::Lost { call, .. }
         | Body::Slept { call }
         | Body::ChildEnded { call, .. } => Some(*call),
         Body::Submitted(_)
@@ -269,7 +270,9 @@ fn call_of(body: &Body) -> Option<CallId> {
         | Body::Paused
         | Body::Resumed
         | Body::Migrated { .. } => None,
-    }
+    }?;
+    // What checks an item belongs to the call that the item is of.
+    Some(call.checked().map_or(call, |(call, _)| call))
 }
 
 /// A workflow as the bytes of a file that replays anywhere. Without `keep_names`, people and machines

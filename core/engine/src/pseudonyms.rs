@@ -55,19 +55,24 @@ impl Found {
                 CallOp::Sleep { .. } | CallOp::Cancel { .. } | CallOp::Status(_) => {}
             },
             Body::Assigned(assigned) => self.machine(&assigned.machine),
-            Body::Item(item) => {
+            Body::Item(item) | Body::Claimed(item) => {
                 self.error(item.outcome.as_ref().err());
                 if let Ok(value) = &item.outcome {
                     self.secrets.look_at(value);
                 }
             }
             Body::Ended(ended) => self.error(ended.failure.as_ref()),
+            Body::Lost { failure, .. } => self.error(Some(failure)),
             Body::Tallied(tallies) => {
                 tallies
                     .iter()
                     .for_each(|tally| self.machine(&tally.machine));
             }
-            Body::Logged { source, text } => {
+            Body::Logged {
+                source,
+                text,
+                of: _,
+            } => {
                 self.secrets.look_at_text(text);
                 if let Ok(machine) = MachineId::new(source.as_str()) {
                     self.machine(&machine);
@@ -148,10 +153,11 @@ impl Names {
                 CallOp::Sleep { .. } | CallOp::Cancel { .. } => {}
             },
             Body::Assigned(assigned) => self.machine(&mut assigned.machine),
-            Body::Item(item) => match &mut item.outcome {
+            Body::Item(item) | Body::Claimed(item) => match &mut item.outcome {
                 Ok(value) => self.value(value),
                 Err(error) => self.error(error),
             },
+            Body::Lost { failure, .. } => self.error(failure),
             Body::Requeued { reason, .. } => self.text(reason),
             Body::Ended(ended) => ended.failure.iter_mut().for_each(|error| self.error(error)),
             Body::Finished(finish) | Body::ChildEnded { call: _, finish } => match finish {
@@ -159,7 +165,11 @@ impl Names {
                 Finish::Failed(failure) => self.text(&mut failure.message),
                 Finish::Cancelled => {}
             },
-            Body::Logged { source, text } => {
+            Body::Logged {
+                source,
+                text,
+                of: _,
+            } => {
                 self.text(source);
                 self.text(text);
             }

@@ -11,6 +11,7 @@ use froben_model::{SeekerId, TimeMs, WorkflowId};
 use crate::effect::{Effect, ScriptCommand};
 use crate::engine::{Engine, Step, refusal};
 use crate::history::History;
+use crate::ledger::Totals;
 use crate::workflow::{Misfit, Workflow};
 
 /// A workflow as its journal tells it, before the engine has it. Read on any thread.
@@ -21,6 +22,8 @@ enum What {
         workflow: Box<Workflow>,
         /// What its script has been through, if it has to be rebuilt and there was room to keep it.
         history: Option<Box<History>>,
+        /// What is posted of it, if no other workflow runs it.
+        totals: Totals,
     },
     Over {
         seeker: SeekerId,
@@ -31,13 +34,14 @@ enum What {
 }
 
 impl Recovered {
-    pub(crate) fn live(workflow: Workflow, history: Option<Box<History>>) -> Self {
+    pub(crate) fn live(workflow: Workflow, history: Option<Box<History>>, totals: Totals) -> Self {
         if workflow.state().ended() {
             return Recovered::ended(workflow);
         }
         Recovered(What::Live {
             workflow: Box::new(workflow),
             history,
+            totals,
         })
     }
 
@@ -79,11 +83,14 @@ impl Recovered {
         Recovered::over(id, first, Vec::new(), &last).ok()
     }
 
-    /// By when they were submitted.
-    pub(crate) fn order(&self) -> (TimeMs, WorkflowId) {
+    /// By when they were submitted; who runs another one comes before it.
+    pub(crate) fn order(&self) -> (TimeMs, u32, WorkflowId) {
         match &self.0 {
-            What::Live { workflow, .. } => (workflow.submitted_ms, workflow.id),
-            What::Over { summary, .. } => (summary.submitted_ms, summary.id),
+            What::Live { workflow, .. } => {
+                let depth = workflow.parent.map_or(0, |parent| parent.depth);
+                (workflow.submitted_ms, depth, workflow.id)
+            }
+            What::Over { summary, .. } => (summary.submitted_ms, 0, summary.id),
         }
     }
 }
@@ -103,7 +110,14 @@ impl Engine {
                 self.remember_key(&seeker, &idempotency_key, summary.id);
                 self.ended.insert(summary.id, (seeker, *summary));
             }
-            What::Live { workflow, history } => self.recover_live(*workflow, history),
+            What::Live {
+                workflow,
+                history,
+                totals,
+            } => {
+                self.ledger.open(workflow.id, totals);
+                self.recover_live(*workflow, history);
+            }
         }
         std::mem::take(&mut self.step)
     }
@@ -173,6 +187,7 @@ impl Engine {
                 ok,
                 failed,
                 at_ms: at,
+                times: _,
             } = tally;
             for (ok, items) in [(true, ok), (false, failed)] {
                 if items == 0 {

@@ -8,11 +8,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use froben_journal::{Body, Error, Record, Seq, Store};
-use froben_model::{TimeMs, WorkflowId};
+use froben_journal::{Account, Balance, Body, Error, Record, Seq, Store};
+use froben_model::{Amount, TimeMs, WorkflowId};
 
 use crate::engine::{Engine, Step};
 use crate::history::History;
+use crate::ledger::Totals;
 use crate::recover::Recovered;
 use crate::workflow::{Misfit, Workflow};
 
@@ -31,6 +32,7 @@ pub(crate) fn recover(
     now: TimeMs,
     threads: usize,
 ) -> Result<Vec<Step>, Error> {
+    engine.ledger.follow(store.newest_posting()?);
     let workflows: Vec<_> = store.workflows()?.into_iter().collect();
     let (next, room) = (AtomicUsize::new(0), AtomicUsize::new(HISTORY_BYTES));
     let read_some = || {
@@ -120,6 +122,7 @@ fn read_live(
         }
         Ok(())
     })?;
+    let totals = posted(store, id)?;
     Ok(read.and_then(|()| {
         let workflow = workflow.end()?;
         let owes = !workflow.state().ended() && workflow.owes();
@@ -128,8 +131,27 @@ fn read_live(
             None => None,
         };
         let history = history.filter(|history| take_room(room, history.weight()));
-        Ok(Recovered::live(workflow, history))
+        Ok(Recovered::live(workflow, history, totals))
     }))
+}
+
+/// What the ledger says that a workflow has spent, with its children, and holds.
+fn posted(store: &dyn Store, id: WorkflowId) -> Result<Totals, Error> {
+    let amount = |balance: Balance| {
+        let micros = u64::try_from(balance);
+        let why = |_| {
+            Error::Read(format!(
+                "the accounts of {id} hold what they cannot: {balance}"
+            ))
+        };
+        micros.map(Amount).map_err(why)
+    };
+    let held = store.balance(&Account::Held(id))?;
+    let drawn = -store.balance(&Account::Budget(id))?;
+    Ok(Totals {
+        spent: amount(drawn - held)?,
+        held: amount(held)?,
+    })
 }
 
 fn history(id: WorkflowId, records: Vec<(Seq, Record)>) -> Result<Option<Box<History>>, Misfit> {

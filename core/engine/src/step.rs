@@ -122,6 +122,9 @@ mod tests {
             queue_timeout_ms: 1,
             avoid: Vec::new(),
             key: key.to_string(),
+            check: None,
+            keys: Vec::new(),
+            max_price: None,
         };
         record(call, CallOp::Delegate(spec))
     }

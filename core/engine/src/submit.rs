@@ -62,6 +62,7 @@ impl Engine {
             pipeline,
             input,
             idempotency_key,
+            terms,
         } = submit;
         if let Some(started) = self.started_by(&seeker, &idempotency_key)? {
             return Ok(started);
@@ -89,6 +90,8 @@ impl Engine {
             seed,
             parent: None,
             forked_from: None,
+            budget: terms.budget,
+            wanted_by_ms: terms.wanted_by_ms,
         };
         self.begin(workflow, Body::Submitted(submitted));
         if let Some(begun) = self.live.get_mut(&workflow) {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use froben_journal::{Body, MemoryStore, Origin, ScriptSet, Served, Store};
 use froben_model::view::{DelegationState, WorkflowState};
 use froben_model::{
-    Assignment, CallId, ErrorClass, ItemError, Kind, MachineId, MachineSpec, OperatorId, SeekerId,
-    TimeMs, Value, WorkflowId,
+    Amount, Assignment, CallId, ErrorClass, ItemError, ItemReport, Kind, MachineId, MachineSpec,
+    OperatorId, SeekerId, TimeMs, Value, WorkflowId,
 };
 use froben_scheduler::{Policy, SessionId};
 use froben_script::{Limits, Revision};
@@ -19,12 +19,14 @@ use crate::driver::Capacity;
 use crate::effect::{Answer, Effect, MachineCommand, Receipt, ScriptCommand};
 use crate::engine::{Engine, Serving, Step};
 use crate::input::{Input, Submit, Ticket};
+use crate::ledger::Totals;
 use crate::recover::Recovered;
 use crate::restart;
 use crate::revisions::Revisions;
 use crate::scripts::{Budget, ScriptHost};
 
 mod durability;
+mod ledger;
 
 const SQUARES: &str = r#"
 return workflow("squares", { input = { n = "integer" }, output = { total = "number" } },
@@ -89,6 +91,11 @@ fn spec() -> MachineSpec {
         devices: Vec::new(),
         cpu_kinds: vec![Kind::new("test.square/1").expect("a kind")],
         device_kinds: Vec::new(),
+        keys: Vec::new(),
+        prices: vec![(
+            Kind::new("test.square/1").expect("a kind"),
+            Amount(ledger::PRICE),
+        )],
     }
 }
 
@@ -182,6 +189,7 @@ impl World {
             pipeline: pipeline.to_string(),
             input: Value::map([("n", Value::Int(n))]),
             idempotency_key: key.to_string(),
+            terms: froben_model::Terms::default(),
         }));
         ticket
     }
@@ -251,9 +259,7 @@ impl World {
             self.inputs.push_back(Input::Item {
                 ticket,
                 token,
-                index,
-                outcome,
-                device: None,
+                report: ItemReport::new(index, outcome),
             });
         }
         let ticket = self.ticket();
@@ -318,6 +324,7 @@ fn a_crash_after_any_commit_changes_nothing_in_the_end() {
             "crashed after commit {crash_after}"
         );
         counted_once(&third.bodies());
+        ledger::paid_once(&third.store);
     }
 }
 
@@ -424,9 +431,7 @@ fn a_token_of_before_the_restart_is_stale() {
     again.inputs.push_back(Input::Item {
         ticket,
         token,
-        index: 0,
-        outcome,
-        device: None,
+        report: ItemReport::new(0, outcome),
     });
     assert!(again.run());
     assert!(matches!(
@@ -579,6 +584,7 @@ fn what_is_wrong_with_a_submit_is_said() {
             pipeline: pipeline.to_string(),
             input,
             idempotency_key: key,
+            terms: froben_model::Terms::default(),
         }));
         world.run();
         match world.answers.remove(&ticket) {
@@ -642,9 +648,7 @@ fn an_items_error_is_its_holders_and_a_value_that_lua_cannot_hold_is_an_error() 
         world.inputs.push_back(Input::Item {
             ticket,
             token,
-            index,
-            outcome,
-            device: None,
+            report: ItemReport::new(index, outcome),
         });
     }
     assert!(world.run());

@@ -7,17 +7,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use froben_journal::{
-    Body, CallOp, Called, End, Finish, ForkedFrom, Parent, Record, RevisionHash, Seq, Status, Tally,
+    Assigned, Body, CallOp, Called, End, Finish, ForkedFrom, Parent, Record, RevisionHash, Seq,
+    Status, Tally,
 };
 use froben_model::view::{
     DelegationState, DelegationView, Stage, WorkflowDetail, WorkflowState, WorkflowSummary,
 };
 use froben_model::{
-    CallId, ItemError, Kind, MachineId, SeekerId, TaskSpec, TimeMs, Value, WorkflowId,
+    Amount, CallId, ItemError, Kind, MachineId, SeekerId, TaskSpec, TimeMs, Value, WorkflowId,
 };
 use froben_script::Completion;
 
 use crate::history;
+use crate::ledger::Stake;
 
 /// Phases that a script may name; more are not shown.
 const STAGES: usize = 64;
@@ -39,6 +41,8 @@ pub(crate) struct Workflow {
     pub(crate) seed: u64,
     pub(crate) parent: Option<Parent>,
     pub(crate) forked_from: Option<ForkedFrom>,
+    /// What it and its children may cost.
+    pub(crate) budget: Option<Amount>,
     pub(crate) submitted_ms: TimeMs,
     /// Where its next record goes.
     pub(crate) next_seq: Seq,
@@ -89,6 +93,8 @@ pub(crate) struct Delegation {
     assigned_ms: Option<TimeMs>,
     ended_ms: Option<TimeMs>,
     error: Option<ItemError>,
+    /// What attempts that are not over are paid, by attempt; those that cost nothing are left out.
+    pub(crate) stakes: BTreeMap<u32, Stake>,
 }
 
 /// A record that cannot follow what came before it: the journal, or we, are wrong.
@@ -121,6 +127,8 @@ impl Workflow {
             seed,
             parent,
             forked_from,
+            budget,
+            wanted_by_ms: _,
         } = submitted;
         Ok(Workflow {
             id,
@@ -132,6 +140,7 @@ impl Workflow {
             seed: *seed,
             parent: *parent,
             forked_from: forked_from.clone(),
+            budget: *budget,
             submitted_ms: record.time_ms,
             next_seq: 1,
             delegations: BTreeMap::new(),
@@ -246,26 +255,23 @@ impl Workflow {
         let fits = match &record.body {
             Body::Submitted(_) => Err("a workflow begins once".to_string()),
             Body::Called(called) => self.called(now, called),
-            Body::Assigned(assigned) => self.delegation(assigned.call).map(|d| {
-                d.state = DelegationState::Assigned;
-                d.attempt = assigned.attempt;
-                d.machine = Some(assigned.machine.clone());
-                d.assigned_ms = Some(now);
-            }),
+            Body::Assigned(assigned) => self.assigned(now, assigned),
             Body::Started { call, attempt: _ } => self
                 .delegation(*call)
                 .map(|d| d.state = DelegationState::Running),
             Body::Item(item) => self.item(now, item),
             Body::Requeued {
                 call,
-                attempt: _,
+                attempt,
                 reason: _,
                 fault,
             } => {
                 let failed = u32::from(*fault);
                 self.tally(now, *call, 0, failed);
-                self.delegation(*call)
-                    .map(|d| d.state = DelegationState::Queued)
+                self.delegation(*call).map(|d| {
+                    d.state = DelegationState::Queued;
+                    d.stakes.remove(attempt);
+                })
             }
             Body::Ended(ended) => self.ended(now, ended),
             Body::Slept { call } => {
@@ -302,7 +308,15 @@ impl Workflow {
                 self.finished(now, finish.clone());
                 Ok(())
             }
-            Body::Logged { source: _, text: _ } => {
+            Body::Lost { call, attempt, .. } => self.delegation(*call).map(|d| {
+                d.stakes.remove(attempt);
+            }),
+            Body::Claimed(_) => Ok(()),
+            Body::Logged {
+                source: _,
+                text: _,
+                of: _,
+            } => {
                 self.log_lines += 1;
                 Ok(())
             }
@@ -326,14 +340,13 @@ impl Workflow {
     /// Counts what the machine that has a delegation did. What a fork carries over is counted where it
     /// came from.
     fn tally(&mut self, now: TimeMs, call: CallId, ok: u32, failed: u32) {
-        let carried = self.forked_from.as_ref().map_or(0, |from| from.carried);
         let delegation = self.delegations.get(&call);
         let Some((machine, kind)) =
             delegation.and_then(|d| Some((d.machine.clone()?, &d.spec.kind)))
         else {
             return;
         };
-        if self.next_seq <= carried || ok + failed == 0 {
+        if self.is_carried() || ok + failed == 0 {
             return;
         }
         let key = (machine, kind.clone(), now / TALLY_MS);
@@ -343,6 +356,7 @@ impl Workflow {
             ok: 0,
             failed: 0,
             at_ms: now,
+            times: Vec::new(),
         });
         tally.ok = tally.ok.saturating_add(ok);
         tally.failed = tally.failed.saturating_add(failed);
@@ -357,6 +371,30 @@ impl Workflow {
         }
     }
 
+    /// Whether the next record is one that a fork carries over: what it tells of is accounted for where
+    /// it came from.
+    pub(crate) fn is_carried(&self) -> bool {
+        let carried = self.forked_from.as_ref().map_or(0, |from| from.carried);
+        self.next_seq <= carried
+    }
+
+    fn assigned(&mut self, now: TimeMs, assigned: &Assigned) -> Result<(), String> {
+        let carried = self.is_carried();
+        let delegation = self.delegation(assigned.call)?;
+        delegation.state = DelegationState::Assigned;
+        delegation.attempt = assigned.attempt;
+        delegation.machine = Some(assigned.machine.clone());
+        delegation.assigned_ms = Some(now);
+        if !assigned.price.is_zero() && !carried {
+            let stake = Stake {
+                operator: assigned.machine.operator(),
+                price: assigned.price,
+            };
+            delegation.stakes.insert(assigned.attempt, stake);
+        }
+        Ok(())
+    }
+
     fn called(&mut self, now: TimeMs, called: &Called) -> Result<(), String> {
         let Called {
             call,
@@ -365,9 +403,8 @@ impl Workflow {
             fed,
         } = called;
         self.calls += 1;
-        let carried = self.forked_from.as_ref().map_or(0, |from| from.carried);
         // Behind a call that was carried over stands one that was not, and is still to be made.
-        self.settled = (self.next_seq > carried).then_some(*fed);
+        self.settled = (!self.is_carried()).then_some(*fed);
         match op {
             CallOp::Delegate(spec) => {
                 let delegation = Delegation {
@@ -381,6 +418,7 @@ impl Workflow {
                     assigned_ms: None,
                     ended_ms: None,
                     error: None,
+                    stakes: BTreeMap::new(),
                 };
                 match self.delegations.insert(*call, Box::new(delegation)) {
                     None => Ok(()),
@@ -439,6 +477,7 @@ impl Workflow {
             index,
             outcome,
             device,
+            usage: _,
         } = item;
         let delegation = self.delegation(*call)?;
         match delegation.items.get_mut(*index as usize) {
@@ -477,6 +516,7 @@ impl Workflow {
             End::Cancelled => DelegationState::Cancelled,
         };
         delegation.ended_ms = Some(now);
+        delegation.stakes.clear();
         if let Some(failure) = failure {
             delegation.error.get_or_insert_with(|| failure.clone());
         }
@@ -547,6 +587,11 @@ impl Workflow {
 }
 
 impl Delegation {
+    /// How many items have not come.
+    pub(crate) fn missing(&self) -> u32 {
+        self.items.iter().filter(|item| item.is_none()).count() as u32
+    }
+
     fn view(&self, call: CallId) -> DelegationView {
         let count = |wanted| {
             self.items

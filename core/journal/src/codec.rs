@@ -12,6 +12,7 @@
 //! Old versions are decoded for ever (`tests/golden`); a new one gets a new number.
 
 mod body;
+mod posting;
 mod script_set;
 mod served;
 
@@ -21,15 +22,16 @@ use capnp::traits::Owned;
 use froben_model::limits;
 use froben_schema::{convert, journal_capnp};
 
-use crate::{Record, ScriptSet, Served};
+use crate::{Posting, Record, ScriptSet, Served};
 
 pub use script_set::revision_hash;
 
 /// Of records and script sets that are written now.
 ///
 /// 2 added children: `Submitted.parent`, `Called.run`, `ChildEnded`. 3 added what a script had been
-/// told, `Called.fed`, and forks, tallies, pauses and migrations.
-pub const FORMAT: u8 = 3;
+/// told, `Called.fed`, and forks, tallies, pauses and migrations. 4 added money, checks, attempts side by
+/// side, and what an attempt claims and uses.
+pub const FORMAT: u8 = 4;
 
 /// The largest encoded record, in bytes.
 pub const RECORD_BYTES: usize = limits::MESSAGE_BYTES;
@@ -108,18 +110,34 @@ pub fn decode_served(bytes: &[u8]) -> Result<Served, CodecError> {
     Ok(served::read(message.get()?)?)
 }
 
+/// *Errors*: an entry that [`decode_posting`] would refuse or change.
+pub fn encode_posting(posting: &Posting) -> Result<Vec<u8>, CodecError> {
+    let mut message = Builder::new_default();
+    posting::write(posting, message.init_root());
+    match posting::read(message.get_root_as_reader()?)? == *posting {
+        true => seal(What::Posting, &message),
+        false => Err(CodecError::Unfaithful),
+    }
+}
+
+pub fn decode_posting(bytes: &[u8]) -> Result<Posting, CodecError> {
+    let message = open::<journal_capnp::posting::Owned>(What::Posting, bytes)?;
+    Ok(posting::read(message.get()?)?)
+}
+
 /// What the bytes are, so that one is never read as the other.
 #[derive(Clone, Copy)]
 enum What {
     Record,
     Scripts,
     Served,
+    Posting,
 }
 
 impl What {
     fn limit(self) -> usize {
         match self {
-            What::Record | What::Served => RECORD_BYTES,
+            What::Record | What::Served | What::Posting => RECORD_BYTES,
             What::Scripts => SCRIPT_SET_BYTES,
         }
     }
@@ -129,6 +147,7 @@ impl What {
             What::Record => b'r',
             What::Scripts => b's',
             What::Served => b'h',
+            What::Posting => b'l',
         };
         let mut hasher = blake3::Hasher::new();
         hasher.update(&[what, format]).update(message);

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use froben_model::{CallId, SeekerId, Value, WorkflowId};
+use froben_model::{Amount, CallId, OperatorId, SeekerId, Value, WorkflowId};
 
 use crate::{
-    Batch, Body, Error, Finish, Origin, Record, RevisionHash, ScriptSet, Seq, Served, Started,
-    Store, Submitted, revision_hash,
+    Account, Balance, Batch, Body, Cause, Error, Finish, Origin, Posting, Record, RevisionHash,
+    ScriptSet, Seq, Served, Started, Store, Submitted, revision_hash,
 };
 
 /// Runs every case against fresh stores; `reopen` gives what a restarted process finds.
@@ -26,6 +26,7 @@ pub fn check<S: Store>(mut fresh: impl FnMut() -> S, mut reopen: impl FnMut(S) -
     revisions_are_found_by_their_beginning(&mut fresh, &mut reopen);
     the_history_grows_entry_by_entry(&mut fresh, &mut reopen);
     an_entry_that_is_not_the_next_is_refused(&mut fresh, &mut reopen);
+    the_ledger_grows_with_what_causes_it(&mut fresh, &mut reopen);
     epochs_grow(&mut fresh, &mut reopen);
 }
 
@@ -56,6 +57,8 @@ impl Sample {
                 seed: 1,
                 parent: None,
                 forked_from: None,
+                budget: None,
+                wanted_by_ms: None,
             }),
             seq if seq % 2 == 0 => Body::Slept { call: CallId(seq) },
             seq => Body::Finished(Finish::Output(Value::text("x".repeat(seq as usize)))),
@@ -430,6 +433,89 @@ fn an_entry_that_is_not_the_next_is_refused<S: Store>(fresh: Fresh<'_, S>, reope
         store = reopen(store);
     }
     commit(&store, &entries([3]));
+}
+
+/// A posting of `amount` from a budget to an operator.
+fn posting(index: u64, operator: &str, amount: u64) -> Posting {
+    let operator = OperatorId::new(operator).expect("invariant: a name");
+    Posting {
+        index,
+        time_ms: index,
+        workflow: WorkflowId([1; 16]),
+        call: Some(CallId(index)),
+        attempt: 1,
+        cause: Cause::Settle,
+        from: Account::Budget(WorkflowId([1; 16])),
+        to: Account::Operator(operator),
+        amount: Amount(amount),
+    }
+}
+
+fn the_ledger_grows_with_what_causes_it<S: Store>(fresh: Fresh<'_, S>, reopen: Reopen<'_, S>) {
+    let sample = Sample::new(1);
+    let mut store = fresh();
+    assert_eq!(store.newest_posting().expect("a read"), 0);
+    let postings = vec![
+        posting(1, "op", 5),
+        posting(2, "op-2", 7),
+        posting(3, "op", u64::MAX),
+    ];
+    let batch = Batch {
+        postings: postings.clone(),
+        ..sample.start("", 1)
+    };
+    commit(&store, &batch);
+
+    // Neither the record nor the entry of a batch that does not follow.
+    for index in [0, 3, 5] {
+        let batch = Batch {
+            postings: vec![posting(index, "op", 1)],
+            ..sample.records(1..2)
+        };
+        let refused = store.commit(&batch).expect_err("it does not follow");
+        assert!(
+            matches!(refused, Error::LedgerMoved { newest: 3, .. }),
+            "{refused}"
+        );
+    }
+    let unfit = Batch {
+        postings: vec![posting(4, "op", 1)],
+        ..sample.records(7..8)
+    };
+    store.commit(&unfit).expect_err("the record leaves a gap");
+
+    store = reopen(store);
+    sample.assert_holds(&store, 1);
+    assert_eq!(store.newest_posting().expect("a read"), 3);
+    let (op, op_2) = (postings[0].to.clone(), postings[1].to.clone());
+    for (of, from, limit, expected) in [
+        (None, 0, 9, &[1, 2, 3][..]),
+        (None, 2, 1, &[2]),
+        (None, 4, 9, &[]),
+        (Some(&op), 1, 9, &[1, 3]),
+        (Some(&op), 2, 9, &[3]),
+        (Some(&op_2), 1, 9, &[2]),
+        (Some(&postings[0].from), 1, 2, &[1, 2]),
+    ] {
+        let read = store.postings(of, from, limit).expect("a read");
+        let indices: Vec<_> = read.iter().map(|posting| posting.index).collect();
+        assert_eq!(indices, expected, "{of:?} from {from}");
+    }
+    assert_eq!(store.postings(None, 1, 9).expect("a read"), postings);
+    let earned = Balance::from(u64::MAX) + 5;
+    assert_eq!(store.balance(&op).expect("a read"), earned);
+    let nobody = Account::Seeker(sample.seeker.clone());
+    assert_eq!(store.balance(&nobody).expect("a read"), 0);
+    let mut balances = store.balances().expect("a read");
+    balances.sort();
+    assert_eq!(balances.iter().map(|(_, held)| held).sum::<Balance>(), 0);
+    let mut expected = vec![
+        (op, earned),
+        (op_2, 7),
+        (postings[0].from.clone(), -earned - 7),
+    ];
+    expected.sort();
+    assert_eq!(balances, expected);
 }
 
 fn epochs_grow<S: Store>(fresh: Fresh<'_, S>, reopen: Reopen<'_, S>) {

@@ -237,6 +237,8 @@ mod tests {
             seed: 7,
             parent: None,
             forked_from: None,
+            budget: None,
+            wanted_by_ms: None,
         };
         let called = Called {
             call: CallId(1),

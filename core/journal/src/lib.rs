@@ -8,16 +8,18 @@ mod codec;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod export;
+mod ledger;
 mod memory;
 pub mod order;
 mod record;
 mod store;
 
 pub use codec::{
-    CodecError, FORMAT, RECORD_BYTES, SCRIPT_SET_BYTES, decode, decode_scripts, decode_served,
-    encode, encode_scripts, encode_served, revision_hash,
+    CodecError, FORMAT, RECORD_BYTES, SCRIPT_SET_BYTES, decode, decode_posting, decode_scripts,
+    decode_served, encode, encode_posting, encode_scripts, encode_served, revision_hash,
 };
 pub use export::{EXPORT_BYTES, EXPORT_FORMAT, Export, ExportError, kept_revision};
+pub use ledger::{Account, Balance, Cause, Posting};
 pub use memory::MemoryStore;
 pub use record::{
     Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, ForkedFrom, Item, Origin, Parent,

@@ -10,8 +10,9 @@ use froben_model::{RevisionPrefix, SeekerId, WorkflowId};
 
 use crate::order::{self, Known};
 use crate::{
-    Batch, Error, Record, RevisionHash, ScriptSet, Seq, Served, Started, Store, decode,
-    decode_scripts, decode_served, encode, encode_scripts, encode_served, revision_hash,
+    Account, Balance, Batch, Error, Posting, Record, RevisionHash, ScriptSet, Seq, Served, Started,
+    Store, decode, decode_posting, decode_scripts, decode_served, encode, encode_posting,
+    encode_scripts, encode_served, revision_hash,
 };
 
 /// A journal in memory. Clones share it.
@@ -36,6 +37,9 @@ struct Disk {
     revisions: BTreeMap<RevisionHash, Vec<u8>>,
     /// Entry 1 first.
     history: Vec<Vec<u8>>,
+    /// Entry 1 first.
+    ledger: Vec<Vec<u8>>,
+    balances: BTreeMap<Account, Balance>,
     epoch: u64,
 }
 
@@ -91,6 +95,10 @@ impl Known for Disk {
     fn newest_index(&self) -> Result<u64, Error> {
         Ok(self.history.len() as u64)
     }
+
+    fn newest_posting(&self) -> Result<u64, Error> {
+        Ok(self.ledger.len() as u64)
+    }
 }
 
 impl Store for MemoryStore {
@@ -107,6 +115,10 @@ impl Store for MemoryStore {
             })
             .collect::<Result<Vec<_>, Error>>()?;
         let served = encode_history(&batch.served)?;
+        let postings = batch.postings.iter().map(|posting| {
+            encode_posting(posting).map_err(|why| Error::unwritable_posting(posting.index, why))
+        });
+        let postings = postings.collect::<Result<Vec<_>, Error>>()?;
         if state.commits_to_fail > 0 {
             state.commits_to_fail -= 1;
             return Err(Error::Write("the disk failed, as it was told to".into()));
@@ -133,6 +145,15 @@ impl Store for MemoryStore {
             disk.over.insert(*workflow, true);
         }
         disk.history.extend(served);
+        disk.ledger.extend(postings);
+        for Posting {
+            from, to, amount, ..
+        } in &batch.postings
+        {
+            let amount = Balance::from(amount.0);
+            *disk.balances.entry(from.clone()).or_default() -= amount;
+            *disk.balances.entry(to.clone()).or_default() += amount;
+        }
         Ok(())
     }
 
@@ -227,6 +248,42 @@ impl Store for MemoryStore {
                 decode_served(bytes).map_err(|reason| Error::history_damaged(index, reason))
             })
             .collect()
+    }
+
+    fn newest_posting(&self) -> Result<u64, Error> {
+        self.alive()?.disk.newest_posting()
+    }
+
+    fn postings(
+        &self,
+        of: Option<&Account>,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Posting>, Error> {
+        let state = self.alive()?;
+        let skipped = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
+        let all = (1..).zip(&state.disk.ledger).skip(skipped);
+        let read = all.map(|(index, bytes)| {
+            decode_posting(bytes).map_err(|why| Error::ledger_damaged(index, why))
+        });
+        let wanted = read.filter(|read| match (read, of) {
+            (Ok(posting), Some(of)) => posting.from == *of || posting.to == *of,
+            _ => true,
+        });
+        wanted.take(limit).collect()
+    }
+
+    fn balance(&self, account: &Account) -> Result<Balance, Error> {
+        let state = self.alive()?;
+        Ok(state.disk.balances.get(account).copied().unwrap_or(0))
+    }
+
+    fn balances(&self) -> Result<Vec<(Account, Balance)>, Error> {
+        let state = self.alive()?;
+        let balances = state.disk.balances.iter();
+        Ok(balances
+            .map(|(account, held)| (account.clone(), *held))
+            .collect())
     }
 
     fn next_epoch(&self) -> Result<u64, Error> {

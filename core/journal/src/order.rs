@@ -20,19 +20,24 @@ pub trait Known {
 
     /// The index of the newest entry of the history; 0 before the first.
     fn newest_index(&self) -> Result<u64, Error>;
+
+    /// The index of the newest entry of the ledger; 0 before the first.
+    fn newest_posting(&self) -> Result<u64, Error>;
 }
 
 /// Gives the seq that comes next for every workflow of the batch, once it is written.
 ///
 /// *Errors*: [`Error::OutOfOrder`] for a workflow that starts twice or without a record, or under a
 /// key that is taken; for a record of a workflow that has not started; for one that is not the next.
-/// [`Error::HistoryMoved`] for an entry of the history that is not the next.
+/// [`Error::HistoryMoved`] for an entry of the history that is not the next, [`Error::LedgerMoved`] for
+/// one of the ledger.
 pub fn admit(batch: &Batch, known: &impl Known) -> Result<BTreeMap<WorkflowId, Seq>, Error> {
     let Batch {
         records,
         started,
         finished,
         served,
+        postings,
     } = batch;
     let mut next = BTreeMap::new();
 
@@ -87,6 +92,16 @@ pub fn admit(batch: &Batch, known: &impl Known) -> Result<BTreeMap<WorkflowId, S
             let index = entry.index;
             if newest.checked_add(1) != Some(index) {
                 return Err(Error::HistoryMoved { index, newest });
+            }
+            newest = index;
+        }
+    }
+    if !postings.is_empty() {
+        let mut newest = known.newest_posting()?;
+        for posting in postings {
+            let index = posting.index;
+            if newest.checked_add(1) != Some(index) {
+                return Err(Error::LedgerMoved { index, newest });
             }
             newest = index;
         }

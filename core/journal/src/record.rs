@@ -6,7 +6,8 @@
 pub use froben_model::revision::{Origin, RevisionHash, ScriptSet, Served};
 pub use froben_model::view::Failure;
 use froben_model::{
-    CallId, ItemError, ItemOutcome, Kind, MachineId, SeekerId, TaskSpec, TimeMs, Value, WorkflowId,
+    Amount, CallId, ItemError, ItemOutcome, Kind, MachineId, SeekerId, TaskSpec, TimeBucket,
+    TimeMs, Usage, Value, WorkflowId,
 };
 
 /// One entry of a workflow's journal.
@@ -28,6 +29,14 @@ pub enum Body {
         attempt: u32,
     },
     Item(Item),
+    /// A value came that counts once its check approves it.
+    Claimed(Item),
+    /// The attempt ended while another one of the same delegation goes on.
+    Lost {
+        call: CallId,
+        attempt: u32,
+        failure: ItemError,
+    },
     /// The attempt ended before it had begun, or by a restart; the delegation waits again.
     Requeued {
         call: CallId,
@@ -46,6 +55,8 @@ pub enum Body {
     Logged {
         source: String,
         text: String,
+        /// The attempt that said it, if one did.
+        of: Option<(CallId, u32)>,
     },
     /// A workflow that this one runs is over. Written together with that one's end.
     ChildEnded {
@@ -78,6 +89,10 @@ pub struct Submitted {
     /// Which workflow runs this one, if any.
     pub parent: Option<Parent>,
     pub forked_from: Option<ForkedFrom>,
+    /// What it and its children may cost; `None`: whatever it takes.
+    pub budget: Option<Amount>,
+    /// When its seeker would like to have it.
+    pub wanted_by_ms: Option<TimeMs>,
 }
 
 /// Where a child comes from.
@@ -112,6 +127,8 @@ pub struct Tally {
     pub failed: u32,
     /// When the last of them ended.
     pub at_ms: TimeMs,
+    /// How long those with a value took, ascending.
+    pub times: Vec<(TimeBucket, u32)>,
 }
 
 /// The script made a call.
@@ -166,6 +183,12 @@ pub struct Assigned {
     /// The id of the claimed device.
     pub device: Option<String>,
     pub deadline_ms: TimeMs,
+    /// What is reserved of the machine; all 0 in old records.
+    pub cpu_cores: u32,
+    pub ram_bytes: u64,
+    pub vram_bytes: u64,
+    /// Of each item that is still missing; reserved by this record.
+    pub price: Amount,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -177,6 +200,7 @@ pub struct Item {
     pub outcome: ItemOutcome,
     /// The name of the device that it ran on, as the worker reported it.
     pub device: Option<String>,
+    pub usage: Usage,
 }
 
 /// A delegation is over.

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use froben_model::{RevisionPrefix, SeekerId, WorkflowId};
 
-use crate::{Record, RevisionHash, ScriptSet, Served};
+use crate::{Account, Balance, Posting, Record, RevisionHash, ScriptSet, Served};
 
 /// A record's position in its workflow's journal, from 0, without gaps.
 pub type Seq = u64;
@@ -20,6 +20,8 @@ pub struct Batch {
     pub finished: Vec<WorkflowId>,
     /// What the history of revisions goes on with.
     pub served: Vec<Served>,
+    /// What goes into the ledger.
+    pub postings: Vec<Posting>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -37,8 +39,13 @@ impl Batch {
             started,
             finished,
             served,
+            postings,
         } = self;
-        records.is_empty() && started.is_empty() && finished.is_empty() && served.is_empty()
+        records.is_empty()
+            && started.is_empty()
+            && finished.is_empty()
+            && served.is_empty()
+            && postings.is_empty()
     }
 
     /// Adds `other` behind this one.
@@ -48,11 +55,13 @@ impl Batch {
             started,
             finished,
             served,
+            postings,
         } = other;
         self.records.extend(records);
         self.started.extend(started);
         self.finished.extend(finished);
         self.served.extend(served);
+        self.postings.extend(postings);
     }
 }
 
@@ -101,6 +110,24 @@ pub trait Store: Send + Sync + 'static {
     /// Entries of the history from the index `from` on, at most `limit`, in order.
     fn history(&self, from: u64, limit: usize) -> Result<Vec<Served>, Error>;
 
+    /// The index of the newest entry of the ledger; 0 before the first.
+    fn newest_posting(&self) -> Result<u64, Error>;
+
+    /// Entries of the ledger from the index `from` on, at most `limit`, in order; of one account, or of
+    /// all.
+    fn postings(
+        &self,
+        of: Option<&Account>,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Posting>, Error>;
+
+    /// What an account holds.
+    fn balance(&self, account: &Account) -> Result<Balance, Error>;
+
+    /// Every account that anything was ever posted to, in order.
+    fn balances(&self) -> Result<Vec<(Account, Balance)>, Error>;
+
     /// Counts one more start of the coordinator and gives the count; durable on return.
     fn next_epoch(&self) -> Result<u64, Error>;
 }
@@ -135,6 +162,10 @@ pub enum Error {
     HistoryMoved { index: u64, newest: u64 },
     #[error("entry {index} of the history is damaged: {reason}")]
     HistoryDamaged { index: u64, reason: String },
+    #[error("entry {index} of the ledger does not follow entry {newest}")]
+    LedgerMoved { index: u64, newest: u64 },
+    #[error("entry {index} of the ledger is damaged: {reason}")]
+    LedgerDamaged { index: u64, reason: String },
 }
 
 impl Error {
@@ -152,6 +183,17 @@ impl Error {
     pub fn history_damaged(index: u64, reason: impl Display) -> Self {
         let reason = reason.to_string();
         Error::HistoryDamaged { index, reason }
+    }
+
+    /// An entry of the ledger that [`crate::encode_posting`] refuses.
+    pub fn unwritable_posting(index: u64, reason: impl Display) -> Self {
+        Error::Write(format!("entry {index} of the ledger: {reason}"))
+    }
+
+    /// An entry of the ledger that is there and cannot be read, or one that should be there.
+    pub fn ledger_damaged(index: u64, reason: impl Display) -> Self {
+        let reason = reason.to_string();
+        Error::LedgerDamaged { index, reason }
     }
 
     /// A script set under a hash that is not its own.

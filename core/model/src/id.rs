@@ -42,9 +42,33 @@ impl FromStr for WorkflowId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(pub u64);
 
+impl CallId {
+    /// Set in the id of what checks an item: a delegation that no script has made.
+    const CHECK: u64 = 1 << 63;
+    /// Bits of the item's index; [`crate::limits::ITEMS`] is far below.
+    const INDEX_BITS: u32 = 20;
+
+    /// The id of the check of an item of this call.
+    pub fn check(self, index: u32) -> CallId {
+        let fits = self.0 < Self::CHECK >> Self::INDEX_BITS && index < 1 << Self::INDEX_BITS;
+        assert!(fits, "invariant: calls and items are few");
+        CallId(Self::CHECK | self.0 << Self::INDEX_BITS | u64::from(index))
+    }
+
+    /// The call and the item that this is the check of.
+    pub fn checked(self) -> Option<(CallId, u32)> {
+        let index = self.0 & ((1 << Self::INDEX_BITS) - 1);
+        let call = (self.0 & !Self::CHECK) >> Self::INDEX_BITS;
+        (self.0 & Self::CHECK != 0).then_some((CallId(call), index as u32))
+    }
+}
+
 impl fmt::Display for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0)
+        match self.checked() {
+            Some((call, index)) => write!(f, "{call}/check/{index}"),
+            None => write!(f, "#{}", self.0),
+        }
     }
 }
 
@@ -168,6 +192,16 @@ mod tests {
         ] {
             assert!(bad.parse::<WorkflowId>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_check_has_an_id_of_its_own() {
+        for (call, index) in [(0, 0), (1, 0), (7, 1023), ((1 << 43) - 1, (1 << 20) - 1)] {
+            let check = CallId(call).check(index);
+            assert_eq!(check.checked(), Some((CallId(call), index)));
+            assert_eq!(CallId(call).checked(), None);
+        }
+        assert_eq!(CallId(7).check(3).to_string(), "#7/check/3");
     }
 
     #[test]

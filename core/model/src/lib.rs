@@ -6,24 +6,30 @@
 
 pub mod blob;
 pub mod id;
+pub mod keystore;
 pub mod lease;
 pub mod limits;
 pub mod machine;
+pub mod money;
 pub mod outcome;
 pub mod resources;
 pub mod revision;
 pub mod task;
+pub mod timing;
 pub mod value;
 pub mod view;
 
 pub use blob::{BlobHash, BlobRef};
 pub use id::{CallId, Kind, MachineId, OperatorId, SeekerId, WorkflowId};
+pub use keystore::SetupKey;
 pub use lease::LeaseToken;
 pub use machine::{DeviceSpec, MachineSpec};
-pub use outcome::{ErrorClass, ItemError, ItemOutcome};
+pub use money::Amount;
+pub use outcome::{ErrorClass, ItemError, ItemOutcome, ItemReport, Usage};
 pub use resources::Needs;
 pub use revision::{RevisionHash, RevisionPrefix, ScriptSet};
-pub use task::{Assignment, TaskSpec};
+pub use task::{Assignment, TaskSpec, Terms};
+pub use timing::TimeBucket;
 pub use value::Value;
 
 /// A moment: milliseconds since the Unix epoch. Always an argument, never read from a clock here.

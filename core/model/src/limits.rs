@@ -30,6 +30,8 @@ pub const SCRIPT_PATH_BYTES: usize = 128;
 pub const NOTE_BYTES: usize = 200;
 /// Kinds that one machine offers.
 pub const KINDS: usize = 256;
+/// Keys of a keystore, and keys that one task needs.
+pub const SETUP_KEYS: usize = 1024;
 /// Devices of one machine.
 pub const DEVICES: usize = 64;
 /// The longest timeout of a delegation: 24 h.

@@ -1,6 +1,6 @@
 //! What a machine says of itself when it registers.
 
-use crate::{Kind, OperatorId};
+use crate::{Amount, Kind, OperatorId, SetupKey};
 
 /// An OpenCL device, as the worker that will use it probed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,4 +27,15 @@ pub struct MachineSpec {
     pub cpu_kinds: Vec<Kind>,
     /// Kinds that its device workers take: each such task claims one device.
     pub device_kinds: Vec<Kind>,
+    /// What an item of a kind costs; one that is not listed costs nothing.
+    pub prices: Vec<(Kind, Amount)>,
+    /// What its keystore holds.
+    pub keys: Vec<SetupKey>,
+}
+
+impl MachineSpec {
+    pub fn price(&self, kind: &Kind) -> Amount {
+        let listed = self.prices.iter().find(|(listed, _)| listed == kind);
+        listed.map_or(Amount::ZERO, |(_, amount)| *amount)
+    }
 }

@@ -5,6 +5,36 @@ use std::str::FromStr;
 
 use crate::{Error, OperatorId, Value};
 
+/// The most that a piece of work occupied; 0 where it is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    pub ram_bytes: u64,
+    pub vram_bytes: u64,
+}
+
+/// What a machine says of an item that is done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ItemReport {
+    /// Position in the delegation, from 0.
+    pub index: u32,
+    pub outcome: ItemOutcome,
+    /// The name of the device that it ran on.
+    pub device: Option<String>,
+    pub usage: Usage,
+}
+
+impl ItemReport {
+    /// One that tells nothing but the outcome.
+    pub fn new(index: u32, outcome: ItemOutcome) -> Self {
+        ItemReport {
+            index,
+            outcome,
+            device: None,
+            usage: Usage::default(),
+        }
+    }
+}
+
 /// Why an item has no value. Closed: a script's retry policy decides on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorClass {

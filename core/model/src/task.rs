@@ -1,6 +1,6 @@
 //! A delegation's task, as the script wrote it.
 
-use crate::{Kind, LeaseToken, Needs, OperatorId, Value};
+use crate::{Amount, Kind, LeaseToken, Needs, OperatorId, SetupKey, TimeMs, Value};
 
 /// One task: what is handed out as a whole to one machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,12 @@ pub struct TaskSpec {
     pub avoid: Vec<OperatorId>,
     /// The author's name for this job; a retry has a fresh one, with a trail of its own.
     pub key: String,
+    /// What the machine's keystore must hold, by name.
+    pub keys: Vec<SetupKey>,
+    /// The kind that must approve each item, on a trusted machine, before it counts.
+    pub check: Option<Kind>,
+    /// What an item may cost.
+    pub max_price: Option<Amount>,
 }
 
 /// A task on its way to one machine, as one attempt.
@@ -40,4 +46,13 @@ pub struct Assignment {
     pub vram_bytes: u64,
     /// Left from now. The coordinator ends the attempt by its own clock; this is for the worker.
     pub timeout_ms: u64,
+}
+
+/// On what terms a workflow is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// What it and its children may cost; `None`: whatever it takes.
+    pub budget: Option<Amount>,
+    /// When its seeker would like to have it: who is in a hurry goes first among his own.
+    pub wanted_by_ms: Option<TimeMs>,
 }

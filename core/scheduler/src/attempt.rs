@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use froben_model::limits::one_line;
-use froben_model::{ErrorClass, ItemError, Kind, LeaseToken, MachineId, TimeMs};
+use froben_model::{
+    Amount, ErrorClass, ItemError, Kind, LeaseToken, MachineId, TimeMs, WorkflowId,
+};
 
 use crate::capacity::{Class, Offer};
 use crate::delegation::{Delegation, Event, Lease, State};
@@ -83,6 +85,11 @@ impl Scheduler {
         }
         let complete = delegation.items.missing() == 0;
         let attempt = delegation.attempts;
+        let (purse, price) = (delegation.purse, held(&delegation.lease).price);
+        match error {
+            None => self.purses.spend(purse, price),
+            Some(_) => self.pass.fresh.extend(self.purses.release(purse, price)),
+        }
         let fault = error.is_some_and(ErrorClass::blames_operator);
         if error.is_none() || fault {
             let lease = delegation.lease.as_mut();
@@ -199,7 +206,11 @@ impl Scheduler {
         let lease = delegation.lease.take();
         let lease = lease.expect("invariant: an assigned delegation has a lease");
         let kind = delegation.task.kind.clone();
-        self.release(&lease);
+        let held = (
+            delegation.purse,
+            lease.price.times(delegation.items.missing()),
+        );
+        self.release(&lease, held);
         self.out.push(Decision::Requeue {
             key,
             attempt,
@@ -306,7 +317,8 @@ impl Scheduler {
         self.pass.fresh.remove(&key);
         let lease = delegation.lease.take();
         if let Some(lease) = &lease {
-            self.release(lease);
+            let held = lease.price.times(delegation.items.missing());
+            self.release(lease, (delegation.purse, held));
             self.queue.take_back(&delegation.seeker);
             if failure.as_ref().is_some_and(|f| f.class.blames_operator()) {
                 let missing = delegation.items.missing();
@@ -324,10 +336,12 @@ impl Scheduler {
         (delegation, lease)
     }
 
-    fn release(&mut self, lease: &Lease) {
+    /// Gives back what the attempt claimed of the machine, and what it held of a purse.
+    fn release(&mut self, lease: &Lease, (purse, held): (Option<WorkflowId>, Amount)) {
         let machine = self.fleet.get_mut(lease.session);
         let machine = machine.expect("invariant: a lease is of a connected machine");
         machine.release(&lease.token);
+        self.pass.fresh.extend(self.purses.release(purse, held));
         self.pass.wake(lease.session);
     }
 

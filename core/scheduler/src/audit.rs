@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use froben_model::{LeaseToken, SeekerId};
+use froben_model::{Amount, LeaseToken, SeekerId};
 
 use crate::delegation::{Delegation, State};
 use crate::machine::{Machine, Rank};
@@ -41,6 +41,7 @@ impl Scheduler {
         }
         self.check_timers()?;
         self.check_queue()?;
+        self.check_purses()?;
         self.check_pools()?;
         self.check_bench()?;
         self.check_nobody_waits_in_vain()
@@ -247,6 +248,42 @@ impl Scheduler {
         Ok(())
     }
 
+    fn check_purses(&self) -> Found {
+        for (id, purse) in self.purses.iter() {
+            let own = self
+                .delegations
+                .iter()
+                .filter(|(_, d)| d.purse == Some(*id));
+            let (mut held, mut waiting) = (Amount::ZERO, BTreeSet::new());
+            for (key, delegation) in own {
+                match &delegation.lease {
+                    Some(lease) => {
+                        let missing = delegation.items.missing();
+                        held = held.saturating_add(lease.price.times(missing));
+                    }
+                    None if self.parked(*key) => {}
+                    None => {
+                        waiting.insert(*key);
+                    }
+                }
+            }
+            must!(
+                purse.held == held,
+                "purse {id} holds {} and its attempts {held}",
+                purse.held
+            );
+            must!(
+                purse.waiting == waiting,
+                "purse {id} does not know who waits for it"
+            );
+            must!(
+                purse.held.saturating_add(purse.spent) <= purse.limit,
+                "purse {id} is overdrawn"
+            );
+        }
+        Ok(())
+    }
+
     fn check_pools(&self) -> Found {
         let mut pools: BTreeMap<_, BTreeSet<(Rank, SessionId)>> = BTreeMap::new();
         for machine in self.fleet.iter() {
@@ -299,7 +336,7 @@ impl Scheduler {
                     for key in waiting.values().map(|waiting| waiting.key) {
                         let delegation = &self.delegations[&key];
                         let found = open.iter().find(|machine| {
-                            delegation.may_have(machine)
+                            self.allows(delegation, machine)
                                 && machine.claim(demand, Some(key)).is_some()
                         });
                         if let Some(machine) = found {
@@ -356,10 +393,13 @@ mod tests {
                 timeout_ms: 60_000,
                 queue_timeout_ms: 60_000,
                 avoid: vec![],
+                keys: Vec::new(),
+                max_price: None,
             },
             queued_ms,
             attempts: 0,
             done: vec![],
+            purse: None,
         };
         scheduler.handle(0, queue(1, true, 0));
         scheduler.handle(0, Input::Accepted { token: token(1) });

@@ -244,6 +244,8 @@ pub(crate) mod tests {
             devices: vram_gib.iter().enumerate().map(device).collect(),
             cpu_kinds: vec![],
             device_kinds: vec![],
+            keys: Vec::new(),
+            prices: Vec::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the scheduler decides.
 
-use froben_model::{ItemError, LeaseToken, MachineId, TimeMs};
+use froben_model::{Amount, ItemError, LeaseToken, MachineId, TimeMs};
 
 use crate::{DelegationKey, SessionId};
 
@@ -30,6 +30,8 @@ pub enum Decision {
         ram_bytes: u64,
         vram_bytes: u64,
         deadline_ms: TimeMs,
+        /// Of each item.
+        price: Amount,
         /// The items that are still missing, ascending.
         owed: Vec<u32>,
     },

@@ -1,6 +1,6 @@
 //! A delegation: its states, its items, the attempt that holds it.
 
-use froben_model::{LeaseToken, MachineId, SeekerId, TimeMs};
+use froben_model::{Amount, LeaseToken, MachineId, SeekerId, SetupKey, TimeMs, WorkflowId};
 
 use crate::capacity::{Claim, Demand, Offer};
 use crate::machine::Machine;
@@ -93,6 +93,8 @@ pub(crate) struct Lease {
     pub(crate) machine: MachineId,
     pub(crate) claim: Claim,
     pub(crate) deadline_ms: TimeMs,
+    /// Of each item; held of the purse for those that are missing.
+    pub(crate) price: Amount,
     /// Items of this attempt that have a value.
     pub(crate) ok: u32,
     /// Items of this attempt that failed by the operator's fault.
@@ -114,6 +116,7 @@ pub(crate) struct Delegation {
     pub(crate) lease: Option<Lease>,
     /// The machine that is held for it while it waits.
     pub(crate) hold: Option<SessionId>,
+    pub(crate) purse: Option<WorkflowId>,
 }
 
 impl Delegation {
@@ -133,14 +136,38 @@ impl Delegation {
             .saturating_add(self.task.queue_timeout_ms)
     }
 
-    /// Whether the task allows the machine.
+    /// Whether the task allows the machine, whatever is left of its purse.
     pub(crate) fn may_have(&self, machine: &Machine) -> bool {
         !self.task.avoid.contains(&machine.spec.operator)
+            && self.missing_key(machine).is_none()
+            && self.dearer(machine).is_none()
+    }
+
+    /// A key that it needs and the machine has not.
+    pub(crate) fn missing_key(&self, machine: &Machine) -> Option<&SetupKey> {
+        let mut keys = self.task.keys.iter();
+        keys.find(|key| !machine.keys.contains(&key.sha256))
+    }
+
+    /// The machine's price if it is over what an item may cost, and that.
+    pub(crate) fn dearer(&self, machine: &Machine) -> Option<(Amount, Amount)> {
+        let most = self.task.max_price?;
+        let price = machine.spec.price(&self.task.kind);
+        (price > most).then_some((price, most))
+    }
+
+    /// What the items that are missing cost on the machine.
+    pub(crate) fn cost(&self, machine: &Machine) -> Amount {
+        let price = machine.spec.price(&self.task.kind);
+        price.times(self.items.missing())
     }
 
     /// Whether not every machine that offers the kind may have it.
     pub(crate) fn picky(&self) -> bool {
         !self.task.avoid.is_empty()
+            || !self.task.keys.is_empty()
+            || self.task.max_price.is_some()
+            || self.purse.is_some()
     }
 }
 

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use froben_model::{
-    CallId, ErrorClass, ItemError, Kind, LeaseToken, MachineId, MachineSpec, Needs, OperatorId,
-    SeekerId, TaskSpec, TimeMs, WorkflowId,
+    Amount, CallId, ErrorClass, ItemError, Kind, LeaseToken, MachineId, MachineSpec, Needs,
+    OperatorId, SeekerId, SetupKey, TaskSpec, TimeMs, WorkflowId,
 };
 
 /// One connection of one machine. Chosen by the caller, never used twice.
@@ -47,6 +47,10 @@ pub struct Task {
     pub queue_timeout_ms: u64,
     /// Operators that must not have it.
     pub avoid: Vec<OperatorId>,
+    /// What the machine's keystore must hold.
+    pub keys: Vec<SetupKey>,
+    /// What an item may cost.
+    pub max_price: Option<Amount>,
 }
 
 impl From<&TaskSpec> for Task {
@@ -60,6 +64,9 @@ impl From<&TaskSpec> for Task {
             queue_timeout_ms,
             avoid,
             key: _,
+            keys,
+            check: _,
+            max_price,
         } = spec;
         Task {
             kind: kind.clone(),
@@ -68,6 +75,8 @@ impl From<&TaskSpec> for Task {
             timeout_ms: *timeout_ms,
             queue_timeout_ms: *queue_timeout_ms,
             avoid: avoid.clone(),
+            keys: keys.clone(),
+            max_price: *max_price,
         }
     }
 }
@@ -97,7 +106,18 @@ pub enum Input {
         attempts: u32,
         /// Items that are in already, and whether each has a value.
         done: Vec<(u32, bool)>,
+        /// The purse that pays for it; `None`, or one that is not open: it may cost anything.
+        purse: Option<WorkflowId>,
     },
+    /// From here on what draws on the purse costs no more than `limit` together, of which `spent` is
+    /// gone already. Nothing happens if it is open.
+    OpenPurse {
+        purse: WorkflowId,
+        limit: Amount,
+        spent: Amount,
+    },
+    /// Nothing draws on it any more.
+    ClosePurse { purse: WorkflowId },
     /// The machine took the task.
     Accepted { token: LeaseToken },
     /// The machine will not do it.

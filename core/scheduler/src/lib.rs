@@ -21,7 +21,8 @@
 //! elder, until the elder has its place. There is one hold for a shape of task (kind and needs), and it
 //! moves to a machine that will be free sooner.
 //!
-//! **Which machine.** Those that offer the kind, have the resources free, are not avoided by the task,
+//! **Which machine.** Those that offer the kind, have the resources free, hold the keys that the task
+//! needs, ask no more than it may cost and than is left of its workflow's budget, are not avoided by it,
 //! and are not benched; of these the best reputation tier, ties at random. A
 //! newcomer starts in the best tier, so it gets its share of the ties and builds a record.
 //!
@@ -41,6 +42,7 @@ mod input;
 mod machine;
 mod matcher;
 mod policy;
+mod purse;
 mod queue;
 mod reputation;
 mod rng;

@@ -50,6 +50,8 @@ pub(crate) struct Machine {
     pub(crate) id: MachineId,
     pub(crate) spec: MachineSpec,
     pub(crate) offers: BTreeSet<Offer>,
+    /// Hashes of what its keystore holds.
+    pub(crate) keys: BTreeSet<[u8; 32]>,
     pub(crate) whole: Capacity,
     pub(crate) free: Capacity,
     pub(crate) reservations: BTreeMap<LeaseToken, Reservation>,
@@ -73,7 +75,9 @@ impl Machine {
         let offers = cpu.chain(spec.device_kinds.iter().map(offer(Class::Device)));
         let offers = offers.collect();
         let whole = Capacity::whole(&spec);
+        let keys = spec.keys.iter().map(|key| key.sha256).collect();
         Machine {
+            keys,
             session,
             id,
             spec,

@@ -124,6 +124,9 @@ impl Scheduler {
         self.pass.woken.iter().find_map(|session| {
             let machine = self.fleet.get(*session)?;
             let hold = machine.hold.as_ref()?;
+            if !self.affords(&self.delegations[&hold.key], machine) {
+                return None;
+            }
             Some(Match {
                 key: hold.key,
                 session: *session,
@@ -194,13 +197,23 @@ impl Scheduler {
         let delegation = &self.delegations[&key];
         let (offer, demand) = (&delegation.offer, &delegation.demand);
         let (session, claim) = self.best(offer, demand, Some(key), among, |machine| {
-            delegation.may_have(machine)
+            self.allows(delegation, machine)
         })?;
         Some(Match {
             key,
             session,
             claim,
         })
+    }
+
+    /// Whether the delegation may have the machine now, free or not.
+    pub(crate) fn allows(&self, delegation: &Delegation, machine: &Machine) -> bool {
+        delegation.may_have(machine) && self.affords(delegation, machine)
+    }
+
+    fn affords(&self, delegation: &Delegation, machine: &Machine) -> bool {
+        let left = self.purses.left(delegation.purse);
+        left.is_none_or(|left| delegation.cost(machine) <= left)
     }
 
     /// The best machine that could take `demand` now.
@@ -251,7 +264,7 @@ impl Scheduler {
                 }
                 let heads = line.heads();
                 let oldest = heads
-                    .filter(|(_, key)| self.delegations[key].may_have(machine))
+                    .filter(|(_, key)| self.allows(&self.delegations[key], machine))
                     .min();
                 let Some(oldest) = oldest else {
                     continue;
@@ -316,6 +329,8 @@ impl Scheduler {
         };
         let deadline_ms = self.now.saturating_add(delegation.task.timeout_ms);
         machine.reserve(token, Reservation { claim, deadline_ms });
+        let price = machine.spec.price(&delegation.task.kind);
+        self.purses.hold(delegation.purse, delegation.cost(machine));
         let answer_ms = self.now.saturating_add(self.policy.accept_timeout_ms);
         self.timers
             .set(Owner::Delegation(key), answer_ms.min(deadline_ms));
@@ -331,6 +346,7 @@ impl Scheduler {
             ram_bytes: claim.ram_bytes,
             vram_bytes: delegation.demand.vram_bytes,
             deadline_ms,
+            price,
             owed: delegation.items.owed(),
         });
         delegation.lease = Some(Lease {
@@ -339,6 +355,7 @@ impl Scheduler {
             machine: machine.id.clone(),
             claim,
             deadline_ms,
+            price,
             ok: 0,
             faults: 0,
         });

@@ -2,19 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use froben_model::{
-    CallId, ErrorClass, Kind, MachineId, MachineSpec, SeekerId, TimeMs, WorkflowId,
-};
+use froben_model::{CallId, ErrorClass, Kind, MachineId, MachineSpec, TimeMs, WorkflowId};
 
 use crate::bench::Bench;
 use crate::capacity::{Demand, Offer};
 use crate::delegation::{Delegation, Items, State};
 use crate::fleet::Fleet;
 use crate::matcher::Pass;
+use crate::purse::Purses;
 use crate::queue::{Queue, Waiting};
 use crate::reputation::Reputation;
 use crate::timers::{Owner, Timers};
-use crate::{Decision, DelegationKey, End, Input, Policy, SessionId, Task};
+use crate::{Decision, DelegationKey, End, Input, Policy, SessionId};
 
 /// Hands tasks to machines. See the crate's documentation for the rules.
 #[derive(Debug)]
@@ -34,6 +33,7 @@ pub struct Scheduler {
     pub(crate) reputation: Reputation,
     pub(crate) bench: Bench,
     pub(crate) timers: Timers,
+    pub(crate) purses: Purses,
     pub(crate) pass: Pass,
     pub(crate) out: Vec<Decision>,
 }
@@ -72,6 +72,7 @@ impl Scheduler {
             reputation: Reputation::new(&policy),
             bench: Bench::new(&policy),
             timers: Timers::default(),
+            purses: Purses::default(),
             pass: Pass::default(),
             out: Vec::new(),
         }
@@ -101,7 +102,40 @@ impl Scheduler {
                 queued_ms,
                 attempts,
                 done,
-            } => self.queue(key, seeker, task, queued_ms, attempts, &done),
+                purse,
+            } => {
+                let mut items = Items::new(task.items);
+                for (index, ok) in done {
+                    items.add(index, ok);
+                }
+                let demand = Demand::from(&task.needs);
+                let place = self.queue.place(queued_ms);
+                self.queue(
+                    key,
+                    Delegation {
+                        seeker,
+                        offer: Offer {
+                            kind: task.kind.clone(),
+                            class: demand.class,
+                        },
+                        demand,
+                        task,
+                        place,
+                        state: State::Queued,
+                        attempts,
+                        items,
+                        lease: None,
+                        hold: None,
+                        purse,
+                    },
+                );
+            }
+            Input::OpenPurse {
+                purse,
+                limit,
+                spent,
+            } => self.purses.open(purse, limit, spent),
+            Input::ClosePurse { purse } => self.purses.close(purse),
             Input::Accepted { token } => self.accepted(token),
             Input::Refused { token, reason } => self.refused(token, &reason),
             Input::Item {
@@ -147,38 +181,10 @@ impl Scheduler {
         })
     }
 
-    fn queue(
-        &mut self,
-        key: DelegationKey,
-        seeker: SeekerId,
-        task: Task,
-        queued_ms: TimeMs,
-        attempts: u32,
-        done: &[(u32, bool)],
-    ) {
+    fn queue(&mut self, key: DelegationKey, delegation: Delegation) {
         if self.delegations.contains_key(&key) {
             return;
         }
-        let mut items = Items::new(task.items);
-        for (index, ok) in done {
-            items.add(*index, *ok);
-        }
-        let demand = Demand::from(&task.needs);
-        let delegation = Delegation {
-            seeker,
-            offer: Offer {
-                kind: task.kind.clone(),
-                class: demand.class,
-            },
-            demand,
-            task,
-            place: self.queue.place(queued_ms),
-            state: State::Queued,
-            attempts,
-            items,
-            lease: None,
-            hold: None,
-        };
         // Whoever waits in the same line and is not picky would have had whatever could be had.
         let line = self.queue.line(&delegation.offer, &delegation.demand);
         let hopeless = line.is_some_and(|line| line.has_plain());
@@ -202,6 +208,7 @@ impl Scheduler {
         let shape = (&delegation.offer, &delegation.demand);
         let picky = delegation.picky();
         let waiting = Waiting { key, picky };
+        self.purses.wait(delegation.purse, key);
         self.queue
             .enter(shape, &delegation.seeker, delegation.place, waiting);
         self.timers
@@ -256,6 +263,7 @@ impl Scheduler {
         let delegation = self.delegations.get_mut(&key);
         let delegation = delegation.expect("invariant: who waits is known");
         let shape = (&delegation.offer, &delegation.demand);
+        self.purses.stop_waiting(delegation.purse, key);
         self.queue
             .leave(shape, &delegation.seeker, delegation.place);
         if let Some(session) = delegation.hold.take() {

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use froben_model::{Kind, MachineId, OperatorId, TimeMs};
+use froben_model::{Amount, Kind, MachineId, OperatorId, SetupKey, TimeMs};
 
 use crate::bench::Benched;
 use crate::capacity::{Class, Offer, Shortage};
@@ -31,6 +31,20 @@ pub enum Reason {
     /// The task avoids its operator.
     Avoided {
         operator: OperatorId,
+    },
+    /// Its keystore lacks what the task needs.
+    KeyMissing {
+        key: SetupKey,
+    },
+    /// It asks more for an item than it may cost.
+    TooDear {
+        price: Amount,
+        most: Amount,
+    },
+    /// What is missing costs more than is left of the workflow's budget.
+    OverBudget {
+        cost: Amount,
+        left: Amount,
     },
     TooFewCores {
         need: u32,
@@ -79,10 +93,13 @@ impl Reason {
             | Reason::OnlyOnDevices { .. }
             | Reason::OnlyOnCpu { .. }
             | Reason::Avoided { .. }
+            | Reason::KeyMissing { .. }
+            | Reason::TooDear { .. }
             | Reason::TooFewCores { .. }
             | Reason::TooLittleRam { .. }
             | Reason::NoDeviceLargeEnough { .. } => true,
             Reason::HasIt
+            | Reason::OverBudget { .. }
             | Reason::Quarantined { .. }
             | Reason::Paused { .. }
             | Reason::CoresBusy { .. }
@@ -101,6 +118,9 @@ impl Reason {
             | Reason::OnlyOnCpu { .. } => "not offering it",
             Reason::HasIt => "at work on it",
             Reason::Avoided { .. } => "avoided by the task",
+            Reason::KeyMissing { .. } => "without a key that it needs",
+            Reason::TooDear { .. } => "too dear",
+            Reason::OverBudget { .. } => "over what is left of the budget",
             Reason::TooFewCores { .. } => "short of cores",
             Reason::TooLittleRam { .. } => "short of memory",
             Reason::NoDeviceLargeEnough { .. } => "short of device memory",
@@ -130,6 +150,13 @@ impl fmt::Display for Reason {
                 write!(f, "offers {kind} on the CPU only, and the task needs vram")
             }
             Reason::Avoided { operator } => write!(f, "the task avoids operator {operator}"),
+            Reason::KeyMissing { key } => write!(f, "its keystore has no {key}"),
+            Reason::TooDear { price, most } => {
+                write!(f, "asks {price} for an item, which may cost {most}")
+            }
+            Reason::OverBudget { cost, left } => {
+                write!(f, "would cost {cost}, and {left} is left of the budget")
+            }
             Reason::TooFewCores { need, have } => write!(f, "has {have} cores, {need} needed"),
             Reason::TooLittleRam {
                 need_bytes,
@@ -279,6 +306,12 @@ impl Scheduler {
             let operator = machine.spec.operator.clone();
             return Reason::Avoided { operator };
         }
+        if let Some(key) = delegation.missing_key(machine) {
+            return Reason::KeyMissing { key: key.clone() };
+        }
+        if let Some((price, most)) = delegation.dearer(machine) {
+            return Reason::TooDear { price, most };
+        }
         let demand = &delegation.demand;
         match machine.whole.shortage(demand) {
             None => {}
@@ -295,6 +328,14 @@ impl Scheduler {
                     largest_bytes: largest,
                 };
             }
+        }
+        let cost = delegation.cost(machine);
+        if let Some(left) = self
+            .purses
+            .left(delegation.purse)
+            .filter(|left| cost > *left)
+        {
+            return Reason::OverBudget { cost, left };
         }
         match self.bench.benched(&machine.id, &delegation.offer.kind) {
             None => {}

@@ -47,6 +47,9 @@ pub(crate) fn read(
         queue_timeout_ms: time(&mut options, "queue_timeout", QUEUE_TIMEOUT_MS).map_err(wrong)?,
         avoid: read_avoid(options.texts("avoid").unwrap_or_default()).map_err(wrong)?,
         key,
+        check: None,
+        keys: Vec::new(),
+        max_price: None,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use froben_engine::Receipt;
-use froben_model::{ErrorClass, ItemError, ItemOutcome, MachineId, OperatorId, limits};
+use froben_model::{ErrorClass, ItemError, ItemOutcome, ItemReport, MachineId, OperatorId, limits};
 use froben_schema::convert;
 use froben_schema::operator_capnp::{self, operator_session, registration};
 use tokio::sync::mpsc;
@@ -101,6 +101,7 @@ impl registration::Server for Registration {
         let outcome = convert::read_outcome(params.get_outcome()?).map_err(invalid)?;
         let device = line(params.get_device()?);
         let device = (!device.is_empty()).then_some(device);
+        let usage = convert::read_usage(params.get_usage()?);
         let index = params.get_index();
         if index as usize >= limits::ITEMS {
             let text = format!(
@@ -113,7 +114,13 @@ impl registration::Server for Registration {
             true => {
                 let outcome = self.stored(outcome).await?;
                 let engine = &self.seat.peer.engine;
-                let told = engine.item(token, index, outcome, device).await;
+                let report = ItemReport {
+                    index,
+                    outcome,
+                    device,
+                    usage,
+                };
+                let told = engine.item(token, report).await;
                 self.seat.learned(token, told.map_err(busy)?)
             }
             false => Receipt::Stale,

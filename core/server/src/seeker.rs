@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use froben_model::view::Failure;
-use froben_model::{SeekerId, WorkflowId, limits};
+use froben_model::{SeekerId, Terms, WorkflowId, limits};
 use froben_schema::convert;
 use froben_schema::seeker_capnp::seeker_session;
 use froben_wire::FaultCode;
@@ -85,6 +85,13 @@ impl seeker_session::Server for Seeker {
         let pipeline = answer::text("a pipeline", params.get_pipeline()?, PIPELINE_BYTES)?;
         let input = convert::read_value(params.get_input()?).map_err(invalid)?;
         let key = idempotency_key(params.get_idempotency_key()?)?;
+        let terms = Terms {
+            budget: match params.has_budget() {
+                true => Some(convert::read_amount(params.get_budget()?)),
+                false => None,
+            },
+            wanted_by_ms: Some(params.get_wanted_by_ms()).filter(|at| *at != 0),
+        };
 
         let submitted = match self.missing(&input).await? {
             Some(blob) => Err(Failure {
@@ -96,7 +103,9 @@ impl seeker_session::Server for Seeker {
             }),
             None => {
                 let engine = &self.peer.engine;
-                let asked = engine.submit(self.id.clone(), pipeline, input, key).await;
+                let asked = engine
+                    .submit(self.id.clone(), pipeline, input, key, terms)
+                    .await;
                 asked.map_err(busy)?
             }
         };

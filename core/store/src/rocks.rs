@@ -8,16 +8,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use froben_journal::order::{self, Known};
 use froben_journal::{
-    Batch, Error, Record, RevisionHash, ScriptSet, Seq, Served, Started, Store, decode,
-    decode_scripts, decode_served, encode, encode_scripts, encode_served, revision_hash,
+    Account, Balance, Batch, Error, Posting, Record, RevisionHash, ScriptSet, Seq, Served, Started,
+    Store, decode, decode_posting, decode_scripts, decode_served, encode, encode_posting,
+    encode_scripts, encode_served, revision_hash,
 };
 use froben_model::{RevisionPrefix, SeekerId, WorkflowId};
 use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, PrefixRange, WriteBatch};
 
 use crate::{keys, options};
 
-/// Of the column families and their keys; records have a version of their own.
-pub const FORMAT: u32 = 1;
+/// Of the column families and their keys; records have a version of their own. 2 added the ledger.
+pub const FORMAT: u32 = 2;
 
 /// A journal on disk. One process holds it at a time.
 ///
@@ -89,19 +90,23 @@ impl RocksStore {
                         found,
                         known: FORMAT,
                     }),
-                    Ok(_) => Ok(()),
+                    Ok(FORMAT) => Ok(()),
+                    // From here on it is ours: an older program would not keep the ledger.
+                    Ok(_) => self.write_format(),
                     Err(_) => Err(failed("its format is not a number".into())),
                 }
             }
             // Fresh, or its making was cut short before the first commit.
-            None if self.workflows()?.is_empty() => {
-                let mut write = WriteBatch::default();
-                let format = FORMAT.to_be_bytes();
-                write.put_cf(self.family(keys::META), keys::META_FORMAT, format);
-                self.write(write)
-            }
+            None if self.workflows()?.is_empty() => self.write_format(),
             None => Err(failed("it has no format".into())),
         }
+    }
+
+    fn write_format(&self) -> Result<(), Error> {
+        let mut write = WriteBatch::default();
+        let format = FORMAT.to_be_bytes();
+        write.put_cf(self.family(keys::META), keys::META_FORMAT, format);
+        self.write(write)
     }
 
     fn family(&self, name: &'static str) -> &ColumnFamily {
@@ -128,16 +133,52 @@ impl RocksStore {
             .map_err(|error| Error::Write(error.to_string()))
     }
 
-    /// The index of the newest entry of the history; 0 before the first.
-    fn newest_index(&self) -> Result<u64, Error> {
-        let family = self.family(keys::HISTORY);
-        let mut last = self
-            .db
-            .iterator_cf_opt(family, options::read(), IteratorMode::End);
+    /// The index of the newest entry of a family that is keyed by index; 0 before the first.
+    fn newest_of(&self, family: &'static str) -> Result<u64, Error> {
+        let mut last =
+            self.db
+                .iterator_cf_opt(self.family(family), options::read(), IteratorMode::End);
         match last.next().transpose().map_err(read_error)? {
             None => Ok(0),
             Some((key, _)) => keys::index(&key)
-                .ok_or_else(|| Error::Read("a key of the history is malformed".into())),
+                .ok_or_else(|| Error::Read(format!("a key of {family} is malformed"))),
+        }
+    }
+
+    /// Puts postings, and what the accounts hold after them, into `write`.
+    fn post(&self, postings: &[Posting], write: &mut WriteBatch) -> Result<(), Error> {
+        let mut balances: BTreeMap<&Account, Balance> = BTreeMap::new();
+        for posting in postings {
+            let index = posting.index;
+            let bytes =
+                encode_posting(posting).map_err(|why| Error::unwritable_posting(index, why))?;
+            write.put_cf(self.family(keys::LEDGER), index.to_be_bytes(), bytes);
+            let amount = Balance::from(posting.amount.0);
+            for (account, change) in [(&posting.from, -amount), (&posting.to, amount)] {
+                let key = [keys::account(account).as_slice(), &index.to_be_bytes()].concat();
+                write.put_cf(self.family(keys::BY_ACCOUNT), key, []);
+                match balances.get_mut(account) {
+                    Some(held) => *held += change,
+                    None => {
+                        balances.insert(account, self.balance(account)? + change);
+                    }
+                }
+            }
+        }
+        for (account, held) in balances {
+            let key = keys::account(account);
+            write.put_cf(self.family(keys::BALANCES), key, held.to_be_bytes());
+        }
+        Ok(())
+    }
+
+    fn posting(&self, index: u64) -> Result<Posting, Error> {
+        let bytes = self.get(keys::LEDGER, &index.to_be_bytes())?;
+        let bytes = bytes.ok_or_else(|| Error::ledger_damaged(index, "it is missing"))?;
+        let posting = decode_posting(&bytes).map_err(|why| Error::ledger_damaged(index, why))?;
+        match posting.index == index {
+            true => Ok(posting),
+            false => Err(Error::ledger_damaged(index, "it is another entry")),
         }
     }
 
@@ -178,7 +219,11 @@ impl Known for Written<'_> {
     }
 
     fn newest_index(&self) -> Result<u64, Error> {
-        self.store.newest_index()
+        self.store.newest_of(keys::HISTORY)
+    }
+
+    fn newest_posting(&self) -> Result<u64, Error> {
+        self.store.newest_of(keys::LEDGER)
     }
 }
 
@@ -220,6 +265,7 @@ impl Store for RocksStore {
             let bytes = encode_served(entry).map_err(|why| Error::unwritable_entry(index, why))?;
             write.put_cf(self.family(keys::HISTORY), index.to_be_bytes(), bytes);
         }
+        self.post(&batch.postings, &mut write)?;
         self.write(write)?;
 
         // A late record of a workflow that is over brings it back into the map, which costs a few
@@ -335,7 +381,7 @@ impl Store for RocksStore {
     }
 
     fn newest_served(&self) -> Result<Option<Served>, Error> {
-        match self.newest_index()? {
+        match self.newest_of(keys::HISTORY)? {
             0 => Ok(None),
             newest => Ok(self.history(newest, 1)?.pop()),
         }
@@ -360,6 +406,61 @@ impl Store for RocksStore {
             read.push(entry);
         }
         Ok(read)
+    }
+
+    fn newest_posting(&self) -> Result<u64, Error> {
+        self.newest_of(keys::LEDGER)
+    }
+
+    fn postings(
+        &self,
+        of: Option<&Account>,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Posting>, Error> {
+        let from = from.max(1);
+        let Some(account) = of else {
+            let newest = self.newest_of(keys::LEDGER)?;
+            return (from..=newest)
+                .take(limit)
+                .map(|index| self.posting(index))
+                .collect();
+        };
+        let prefix = keys::account(account);
+        let first = [prefix.as_slice(), &from.to_be_bytes()].concat();
+        let mut options = options::read();
+        options.set_iterate_range(PrefixRange(prefix.clone()));
+        let mode = IteratorMode::From(&first, Direction::Forward);
+        let family = self.family(keys::BY_ACCOUNT);
+        let found = self.db.iterator_cf_opt(family, options, mode);
+        let read = found.take(limit).map(|entry| {
+            let (key, _) = entry.map_err(read_error)?;
+            let index = key.get(prefix.len()..).and_then(keys::index);
+            let index =
+                index.ok_or_else(|| Error::Read("a key of the ledger is malformed".into()))?;
+            self.posting(index)
+        });
+        read.collect()
+    }
+
+    fn balance(&self, account: &Account) -> Result<Balance, Error> {
+        let Some(bytes) = self.get(keys::BALANCES, &keys::account(account))? else {
+            return Ok(0);
+        };
+        keys::balance(&bytes).ok_or_else(|| Error::Read("a balance is malformed".into()))
+    }
+
+    fn balances(&self) -> Result<Vec<(Account, Balance)>, Error> {
+        let family = self.family(keys::BALANCES);
+        let all = self
+            .db
+            .iterator_cf_opt(family, options::read(), IteratorMode::Start);
+        let read = all.map(|entry| {
+            let (key, bytes) = entry.map_err(read_error)?;
+            let read = keys::read_account(&key).zip(keys::balance(&bytes));
+            read.ok_or_else(|| Error::Read("a balance is malformed".into()))
+        });
+        read.collect()
     }
 
     fn next_epoch(&self) -> Result<u64, Error> {

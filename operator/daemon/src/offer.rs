@@ -67,5 +67,7 @@ pub(crate) fn spec(operator: OperatorId, label: &str, pool: &crate::workers::Poo
         devices: pool.devices(),
         cpu_kinds: pool.cpu_kinds(),
         device_kinds: pool.device_kinds(),
+        keys: Vec::new(),
+        prices: Vec::new(),
     }
 }

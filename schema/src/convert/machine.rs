@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use capnp::text_list;
-use froben_model::{DeviceSpec, Kind, MachineId, MachineSpec, OperatorId, limits};
+use capnp::{struct_list, text_list};
+use froben_model::{Amount, DeviceSpec, Kind, MachineId, MachineSpec, OperatorId, limits};
 
-use super::{Error, check_size, list_len, read_text};
+use super::{
+    Error, check_size, list_len, read_amount, read_keys, read_text, write_amount, write_keys,
+};
 use crate::operator_capnp::{device_spec, machine_spec};
 
 /// The spec of a machine of `operator`.
@@ -42,6 +44,8 @@ pub fn read_machine(
         devices,
         cpu_kinds: read_kinds(reader.get_cpu_kinds()?)?,
         device_kinds: read_kinds(reader.get_device_kinds()?)?,
+        prices: read_prices(reader.get_prices()?)?,
+        keys: read_keys(reader.get_keys()?)?,
     })
 }
 
@@ -55,6 +59,8 @@ pub fn write_machine(spec: &MachineSpec, mut builder: machine_spec::Builder<'_>)
         devices,
         cpu_kinds,
         device_kinds,
+        prices,
+        keys,
     } = spec;
     builder.set_label(label);
     builder.set_cpu_cores(*cpu_cores);
@@ -69,8 +75,38 @@ pub fn write_machine(spec: &MachineSpec, mut builder: machine_spec::Builder<'_>)
     );
     write_kinds(
         device_kinds,
-        builder.init_device_kinds(list_len(device_kinds.len())),
+        builder
+            .reborrow()
+            .init_device_kinds(list_len(device_kinds.len())),
     );
+    let mut list = builder.reborrow().init_prices(list_len(prices.len()));
+    for (i, (kind, amount)) in (0..).zip(prices) {
+        let mut price = list.reborrow().get(i);
+        price.set_kind(kind.as_str());
+        write_amount(*amount, price.init_amount());
+    }
+    write_keys(keys, builder.init_keys(list_len(keys.len())));
+}
+
+/// *Errors*: more prices than there can be kinds; a kind with two prices, of which one would be a lie.
+fn read_prices(
+    list: struct_list::Reader<'_, machine_spec::price::Owned>,
+) -> Result<Vec<(Kind, Amount)>, Error> {
+    let (len, limit) = (u64::from(list.len()), 2 * limits::KINDS as u64);
+    check_size("the number of prices", len, limit)?;
+    let mut seen = BTreeSet::new();
+    let prices = list.iter().map(|price| {
+        let text = read_text("a kind", price.get_kind()?, limits::TEXT_BYTES)?;
+        let kind = Kind::new(text)?;
+        if !seen.insert(kind.clone()) {
+            return Err(Error::Duplicate {
+                field: "a price list",
+                text: kind.to_string(),
+            });
+        }
+        Ok((kind, read_amount(price.get_amount()?)))
+    });
+    prices.collect()
 }
 
 pub fn read_device(reader: device_spec::Reader<'_>) -> Result<DeviceSpec, Error> {
@@ -127,6 +163,8 @@ fn write_kinds(kinds: &[Kind], mut list: text_list::Builder<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use froben_model::SetupKey;
+
     use super::*;
 
     fn device(id: &str) -> DeviceSpec {
@@ -148,6 +186,11 @@ mod tests {
             devices: vec![device("0000:03:00.0"), device("0000:04:00.0")],
             cpu_kinds: vec![Kind::new("data.witness/1").unwrap()],
             device_kinds: vec![Kind::new("data.prove/1").unwrap()],
+            prices: vec![(Kind::new("data.prove/1").unwrap(), Amount(50_000))],
+            keys: vec![SetupKey {
+                name: "crs".into(),
+                sha256: [9; 32],
+            }],
         }
     }
 
@@ -165,7 +208,7 @@ mod tests {
     #[test]
     fn malformed_machines_are_refused() {
         type Spoil = fn(&mut MachineSpec);
-        let spoil: [(&str, Spoil); 7] = [
+        let spoil: [(&str, Spoil); 8] = [
             ("lower-case letters", |spec| spec.label = "a/b".into()),
             ("1 to 64 characters", |spec| spec.label = String::new()),
             ("the limit is 4096", |spec| spec.label = "x".repeat(5000)),
@@ -175,6 +218,9 @@ mod tests {
             }),
             ("number of devices is 65", |spec| {
                 spec.devices = (0..65).map(|i| device(&i.to_string())).collect();
+            }),
+            ("price list names `data.prove/1` twice", |spec| {
+                spec.prices.push(spec.prices[0].clone());
             }),
             ("number of kinds is 257", |spec| {
                 spec.cpu_kinds = vec![spec.cpu_kinds[0].clone(); 257];

@@ -2,7 +2,10 @@
 
 use froben_model::{Kind, Needs, OperatorId, TaskSpec, limits};
 
-use super::{Error, check_size, list_len, read_text, read_value, write_value};
+use super::{
+    Error, check_size, list_len, read_amount, read_keys, read_text, read_value, write_amount,
+    write_keys, write_value,
+};
 use crate::common_capnp::{needs, task_spec};
 
 /// Operators that one task may shut out.
@@ -61,6 +64,7 @@ pub fn read_task(reader: task_spec::Reader<'_>) -> Result<TaskSpec, Error> {
         })
         .collect::<Result<_, Error>>()?;
 
+    let check = read_text("a check's kind", reader.get_check()?, limits::TEXT_BYTES)?;
     let time = |field, ms| check_size(field, ms, limits::TIMEOUT_MS).map(|()| ms);
     Ok(TaskSpec {
         kind: Kind::new(kind)?,
@@ -71,6 +75,15 @@ pub fn read_task(reader: task_spec::Reader<'_>) -> Result<TaskSpec, Error> {
         queue_timeout_ms: time("a queue timeout in ms", reader.get_queue_timeout_ms())?,
         avoid,
         key: read_text("a task's key", reader.get_key()?, limits::TEXT_BYTES)?,
+        keys: read_keys(reader.get_keys()?)?,
+        check: match check.is_empty() {
+            true => None,
+            false => Some(Kind::new(check)?),
+        },
+        max_price: match reader.has_max_price() {
+            true => Some(read_amount(reader.get_max_price()?)),
+            false => None,
+        },
     })
 }
 
@@ -84,6 +97,9 @@ pub fn write_task(task: &TaskSpec, mut builder: task_spec::Builder<'_>) {
         queue_timeout_ms,
         avoid,
         key,
+        keys,
+        check,
+        max_price,
     } = task;
     builder.set_kind(kind.as_str());
     write_value(input, builder.reborrow().init_input());
@@ -99,11 +115,20 @@ pub fn write_task(task: &TaskSpec, mut builder: task_spec::Builder<'_>) {
         list.set(i, operator.as_str());
     }
     builder.set_key(key);
+    if !keys.is_empty() {
+        write_keys(keys, builder.reborrow().init_keys(list_len(keys.len())));
+    }
+    if let Some(check) = check {
+        builder.set_check(check.as_str());
+    }
+    if let Some(max_price) = max_price {
+        write_amount(*max_price, builder.init_max_price());
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use froben_model::Value;
+    use froben_model::{Amount, SetupKey, Value};
 
     use super::*;
 
@@ -122,6 +147,12 @@ mod tests {
             queue_timeout_ms: 60_000,
             avoid: vec![OperatorId::new("slow").unwrap()],
             key: "prove/keccak/0".into(),
+            keys: vec![SetupKey {
+                name: "crs".into(),
+                sha256: [9; 32],
+            }],
+            check: Some(Kind::new("data.check/1").unwrap()),
+            max_price: Some(Amount(50_000)),
         }
     }
 
@@ -139,7 +170,7 @@ mod tests {
     #[test]
     fn malformed_tasks_are_refused() {
         type Spoil = fn(&mut TaskSpec);
-        let spoil: [(&str, Spoil); 6] = [
+        let spoil: [(&str, Spoil); 7] = [
             ("list of items is empty", |task| task.items.clear()),
             ("number of items is 1025", |task| {
                 task.items = vec![Value::Nil; 1025];
@@ -152,6 +183,9 @@ mod tests {
                 task.avoid = vec![task.avoid[0].clone(); 257];
             }),
             ("key is 4097", |task| task.key = "x".repeat(4097)),
+            ("keys of a keystore is 1025", |task| {
+                task.keys = vec![task.keys[0].clone(); 1025];
+            }),
         ];
         for (reason, spoil) in spoil {
             let mut task = task();

@@ -173,7 +173,13 @@ async fn work(handle: &EngineHandle) {
     let (sender, mut commands) = tokio::sync::mpsc::channel(64);
     handle.machine_joined(machine, spec, sender);
     let input = Value::map::<String>([]);
-    let submitted = handle.submit(seeker(), "fifty".to_owned(), input, "once".to_owned());
+    let submitted = handle.submit(
+        seeker(),
+        "fifty".to_owned(),
+        input,
+        "once".to_owned(),
+        froben_model::Terms::default(),
+    );
     submitted.await.unwrap().unwrap();
     loop {
         tokio::select! {
@@ -196,7 +202,10 @@ async fn answer(handle: EngineHandle, task: Assignment) {
         let Value::Int(n) = value else {
             panic!("not a number: {value:?}");
         };
-        let told = handle.item(task.token, index, Ok(Value::Int(n * n)), None);
+        let told = handle.item(
+            task.token,
+            froben_model::ItemReport::new(index, Ok(Value::Int(n * n))),
+        );
         told.await.unwrap();
     }
 }

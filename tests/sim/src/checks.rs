@@ -159,6 +159,10 @@ impl Seen {
                 must!(!twice, "I1: an item counts twice");
                 delegation.failed |= item.outcome.is_err();
             }
+            // Neither checks nor attempts side by side are in the scripts that are played.
+            Body::Claimed(_) | Body::Lost { .. } => {
+                return Err("a record of nothing that was asked for".into());
+            }
             Body::Requeued { call, attempt, .. } => {
                 self.held(*call, *attempt)?.attempt = None;
             }

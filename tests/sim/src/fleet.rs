@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use froben_engine::SessionId;
 use froben_engine::input::{Input, Ticket};
 use froben_model::{
-    Assignment, ErrorClass, ItemError, Kind, LeaseToken, MachineId, MachineSpec, OperatorId,
-    TimeMs, Value,
+    Assignment, ErrorClass, ItemError, ItemReport, Kind, LeaseToken, MachineId, MachineSpec,
+    OperatorId, TimeMs, Value,
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -98,6 +98,8 @@ impl Fleet {
                 devices: Vec::new(),
                 cpu_kinds: vec![Kind::new(KIND).expect("invariant: it is a kind")],
                 device_kinds: Vec::new(),
+                keys: Vec::new(),
+                prices: Vec::new(),
             },
         })
     }
@@ -250,9 +252,7 @@ impl Fleet {
             let input = Input::Item {
                 ticket,
                 token,
-                index,
-                outcome: outcome.clone(),
-                device: None,
+                report: ItemReport::new(index, outcome.clone()),
             };
             self.send(now, number, input, agenda);
         }

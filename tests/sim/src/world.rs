@@ -265,6 +265,7 @@ impl World {
             pipeline: "batch".to_owned(),
             input,
             idempotency_key: format!("workflow {number}"),
+            terms: froben_model::Terms::default(),
         }))
     }
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use froben_engine::SessionId;
 use froben_engine::input::{Input, Ticket};
 use froben_model::{
-    Assignment, DeviceSpec, ErrorClass, ItemError, Kind, LeaseToken, MachineId, MachineSpec,
-    TimeMs, limits,
+    Assignment, DeviceSpec, ErrorClass, ItemError, ItemReport, Kind, LeaseToken, MachineId,
+    MachineSpec, TimeMs, limits,
 };
 use froben_script::spec::{Deed, Operator, Question, Reply, Unmet};
 
@@ -239,9 +239,7 @@ impl Fleet {
         Some(Input::Item {
             ticket,
             token,
-            index,
-            outcome,
-            device: None,
+            report: ItemReport::new(index, outcome),
         })
     }
 }
@@ -289,6 +287,8 @@ fn machine(
             } else {
                 Vec::new()
             },
+            keys: Vec::new(),
+            prices: Vec::new(),
         },
         session: None,
         gone: false,

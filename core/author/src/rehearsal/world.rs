@@ -63,6 +63,7 @@ impl<'a> World<'a> {
             pipeline: simulation.subject.name().to_string(),
             input: simulation.input.clone(),
             idempotency_key: String::new(),
+            terms: froben_model::Terms::default(),
         });
         let store = MemoryStore::new();
         World {

@@ -37,6 +37,9 @@ fn records() -> Vec<Record> {
         queue_timeout_ms: 3_600_000,
         avoid: Vec::new(),
         key: "k".to_string(),
+        check: None,
+        keys: Vec::new(),
+        max_price: None,
     };
     let item = |index: u32| Item {
         call,
@@ -44,6 +47,7 @@ fn records() -> Vec<Record> {
         index,
         outcome: Ok(Value::Int(10 * i64::from(index) + 10)),
         device: None,
+        usage: froben_model::Usage::default(),
     };
     let called = |id: u64, line, fed, op| {
         Body::Called(Called {
@@ -63,6 +67,8 @@ fn records() -> Vec<Record> {
             seed: 1,
             parent: None,
             forked_from: None,
+            budget: None,
+            wanted_by_ms: None,
         }),
         called(1, 6, 0, CallOp::Delegate(spec)),
         Body::Assigned(Assigned {
@@ -72,6 +78,10 @@ fn records() -> Vec<Record> {
             machine: MachineId::new("op/m").expect("a name"),
             device: None,
             deadline_ms: 70_000,
+            cpu_cores: 0,
+            price: froben_model::Amount::ZERO,
+            ram_bytes: 0,
+            vram_bytes: 0,
         }),
         Body::Item(item(0)),
         Body::Item(item(1)),

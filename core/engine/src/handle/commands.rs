@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use froben_model::view::{Failure, WorkflowState};
-use froben_model::{SeekerId, Value, WorkflowId};
+use froben_model::{SeekerId, Terms, Value, WorkflowId};
 
 use super::{Busy, EngineHandle, unexpected};
 use crate::effect::{Answer, Found, Migration};
@@ -24,6 +24,7 @@ impl EngineHandle {
         pipeline: String,
         input: Value,
         idempotency_key: String,
+        terms: Terms,
     ) -> Result<Result<WorkflowId, Failure>, Busy> {
         let workflow = WorkflowId(rand::random());
         let seed = rand::random();
@@ -36,6 +37,7 @@ impl EngineHandle {
                 pipeline,
                 input,
                 idempotency_key,
+                terms,
             })
         };
         match self.ask(submit).await? {

@@ -36,7 +36,11 @@ fn log_line(workflow: WorkflowId, seq: Seq, record: Record) -> Option<LogLine> {
     let Record { time_ms, body } = record;
     let coordinator = "coordinator".to_string();
     let (source, text) = match body {
-        Body::Logged { source, text } => (source, text),
+        Body::Logged {
+            source,
+            text,
+            of: _,
+        } => (source, text),
         Body::Called(called) => match called.op {
             CallOp::Log { text } => ("script".to_string(), text),
             CallOp::Run { pipeline, key, .. } => {
@@ -59,6 +63,17 @@ fn log_line(workflow: WorkflowId, seq: Seq, record: Record) -> Option<LogLine> {
             let text = format!(
                 "{} attempt {} goes to {}",
                 assigned.call, assigned.attempt, assigned.machine
+            );
+            (coordinator, text)
+        }
+        Body::Lost {
+            call,
+            attempt,
+            failure,
+        } => {
+            let text = format!(
+                "{call} attempt {attempt} ended as {}: {}; another one goes on",
+                failure.class, failure.message
             );
             (coordinator, text)
         }
@@ -94,9 +109,11 @@ fn log_line(workflow: WorkflowId, seq: Seq, record: Record) -> Option<LogLine> {
         Body::Paused => (coordinator, "paused".to_string()),
         Body::Resumed => (coordinator, "goes on".to_string()),
         Body::Migrated { revision } => (coordinator, format!("keeps revision {revision} now")),
-        Body::Started { .. } | Body::Item(_) | Body::Slept { .. } | Body::Tallied(_) => {
-            return None;
-        }
+        Body::Started { .. }
+        | Body::Item(_)
+        | Body::Claimed(_)
+        | Body::Slept { .. }
+        | Body::Tallied(_) => return None,
     };
     let text = limits::one_line(&text);
     Some(LogLine {

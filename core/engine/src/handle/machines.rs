@@ -1,6 +1,6 @@
 //! What machines have to say: that they come and go, and what became of their attempts.
 
-use froben_model::{ItemError, ItemOutcome, LeaseToken, MachineId, MachineSpec};
+use froben_model::{ItemError, ItemReport, LeaseToken, MachineId, MachineSpec};
 use froben_scheduler::SessionId;
 use tokio::sync::mpsc;
 
@@ -43,19 +43,11 @@ impl EngineHandle {
         self.tell(Input::Refused { token, reason });
     }
 
-    pub async fn item(
-        &self,
-        token: LeaseToken,
-        index: u32,
-        outcome: ItemOutcome,
-        device: Option<String>,
-    ) -> Result<Receipt, Busy> {
+    pub async fn item(&self, token: LeaseToken, report: ItemReport) -> Result<Receipt, Busy> {
         let item = |ticket| Input::Item {
             ticket,
             token,
-            index,
-            outcome,
-            device,
+            report,
         };
         match self.ask(item).await? {
             Answer::Receipt(receipt) => Ok(receipt),

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use froben_journal::{MemoryStore, Origin, Store, revision_hash};
 use froben_model::view::{WorkflowState, WorkflowSummary};
-use froben_model::{Kind, MachineId, MachineSpec, OperatorId, SeekerId, Value, WorkflowId};
+use froben_model::{
+    ItemReport, Kind, MachineId, MachineSpec, OperatorId, SeekerId, Value, WorkflowId,
+};
 use tokio::sync::mpsc;
 
 use super::tests::{apply, block_on, of, set, start};
@@ -33,6 +35,8 @@ impl Gate {
             devices: Vec::new(),
             cpu_kinds: vec![Kind::new("test.gate/1").expect("a kind")],
             device_kinds: Vec::new(),
+            keys: Vec::new(),
+            prices: Vec::new(),
         };
         let machine = MachineId::new("op/m1").expect("a name");
         handle.machine_joined(machine, spec, sender);
@@ -44,7 +48,9 @@ impl Gate {
                 };
                 handle.accepted(task.token);
                 for (index, input) in task.items {
-                    let receipt = handle.item(task.token, index, Ok(input), None).await;
+                    let receipt = handle
+                        .item(task.token, ItemReport::new(index, Ok(input)))
+                        .await;
                     receipt.expect("the engine takes it");
                 }
             }
@@ -151,6 +157,7 @@ async fn begin(handle: &EngineHandle, n: usize, revision: u64) -> (String, Workf
         "which".to_string(),
         Value::Map(Default::default()),
         String::new(),
+        froben_model::Terms::default(),
     );
     let id = submitted.await.unwrap().expect("it is taken");
     (seeker, id, revision)

@@ -528,6 +528,7 @@ pub(super) async fn submit(handle: &EngineHandle, n: usize) -> Vec<WorkflowId> {
             "which".to_string(),
             Value::Map(BTreeMap::new()),
             String::new(),
+            froben_model::Terms::default(),
         );
         ids.push(submitted.await.unwrap().expect("it is taken"));
     }

@@ -322,7 +322,7 @@ fn a_child_whose_parent_is_damaged_is_given_up_and_the_reverse_is_told() {
         let records = read(whole).into_iter().map(|(_, record)| record);
         let records: Vec<_> = records.collect();
         let workflow = crate::workflow::Workflow::replay(whole, &records).expect("records fit");
-        let recovered = engine.recover(5, Recovered::live(workflow, None));
+        let recovered = engine.recover(5, Recovered::live(workflow, None, Totals::default()));
         let mut host = host(&store, ROOMY);
         let mut steps = VecDeque::from([recovered, engine.settle_children(5)]);
         while let Some(step) = steps.pop_front() {

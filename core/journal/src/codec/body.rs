@@ -1,10 +1,13 @@
 //! A record and its Cap'n Proto struct, both directions.
 
 use capnp::text;
-use froben_model::{CallId, Kind, MachineId, SeekerId, WorkflowId, limits};
+use froben_model::{
+    Amount, CallId, Kind, MachineId, SeekerId, TimeBucket, Usage, WorkflowId, limits,
+};
 use froben_schema::convert::{
-    Error, list_len, read_bytes, read_item_error, read_outcome, read_task, read_text, read_value,
-    write_item_error, write_outcome, write_task, write_value,
+    Error, list_len, read_amount, read_bytes, read_item_error, read_outcome, read_task, read_text,
+    read_usage, read_value, write_amount, write_item_error, write_outcome, write_task, write_usage,
+    write_value,
 };
 use froben_schema::journal_capnp::{
     assigned, called, ended, finished, forked_from, item, record, submitted, tally,
@@ -28,6 +31,17 @@ pub(super) fn write(record: &Record, mut builder: record::Builder<'_>) {
             builder.set_attempt(*attempt);
         }
         Body::Item(item) => write_item(item, builder.init_item()),
+        Body::Claimed(item) => write_item(item, builder.init_claimed()),
+        Body::Lost {
+            call,
+            attempt,
+            failure,
+        } => {
+            let mut builder = builder.init_lost();
+            builder.set_call(call.0);
+            builder.set_attempt(*attempt);
+            write_item_error(failure, builder.init_failure());
+        }
         Body::Requeued {
             call,
             attempt,
@@ -44,10 +58,14 @@ pub(super) fn write(record: &Record, mut builder: record::Builder<'_>) {
         Body::Slept { call } => builder.init_slept().set_call(call.0),
         Body::CancelRequested => builder.set_cancel_requested(()),
         Body::Finished(finish) => write_finish(finish, builder.init_finished()),
-        Body::Logged { source, text } => {
+        Body::Logged { source, text, of } => {
             let mut builder = builder.init_logged();
             builder.set_source(source);
             builder.set_text(text);
+            if let Some((call, attempt)) = of {
+                builder.set_call(call.0);
+                builder.set_attempt(*attempt);
+            }
         }
         Body::ChildEnded { call, finish } => {
             let mut builder = builder.init_child_ended();
@@ -79,6 +97,15 @@ pub(super) fn read(reader: record::Reader<'_>) -> Result<Record, Error> {
             }
         }
         record::Item(reader) => Body::Item(read_item(reader?)?),
+        record::Claimed(reader) => Body::Claimed(read_item(reader?)?),
+        record::Lost(reader) => {
+            let reader = reader?;
+            Body::Lost {
+                call: CallId(reader.get_call()),
+                attempt: reader.get_attempt(),
+                failure: read_item_error(reader.get_failure()?)?,
+            }
+        }
         record::Requeued(reader) => {
             let reader = reader?;
             Body::Requeued {
@@ -99,6 +126,10 @@ pub(super) fn read(reader: record::Reader<'_>) -> Result<Record, Error> {
             Body::Logged {
                 source: text("a log's source", reader.get_source()?)?,
                 text: text("a log line", reader.get_text()?)?,
+                of: match (reader.get_call(), reader.get_attempt()) {
+                    (_, 0) => None,
+                    (call, attempt) => Some((CallId(call), attempt)),
+                },
             }
         }
         record::ChildEnded(reader) => {
@@ -134,6 +165,8 @@ fn write_submitted(submitted: &Submitted, mut builder: submitted::Builder<'_>) {
         seed,
         parent,
         forked_from,
+        budget,
+        wanted_by_ms,
     } = submitted;
     builder.set_pipeline(pipeline);
     builder.set_revision(&revision.0);
@@ -141,6 +174,10 @@ fn write_submitted(submitted: &Submitted, mut builder: submitted::Builder<'_>) {
     builder.set_idempotency_key(idempotency_key);
     write_value(input, builder.reborrow().init_input());
     builder.set_seed(*seed);
+    if let Some(budget) = budget {
+        write_amount(*budget, builder.reborrow().init_budget());
+    }
+    builder.set_wanted_by_ms(wanted_by_ms.unwrap_or(0));
     if let Some(Parent {
         workflow,
         call,
@@ -180,6 +217,11 @@ fn read_submitted(reader: submitted::Reader<'_>) -> Result<Submitted, Error> {
             true => Some(read_forked_from(reader.get_forked_from()?)?),
             false => None,
         },
+        budget: match reader.has_budget() {
+            true => Some(read_amount(reader.get_budget()?)),
+            false => None,
+        },
+        wanted_by_ms: Some(reader.get_wanted_by_ms()).filter(|at| *at != 0),
     })
 }
 
@@ -212,12 +254,19 @@ fn write_tally(tally: &Tally, mut builder: tally::Builder<'_>) {
         ok,
         failed,
         at_ms,
+        times,
     } = tally;
     builder.set_machine(machine.as_str());
     builder.set_kind(kind.as_str());
     builder.set_ok(*ok);
     builder.set_failed(*failed);
     builder.set_at_ms(*at_ms);
+    let mut list = builder.init_times(list_len(times.len()));
+    for (i, (TimeBucket(bucket), count)) in (0..).zip(times) {
+        let mut builder = list.reborrow().get(i);
+        builder.set_bucket(*bucket);
+        builder.set_count(*count);
+    }
 }
 
 fn read_tally(reader: tally::Reader<'_>) -> Result<Tally, Error> {
@@ -227,6 +276,11 @@ fn read_tally(reader: tally::Reader<'_>) -> Result<Tally, Error> {
         ok: reader.get_ok(),
         failed: reader.get_failed(),
         at_ms: reader.get_at_ms(),
+        times: reader
+            .get_times()?
+            .iter()
+            .map(|time| (TimeBucket(time.get_bucket()), time.get_count()))
+            .collect(),
     })
 }
 
@@ -307,6 +361,10 @@ fn write_assigned(assigned: &Assigned, mut builder: assigned::Builder<'_>) {
         machine,
         device,
         deadline_ms,
+        cpu_cores,
+        ram_bytes,
+        vram_bytes,
+        price,
     } = assigned;
     builder.set_call(call.0);
     builder.set_attempt(*attempt);
@@ -314,6 +372,12 @@ fn write_assigned(assigned: &Assigned, mut builder: assigned::Builder<'_>) {
     builder.set_machine(machine.as_str());
     builder.set_device(device.as_deref().unwrap_or_default());
     builder.set_deadline_ms(*deadline_ms);
+    builder.set_cpu_cores(*cpu_cores);
+    builder.set_ram_bytes(*ram_bytes);
+    builder.set_vram_bytes(*vram_bytes);
+    if !price.is_zero() {
+        write_amount(*price, builder.init_price());
+    }
 }
 
 fn read_assigned(reader: assigned::Reader<'_>) -> Result<Assigned, Error> {
@@ -324,6 +388,13 @@ fn read_assigned(reader: assigned::Reader<'_>) -> Result<Assigned, Error> {
         machine: MachineId::new(text("a machine's name", reader.get_machine()?)?)?,
         device: device(reader.get_device()?)?,
         deadline_ms: reader.get_deadline_ms(),
+        cpu_cores: reader.get_cpu_cores(),
+        ram_bytes: reader.get_ram_bytes(),
+        vram_bytes: reader.get_vram_bytes(),
+        price: match reader.has_price() {
+            true => read_amount(reader.get_price()?),
+            false => Amount::ZERO,
+        },
     })
 }
 
@@ -334,12 +405,16 @@ fn write_item(item: &Item, mut builder: item::Builder<'_>) {
         index,
         outcome,
         device,
+        usage,
     } = item;
     builder.set_call(call.0);
     builder.set_attempt(*attempt);
     builder.set_index(*index);
     write_outcome(outcome, builder.reborrow().init_outcome());
     builder.set_device(device.as_deref().unwrap_or_default());
+    if *usage != Usage::default() {
+        write_usage(usage, builder.init_usage());
+    }
 }
 
 fn read_item(reader: item::Reader<'_>) -> Result<Item, Error> {
@@ -349,6 +424,10 @@ fn read_item(reader: item::Reader<'_>) -> Result<Item, Error> {
         index: reader.get_index(),
         outcome: read_outcome(reader.get_outcome()?)?,
         device: device(reader.get_device()?)?,
+        usage: match reader.has_usage() {
+            true => read_usage(reader.get_usage()?),
+            false => Usage::default(),
+        },
     })
 }
 

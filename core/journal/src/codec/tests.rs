@@ -1,13 +1,13 @@
 use froben_model::{
-    BlobRef, CallId, ErrorClass, ItemError, Kind, MachineId, Needs, OperatorId, SeekerId, TaskSpec,
-    Value, WorkflowId,
+    Amount, BlobRef, CallId, ErrorClass, ItemError, Kind, MachineId, Needs, OperatorId, SeekerId,
+    SetupKey, TaskSpec, TimeBucket, Usage, Value, WorkflowId,
 };
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, ForkedFrom, Item, Origin, Parent,
-    RevisionHash, Status, Submitted, Tally, revision_hash,
+    Account, Assigned, Body, CallOp, Called, Cause, End, Ended, Failure, Finish, ForkedFrom, Item,
+    Origin, Parent, Posting, RevisionHash, Status, Submitted, Tally, revision_hash,
 };
 
 /// One of each form, under the name that the golden file gives it.
@@ -20,6 +20,7 @@ fn samples() -> Vec<(&'static str, Record)> {
         index: 3,
         outcome,
         device: Some("Radeon PRO".into()),
+        usage: Usage::default(),
     };
     let called = |op| {
         let line = 41;
@@ -62,6 +63,18 @@ fn samples() -> Vec<(&'static str, Record)> {
         queue_timeout_ms: 60_000,
         avoid: vec![OperatorId::new("slow").unwrap()],
         key: "prove/0".into(),
+        keys: Vec::new(),
+        check: None,
+        max_price: None,
+    };
+    let demanding = TaskSpec {
+        keys: vec![SetupKey {
+            name: "crs".into(),
+            sha256: [6; 32],
+        }],
+        check: Some(Kind::new("data.check/1").unwrap()),
+        max_price: Some(Amount(50_000)),
+        ..task.clone()
     };
     let submitted = Submitted {
         pipeline: "data_commitments".into(),
@@ -72,6 +85,13 @@ fn samples() -> Vec<(&'static str, Record)> {
         seed: u64::MAX,
         parent: None,
         forked_from: None,
+        budget: None,
+        wanted_by_ms: None,
+    };
+    let on_terms = Submitted {
+        budget: Some(Amount(12_500_000)),
+        wanted_by_ms: Some(1_800_000_600_000),
+        ..submitted.clone()
     };
     let child = Submitted {
         idempotency_key: String::new(),
@@ -88,15 +108,26 @@ fn samples() -> Vec<(&'static str, Record)> {
         key: "square/4".into(),
     };
     let child_ended = |finish| Body::ChildEnded { call, finish };
-    let assigned = |device| {
-        Body::Assigned(Assigned {
-            call,
-            attempt,
-            epoch: 5,
-            machine: MachineId::new("op-1/gpu").unwrap(),
-            device,
-            deadline_ms: 1_800_000_300_000,
-        })
+    let attempt_of = |device| Assigned {
+        call,
+        attempt,
+        epoch: 5,
+        machine: MachineId::new("op-1/gpu").unwrap(),
+        device,
+        deadline_ms: 1_800_000_300_000,
+        cpu_cores: 0,
+        ram_bytes: 0,
+        vram_bytes: 0,
+        price: Amount::ZERO,
+    };
+    let assigned = |device| Body::Assigned(attempt_of(device));
+    let claimed = Assigned {
+        call: call.check(3),
+        cpu_cores: 2,
+        ram_bytes: 4 << 30,
+        vram_bytes: 1 << 30,
+        price: Amount(40_000),
+        ..attempt_of(None)
     };
     let status = Status {
         phase: "prove".into(),
@@ -121,6 +152,8 @@ fn samples() -> Vec<(&'static str, Record)> {
             carried: 17,
             begun_ms: 1_799_999_999_000,
         }),
+        budget: None,
+        wanted_by_ms: None,
     };
     let told = Called {
         call: CallId(7),
@@ -134,6 +167,11 @@ fn samples() -> Vec<(&'static str, Record)> {
         ok,
         failed,
         at_ms: 1_800_000_000_900,
+        times: Vec::new(),
+    };
+    let timed = Tally {
+        times: vec![(TimeBucket::of_ms(900), 30), (TimeBucket::MAX, 10)],
+        ..tally("op-1/gpu", 40, 0)
     };
     let tallies = vec![tally("op-1/gpu", 40, 0), tally("op-2/cpu", 1, 7)];
     let revision = RevisionHash([4; 32]);
@@ -168,7 +206,7 @@ fn samples() -> Vec<(&'static str, Record)> {
         ),
         ("ended.succeeded", ended(End::Succeeded, None)),
         ("ended.failed", ended(End::Failed, Some(error.clone()))),
-        ("ended.timed_out", ended(End::TimedOut, Some(error))),
+        ("ended.timed_out", ended(End::TimedOut, Some(error.clone()))),
         ("ended.cancelled", ended(End::Cancelled, None)),
         ("slept", Body::Slept { call }),
         ("cancel_requested", Body::CancelRequested),
@@ -180,6 +218,7 @@ fn samples() -> Vec<(&'static str, Record)> {
             Body::Logged {
                 source: "op-1/gpu".into(),
                 text: "tuned the NTT".into(),
+                of: None,
             },
         ),
         ("submitted.child", Body::Submitted(child)),
@@ -196,6 +235,37 @@ fn samples() -> Vec<(&'static str, Record)> {
         ("paused", Body::Paused),
         ("resumed", Body::Resumed),
         ("migrated", Body::Migrated { revision }),
+        ("submitted.terms", Body::Submitted(on_terms)),
+        ("called.demanding", called(CallOp::Delegate(demanding))),
+        ("assigned.claims", Body::Assigned(claimed)),
+        ("claimed", Body::Claimed(item(Ok(Value::Int(5))))),
+        (
+            "item.usage",
+            Body::Item(Item {
+                usage: Usage {
+                    ram_bytes: 3 << 30,
+                    vram_bytes: 7 << 20,
+                },
+                ..item(Ok(Value::Nil))
+            }),
+        ),
+        (
+            "lost",
+            Body::Lost {
+                call,
+                attempt,
+                failure: error.clone(),
+            },
+        ),
+        (
+            "logged.attempt",
+            Body::Logged {
+                source: "op-1/gpu".into(),
+                text: "tuned the NTT".into(),
+                of: Some((call, attempt)),
+            },
+        ),
+        ("tallied.times", Body::Tallied(vec![timed])),
     ]
     .map(|(name, body)| {
         let time_ms = 1_800_000_000_000;
@@ -216,10 +286,11 @@ fn scripts() -> ScriptSet {
 
 /// What each format wrote, as `name hex` a line, and how many of the samples it had. Lines are never
 /// changed.
-const GOLDEN: [(u8, usize, &str); 3] = [
+const GOLDEN: [(u8, usize, &str); 4] = [
     (1, 22, include_str!("../../tests/golden/journal-v1.hex")),
     (2, 26, include_str!("../../tests/golden/journal-v2.hex")),
     (3, 33, include_str!("../../tests/golden/journal-v3.hex")),
+    (4, 41, include_str!("../../tests/golden/journal-v4.hex")),
 ];
 
 #[test]
@@ -253,6 +324,48 @@ fn the_newest_golden_file_has_every_form() {
         .collect();
     written += &line("scripts", encode_scripts(&scripts()).unwrap());
     assert!(golden == written, "it would be:\n{written}");
+}
+
+/// One posting of each cause, a line each, as the first format that has a ledger writes them.
+const GOLDEN_LEDGER: &str = include_str!("../../tests/golden/ledger-v4.hex");
+
+fn ledger() -> Vec<Posting> {
+    let workflow = WorkflowId([7; 16]);
+    let seeker = Account::Seeker(SeekerId::new("ada").unwrap());
+    let operator = Account::Operator(OperatorId::new("op-1").unwrap());
+    let (budget, held) = (Account::Budget(workflow), Account::Held(workflow));
+    let posting = |index, cause, from: &Account, to: &Account| Posting {
+        index,
+        time_ms: 1_800_000_000_000 + index,
+        workflow,
+        call: (cause != Cause::Close).then_some(CallId(7)),
+        attempt: u32::from(cause != Cause::Close),
+        cause,
+        from: from.clone(),
+        to: to.clone(),
+        amount: Amount(50_000),
+    };
+    vec![
+        posting(1, Cause::Reserve, &budget, &held),
+        posting(2, Cause::Settle, &held, &operator),
+        posting(3, Cause::Release, &held, &budget),
+        posting(4, Cause::Close, &seeker, &budget),
+    ]
+}
+
+#[test]
+fn entries_of_the_ledger_are_read_for_ever() {
+    let written: Vec<_> = ledger()
+        .iter()
+        .map(|entry| encode_posting(entry).unwrap())
+        .collect();
+    let lines: Vec<_> = written.iter().map(hex::encode).collect();
+    let golden: Vec<_> = GOLDEN_LEDGER.lines().collect();
+    assert!(golden == lines, "it would be:\n{}", lines.join("\n"));
+    for (entry, bytes) in ledger().iter().zip(&written) {
+        assert_eq!(decode_posting(bytes).unwrap(), *entry);
+        assert!(matches!(decode(bytes), Err(CodecError::Checksum)));
+    }
 }
 
 /// One entry of each origin, a line each, as the first format that has a history writes them.
@@ -312,7 +425,7 @@ fn a_newer_format_says_so() {
     let mut bytes = encode(&record).unwrap();
     bytes[0] = FORMAT + 1;
     let error = decode(&bytes).unwrap_err().to_string();
-    assert_eq!(error, "it has format 4, this program reads up to 3");
+    assert_eq!(error, "it has format 5, this program reads up to 4");
 }
 
 #[test]
@@ -338,6 +451,7 @@ fn what_would_not_come_back_is_not_written() {
                 operator: None,
             }),
             device: device.map(str::to_owned),
+            usage: froben_model::Usage::default(),
         }))
     };
     assert!(encode(&item("late", None)).is_ok());
@@ -351,6 +465,7 @@ fn what_would_not_come_back_is_not_written() {
             record(Body::Logged {
                 source: String::new(),
                 text: "x".repeat(RECORD_BYTES),
+                of: None,
             }),
         ),
     ] {
@@ -439,6 +554,9 @@ fn any_task() -> impl Strategy<Value = TaskSpec> {
                 .map(|name| OperatorId::new(name).unwrap())
                 .collect(),
             key,
+            check: None,
+            keys: Vec::new(),
+            max_price: None,
         },
     )
 }
@@ -461,6 +579,7 @@ fn any_tally() -> impl Strategy<Value = Tally> {
         ok,
         failed,
         at_ms,
+        times: Vec::new(),
     })
 }
 
@@ -494,6 +613,8 @@ fn any_body() -> impl Strategy<Value = Body> {
                     seed,
                     parent,
                     forked_from,
+                    budget: None,
+                    wanted_by_ms: None,
                 })
             },
         );
@@ -534,6 +655,10 @@ fn any_body() -> impl Strategy<Value = Body> {
                 machine: MachineId::new(machine).unwrap(),
                 device,
                 deadline_ms,
+                cpu_cores: 0,
+                price: froben_model::Amount::ZERO,
+                ram_bytes: 0,
+                vram_bytes: 0,
             })
         });
     let outcome = prop_oneof![any_value().prop_map(Ok), any_error().prop_map(Err)];
@@ -545,6 +670,7 @@ fn any_body() -> impl Strategy<Value = Body> {
                 index,
                 outcome,
                 device,
+                usage: froben_model::Usage::default(),
             })
         },
     );
@@ -588,7 +714,11 @@ fn any_body() -> impl Strategy<Value = Body> {
         Just(Body::CancelRequested),
         finish.clone().prop_map(Body::Finished),
         (call(), finish).prop_map(|(call, finish)| Body::ChildEnded { call, finish }),
-        (".{0,9}", ".{0,40}").prop_map(|(source, text)| Body::Logged { source, text }),
+        (".{0,9}", ".{0,40}").prop_map(|(source, text)| Body::Logged {
+            source,
+            text,
+            of: None,
+        }),
         prop::collection::vec(any_tally(), 0..4).prop_map(Body::Tallied),
         Just(Body::Paused),
         Just(Body::Resumed),

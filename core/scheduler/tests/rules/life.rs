@@ -389,6 +389,7 @@ fn recovered(net: &mut Net, call: u64, task: Task, attempts: u32, done: &[(u32, 
         queued_ms,
         attempts,
         done: done.to_vec(),
+        purse: None,
     });
     words(&decisions)
 }

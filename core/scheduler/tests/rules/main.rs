@@ -4,6 +4,7 @@
 
 mod life;
 mod matchmaking;
+mod money;
 mod net;
 mod scale;
 mod walk;

@@ -1,8 +1,8 @@
 //! A small network around the scheduler, with short names for what tests say often.
 
 use froben_model::{
-    CallId, DeviceSpec, ErrorClass, ItemError, Kind, LeaseToken, MachineId, MachineSpec, Needs,
-    OperatorId, SeekerId, WorkflowId,
+    Amount, CallId, DeviceSpec, ErrorClass, ItemError, Kind, LeaseToken, MachineId, MachineSpec,
+    Needs, OperatorId, SeekerId, WorkflowId,
 };
 use froben_scheduler::{
     Decision, DelegationKey, End, Input, Policy, Reason, Scheduler, SessionId, Task,
@@ -38,6 +38,8 @@ pub(crate) fn cpu() -> Task {
         timeout_ms: TIMEOUT_MS,
         queue_timeout_ms: QUEUE_TIMEOUT_MS,
         avoid: vec![],
+        keys: Vec::new(),
+        max_price: None,
     }
 }
 
@@ -83,6 +85,8 @@ pub(crate) fn spec(name: &str, cores: u32, ram_gib: u64, vram_gib: &[u64]) -> Ma
         devices: vram_gib.iter().enumerate().map(device).collect(),
         cpu_kinds: vec![kind("work/1")],
         device_kinds: vec![kind("work/1")],
+        keys: Vec::new(),
+        prices: Vec::new(),
     }
 }
 
@@ -153,6 +157,36 @@ impl Net {
         self.queue_for("s", call, task)
     }
 
+    /// Queues a task that the purse of its workflow pays for.
+    pub(crate) fn queue_paid(&mut self, call: u64, task: Task) -> Vec<Decision> {
+        let (key, queued_ms) = (key(call), self.now);
+        self.input(Input::Queue {
+            key,
+            seeker: SeekerId::new("s").unwrap(),
+            task,
+            queued_ms,
+            attempts: 0,
+            done: vec![],
+            purse: Some(key.workflow),
+        })
+    }
+
+    /// Gives the workflow of all calls so much to spend.
+    pub(crate) fn fund(&mut self, limit: u64) {
+        self.input(Input::OpenPurse {
+            purse: key(0).workflow,
+            limit: Amount(limit),
+            spent: Amount::ZERO,
+        });
+    }
+
+    /// A machine as [`Net::join`] makes it, that asks `micros` for an item.
+    pub(crate) fn join_at(&mut self, name: &str, micros: u64) -> Vec<Decision> {
+        let mut spec = spec(name, 8, 16, &[8]);
+        spec.prices = vec![(kind("work/1"), Amount(micros))];
+        self.join_as(spec)
+    }
+
     pub(crate) fn queue_for(&mut self, seeker: &str, call: u64, task: Task) -> Vec<Decision> {
         let queued_ms = self.now;
         self.input(Input::Queue {
@@ -162,6 +196,7 @@ impl Net {
             queued_ms,
             attempts: 0,
             done: vec![],
+            purse: None,
         })
     }
 

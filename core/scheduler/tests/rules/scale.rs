@@ -65,6 +65,7 @@ impl Crowd {
                 queued_ms: self.now,
                 attempts: 0,
                 done: vec![],
+                purse: None,
             });
         }
     }

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use froben_model::{CallId, ErrorClass, LeaseToken, MachineId, MachineSpec, SeekerId, WorkflowId};
+use froben_model::{
+    Amount, CallId, ErrorClass, LeaseToken, MachineId, MachineSpec, SeekerId, SetupKey, WorkflowId,
+};
 use froben_scheduler::{Decision, DelegationKey, End, Input, Policy, Scheduler, SessionId, Task};
 
 use crate::net::{GIB, avoiding, cpu, error, gpu, items, kind, shared, spec};
@@ -17,6 +19,13 @@ fn key(call: u64) -> DelegationKey {
     DelegationKey {
         workflow: WorkflowId([(call % WORKFLOWS) as u8; 16]),
         call: CallId(call),
+    }
+}
+
+fn setup_key(n: u8) -> SetupKey {
+    SetupKey {
+        name: "crs".into(),
+        sha256: [n; 32],
     }
 }
 
@@ -46,6 +55,7 @@ struct Attempt {
     device: Option<String>,
     deadline_ms: u64,
     owed: BTreeSet<u32>,
+    price: Amount,
 }
 
 struct Delegation {
@@ -67,6 +77,8 @@ struct Watcher {
     live: BTreeMap<LeaseToken, Attempt>,
     used: BTreeSet<LeaseToken>,
     paused: BTreeSet<WorkflowId>,
+    /// What each workflow may spend yet, and what it has spent.
+    purses: BTreeMap<WorkflowId, (Amount, Amount)>,
     ends: BTreeMap<&'static str, u64>,
 }
 
@@ -80,7 +92,7 @@ impl Watcher {
         self.live.remove(&token)
     }
 
-    fn see(&mut self, now: u64, decision: &Decision) {
+    fn see(&mut self, now: u64, decision: &Decision, paid: bool) {
         match decision {
             Decision::Assign {
                 key,
@@ -92,6 +104,7 @@ impl Watcher {
                 ram_bytes,
                 vram_bytes,
                 deadline_ms,
+                price,
                 owed,
             } => {
                 let delegation = self.delegations.get_mut(key).expect("it was queued");
@@ -110,6 +123,13 @@ impl Watcher {
                 let spec = self.machines.get(session).expect("it has not left");
                 let task = &delegation.task;
                 assert!(!task.avoid.contains(&spec.operator), "{machine} is avoided");
+                assert_eq!(*price, spec.price(&task.kind));
+                assert!(
+                    task.max_price.is_none_or(|most| *price <= most),
+                    "{machine} is too dear"
+                );
+                let keys: Vec<_> = spec.keys.iter().map(|key| key.sha256).collect();
+                assert!(task.keys.iter().all(|key| keys.contains(&key.sha256)));
                 let kinds = match device {
                     None => &spec.cpu_kinds,
                     Some(id) => {
@@ -133,9 +153,11 @@ impl Watcher {
                     device: device.clone(),
                     deadline_ms: *deadline_ms,
                     owed,
+                    price: *price,
                 };
                 self.live.insert(*token, attempt);
                 self.check_capacity(*session);
+                self.check_purse(key.workflow);
             }
             Decision::Start { key, attempt } => {
                 let mut live = self.live.iter_mut();
@@ -158,6 +180,9 @@ impl Watcher {
                     of.owed.remove(index),
                     "item {index} of {token} counts twice"
                 );
+                if paid && let Some((_, spent)) = self.purses.get_mut(&key.workflow) {
+                    *spent = spent.saturating_add(of.price);
+                }
                 let delegation = self.delegations.get_mut(key).expect("it was queued");
                 assert!(delegation.items.remove(index));
             }
@@ -202,6 +227,19 @@ impl Watcher {
                 assert!(self.machines.contains_key(session), "{session:?} has left");
             }
         }
+    }
+
+    /// What is spent and what attempts could still cost are within the limit.
+    fn check_purse(&self, workflow: WorkflowId) {
+        let Some((limit, spent)) = self.purses.get(&workflow) else {
+            return;
+        };
+        let live = self
+            .live
+            .iter()
+            .filter(|(token, _)| token.workflow == workflow);
+        let held: u64 = live.map(|(_, a)| a.price.0 * a.owed.len() as u64).sum();
+        assert!(spent.0 + held <= limit.0, "{workflow} is overdrawn");
     }
 
     fn check_capacity(&self, session: SessionId) {
@@ -255,11 +293,24 @@ impl Walk {
             pause_ms: dice.below(1000),
             pause_max_ms: dice.below(5000),
         };
+        let mut scheduler = Scheduler::new(policy, 3, dice.below(1 << 30));
+        let mut watcher = Watcher::default();
+        // Some are rich, one is poor, and one may spend whatever it takes.
+        for (call, limit) in [(0, 1000), (1, 5 + dice.below(60)), (2, 300)] {
+            let (purse, limit, spent) = (key(call).workflow, Amount(limit), Amount(3));
+            watcher.purses.insert(purse, (limit, spent));
+            let open = Input::OpenPurse {
+                purse,
+                limit,
+                spent,
+            };
+            scheduler.handle(0, open);
+        }
         Walk {
-            scheduler: Scheduler::new(policy, 3, dice.below(1 << 30)),
+            scheduler,
             policy,
             dice,
-            watcher: Watcher::default(),
+            watcher,
             now: 1_700_000_000_000,
             calls: 0,
             sessions: 0,
@@ -269,9 +320,10 @@ impl Walk {
     }
 
     fn input(&mut self, input: Input) {
+        let paid = matches!(input, Input::Item { error: None, .. });
         let decisions = self.scheduler.handle(self.now, input);
         for decision in &decisions {
-            self.watcher.see(self.now, decision);
+            self.watcher.see(self.now, decision, paid);
             if let Decision::Assign { token, .. } = decision {
                 self.tokens.push(*token);
             }
@@ -314,6 +366,12 @@ impl Walk {
                 }
             }
         }
+        for kind in spec.cpu_kinds.clone() {
+            if self.dice.below(2) == 0 {
+                spec.prices.push((kind, Amount(self.dice.below(4))));
+            }
+        }
+        spec.keys = (0..self.dice.below(3) as u8).map(setup_key).collect();
         self.sessions += 1;
         let session = SessionId(self.sessions);
         let machine: MachineId = name.parse().unwrap();
@@ -353,6 +411,12 @@ impl Walk {
         task.needs.ram_bytes = self.dice.below(8) * GIB;
         task.timeout_ms = 1 + self.dice.below(20_000);
         task.queue_timeout_ms = self.dice.below(20_000);
+        if self.dice.below(5) == 0 {
+            task.max_price = Some(Amount(self.dice.below(4)));
+        }
+        if self.dice.below(6) == 0 {
+            task.keys = vec![setup_key(self.dice.below(2) as u8)];
+        }
         let recovered = self.dice.below(8) == 0;
         let attempts = if recovered {
             1 + self.dice.below(3) as u32
@@ -390,6 +454,7 @@ impl Walk {
             queued_ms: self.now,
             attempts,
             done,
+            purse: Some(key.workflow),
         });
     }
 
@@ -541,7 +606,7 @@ fn the_same_inputs_give_the_same_decisions() {
 fn the_walk_goes_everywhere() {
     let mut ends: BTreeMap<&str, u64> = BTreeMap::new();
     let mut seen = [0u64; 8];
-    for seed in 0..20 {
+    for seed in 0..30 {
         let walk = walk(seed, 400);
         for (end, n) in walk.watcher.ends {
             *ends.entry(end).or_default() += n;

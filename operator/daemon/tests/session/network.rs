@@ -10,7 +10,7 @@ use froben_blobs::Blobs;
 use froben_engine::{Config, Running};
 use froben_journal::{MemoryStore, ScriptSet};
 use froben_model::view::{WorkflowDetail, WorkflowState};
-use froben_model::{SeekerId, Value, WorkflowId};
+use froben_model::{SeekerId, Terms, Value, WorkflowId};
 use froben_server::Server;
 use froben_wire::{Ca, Identity, Request, Role, Validity};
 use tokio::task::LocalSet;
@@ -123,7 +123,13 @@ impl Network {
     pub(crate) async fn submit_input(&self, input: Value) -> WorkflowId {
         let submitted = self
             .engine()
-            .submit(Network::seeker(), "do".to_owned(), input, String::new())
+            .submit(
+                Network::seeker(),
+                "do".to_owned(),
+                input,
+                String::new(),
+                Terms::default(),
+            )
             .await;
         submitted.unwrap().unwrap()
     }

@@ -124,7 +124,13 @@ async fn submit(handle: &EngineHandle, count: usize) -> Vec<WorkflowId> {
         let handle = handle.clone();
         submits.spawn(async move {
             let input = Value::map([("n", Value::Int(n as i64))]);
-            let submitted = handle.submit(seeker(), "bench".to_owned(), input, String::new());
+            let submitted = handle.submit(
+                seeker(),
+                "bench".to_owned(),
+                input,
+                String::new(),
+                froben_model::Terms::default(),
+            );
             let id = submitted.await.expect("an answer").expect("an id");
             drop(place);
             id
@@ -171,7 +177,10 @@ async fn work(handle: &EngineHandle, count: usize) {
 async fn answer(handle: EngineHandle, task: Assignment) {
     handle.accepted(task.token);
     for (index, _) in task.items {
-        let told = handle.item(task.token, index, Ok(Value::Int(1)), None);
+        let told = handle.item(
+            task.token,
+            froben_model::ItemReport::new(index, Ok(Value::Int(1))),
+        );
         told.await.expect("an answer");
     }
 }

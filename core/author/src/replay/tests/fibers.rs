@@ -69,6 +69,8 @@ fn submitted() -> Body {
         seed: 1,
         parent: None,
         forked_from: None,
+        budget: None,
+        wanted_by_ms: None,
     })
 }
 

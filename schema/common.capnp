@@ -97,6 +97,40 @@ struct Amount {
   micros @0 :UInt64;
 }
 
+struct Posting {
+  # An entry of the ledger: `amount` goes from one account to another. Written together with the record
+  # that causes it.
+  index @0 :UInt64;
+  # 1, 2, 3 ... without gaps; also its key.
+  timeMs @1 :UInt64;
+  workflow @2 :Data;
+  # 16 bytes. The one whose record caused it.
+  call @3 :UInt64;
+  # 0 if it is not about a delegation.
+  attempt @4 :UInt32;
+  cause @5 :Cause;
+  from @6 :Account;
+  to @7 :Account;
+  amount @8 :Amount;
+
+  enum Cause {
+    reserve @0;
+    settle @1;
+    release @2;
+    close @3;
+  }
+
+  struct Account {
+    union {
+      seeker @0 :Text;
+      operator @1 :Text;
+      budget @2 :Data;
+      # 16 bytes: the workflow that no other one runs.
+      held @3 :Data;
+    }
+  }
+}
+
 struct Usage {
   # The most that a piece of work occupied; 0 where it is not known.
   ramBytes @0 :UInt64;

@@ -13,6 +13,28 @@ interface Coordinator {
   seeker @1 (protocolVersion :UInt32) -> (session :SeekerSession);
   ping @2 () -> (protocolVersion :UInt32, serverVersion :Text);
   admin @3 (protocolVersion :UInt32) -> (session :Admin.AdminSession);
+
+  ledger @4 (protocolVersion :UInt32) -> (ledger :Ledger);
+  # Open to operators, seekers and admins.
+}
+
+interface Ledger {
+  # The books, as far as the certificate's owner may see them: an operator its account, a seeker its own
+  # and those of its workflows, an admin all.
+
+  accounts @0 () -> (accounts :List(Holding));
+  # What is in them, but for those of single workflows; at most 10,000. Idempotent.
+
+  postings @1 (account :Text, from :UInt64, limit :UInt32) -> (postings :List(Common.Posting), balance :Text);
+  # Entries of an account from this index on, the oldest first, at most 1000, and what it holds in all.
+  # Idempotent.
+
+  struct Holding {
+    account @0 :Text;
+    # As froben-model writes it: operator/NAME, seeker/NAME, budget/ID, held/ID.
+    balance @1 :Text;
+    # Millionths, in decimal digits; a debt has a minus sign.
+  }
 }
 
 enum WorkflowState {

@@ -9,6 +9,7 @@
 mod assignment;
 mod blob;
 mod lease;
+mod ledger;
 mod machine;
 mod money;
 mod outcome;
@@ -20,6 +21,7 @@ mod view;
 pub use assignment::{read_assignment, write_assignment};
 pub use blob::{read_blob, write_blob};
 pub use lease::{read_token, write_token};
+pub use ledger::{read_posting, write_posting};
 pub use machine::{read_device, read_machine, write_device, write_machine};
 pub use money::{read_amount, read_keys, read_usage, write_amount, write_keys, write_usage};
 pub use outcome::{

@@ -8,6 +8,8 @@ mod workflow;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use froben_model::Amount;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use author::{Explain, Fmt, Lint, New, Report, ScriptsCheck};
@@ -64,6 +66,8 @@ pub(crate) enum Command {
     Pipelines(Query),
     /// List the machines that are connected
     Machines(Query),
+    /// Show who is owed what: your own accounts, or all of them to an admin
+    Ledger(Ledger),
     /// Check a set of scripts; as an admin, say which ones new workflows run
     #[command(subcommand)]
     Scripts(Scripts),
@@ -134,6 +138,9 @@ pub(crate) struct Submit {
     /// The same key never starts two workflows: a repeated submit gives the first one's id
     #[arg(long, value_name = "KEY")]
     pub(crate) key: Option<String>,
+    /// What the workflow and its children may cost together, like 2.50; no limit by default
+    #[arg(long, value_name = "AMOUNT")]
+    pub(crate) budget: Option<Amount>,
     #[command(flatten)]
     pub(crate) result: ResultArgs,
     #[command(flatten)]
@@ -204,6 +211,40 @@ pub(crate) struct List {
     #[command(flatten)]
     pub(crate) query: Query,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = LEDGER_AFTER)]
+pub(crate) struct Ledger {
+    /// An account to show entry by entry, like operator/NAME or seeker/NAME; without it, what each holds
+    pub(crate) account: Option<String>,
+    /// The first entry to show
+    #[arg(long, default_value_t = 1, value_name = "INDEX")]
+    pub(crate) from: u64,
+    /// How many entries at most
+    #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+    /// How to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: BookFormat,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BookFormat {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+    /// A line an entry, for a spreadsheet
+    Csv,
+}
+
+const LEDGER_AFTER: &str = "\
+An operator is paid for each item that was accepted, at the price that its machine asked when it got the \
+task. Money is reserved when a task is assigned, settled item by item, and released otherwise; a seeker \
+owes what its workflow had spent at its end. Each entry takes from one account what it gives to another.
+Example: froben ledger operator/op-1 -o csv > june.csv";
 
 #[derive(Debug, Args)]
 pub(crate) struct Logs {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use froben_model::view::{
     Failure, LogLine, MachineView, PipelineInfo, WorkflowDetail, WorkflowState, WorkflowSummary,
 };
-use froben_model::{BlobHash, BlobRef, CallId, RevisionHash, Value, WorkflowId, limits};
+use froben_model::{BlobHash, BlobRef, CallId, RevisionHash, Terms, Value, WorkflowId, limits};
 use froben_schema::common_capnp::{self, blob_store};
 use froben_schema::convert;
 use froben_schema::seeker_capnp::seeker_session::{
@@ -38,8 +38,10 @@ macro_rules! ask {
 }
 
 mod admin;
+mod ledger;
 
 pub(crate) use admin::{Admin, Changed};
+pub(crate) use ledger::Ledger;
 
 impl Client {
     /// *Errors*: unreachable, a certificate that does not open the door, no answer in time.
@@ -78,11 +80,20 @@ impl Client {
         pipeline: &str,
         input: &Value,
         key: &str,
+        terms: Terms,
     ) -> Result<Result<WorkflowId, Failure>, Error> {
         let mut request = self.session.submit_request();
         let mut params = request.get();
         params.set_pipeline(pipeline);
         params.set_idempotency_key(key);
+        let Terms {
+            budget,
+            wanted_by_ms,
+        } = terms;
+        if let Some(budget) = budget {
+            convert::write_amount(budget, params.reborrow().init_budget());
+        }
+        params.set_wanted_by_ms(wanted_by_ms.unwrap_or(0));
         convert::write_value(input, params.init_input());
         ask!(self, "submitting the workflow", request, |answer| {
             match answer.get_answer()?.which()? {

@@ -3,10 +3,13 @@
 //! Here is what every request shares: places, patience, and threads that may block. What is asked for
 //! stands in the modules below, and for revisions in `serve`.
 
+mod books;
 mod commands;
 mod lines;
 mod machines;
 mod questions;
+
+pub use books::{Statement, Viewer};
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;

@@ -35,7 +35,7 @@ pub use driver::{Capacity, Config, Error, Running};
 pub use effect::{MachineCommand, Receipt};
 pub use froben_scheduler::{Policy, SessionId};
 pub use froben_script::is_secret_name;
-pub use handle::{Busy, EngineHandle};
+pub use handle::{Busy, EngineHandle, Statement, Viewer};
 pub use history::History;
 pub use offline::{Migrated, Parting, Unfit, Want};
 pub use replay::{Divergence, Got, Replayed, describe, replay};

@@ -12,7 +12,6 @@
 //! Old versions are decoded for ever (`tests/golden`); a new one gets a new number.
 
 mod body;
-mod posting;
 mod script_set;
 mod served;
 
@@ -20,7 +19,7 @@ use capnp::message::{Builder, HeapAllocator, ReaderOptions};
 use capnp::serialize;
 use capnp::traits::Owned;
 use froben_model::limits;
-use froben_schema::{convert, journal_capnp};
+use froben_schema::{common_capnp, convert, journal_capnp};
 
 use crate::{Posting, Record, ScriptSet, Served};
 
@@ -113,16 +112,16 @@ pub fn decode_served(bytes: &[u8]) -> Result<Served, CodecError> {
 /// *Errors*: an entry that [`decode_posting`] would refuse or change.
 pub fn encode_posting(posting: &Posting) -> Result<Vec<u8>, CodecError> {
     let mut message = Builder::new_default();
-    posting::write(posting, message.init_root());
-    match posting::read(message.get_root_as_reader()?)? == *posting {
+    convert::write_posting(posting, message.init_root());
+    match convert::read_posting(message.get_root_as_reader()?)? == *posting {
         true => seal(What::Posting, &message),
         false => Err(CodecError::Unfaithful),
     }
 }
 
 pub fn decode_posting(bytes: &[u8]) -> Result<Posting, CodecError> {
-    let message = open::<journal_capnp::posting::Owned>(What::Posting, bytes)?;
-    Ok(posting::read(message.get()?)?)
+    let message = open::<common_capnp::posting::Owned>(What::Posting, bytes)?;
+    Ok(convert::read_posting(message.get()?)?)
 }
 
 /// What the bytes are, so that one is never read as the other.

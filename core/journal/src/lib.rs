@@ -8,7 +8,6 @@ mod codec;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod export;
-mod ledger;
 mod memory;
 pub mod order;
 mod record;
@@ -19,7 +18,7 @@ pub use codec::{
     decode_served, encode, encode_posting, encode_scripts, encode_served, revision_hash,
 };
 pub use export::{EXPORT_BYTES, EXPORT_FORMAT, Export, ExportError, kept_revision};
-pub use ledger::{Account, Balance, Cause, Posting};
+pub use froben_model::ledger::{Account, Balance, Cause, Posting};
 pub use memory::MemoryStore;
 pub use record::{
     Assigned, Body, CallOp, Called, End, Ended, Failure, Finish, ForkedFrom, Item, Origin, Parent,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::Error;
+
 /// A file of an operator's keystore.
 ///
 /// A task that names keys goes only to machines that hold the same bytes: a proof made with another key
@@ -10,6 +12,20 @@ use std::fmt;
 pub struct SetupKey {
     pub name: String,
     pub sha256: [u8; 32],
+}
+
+impl SetupKey {
+    /// A key whose hash is written as 64 hex digits.
+    pub fn of(name: impl Into<String>, digits: &str) -> Result<Self, Error> {
+        let mut sha256 = [0; 32];
+        match hex::decode_to_slice(digits, &mut sha256) {
+            Ok(()) => Ok(SetupKey {
+                name: name.into(),
+                sha256,
+            }),
+            Err(_) => Err(Error::malformed("SHA-256", digits, "64 hex digits")),
+        }
+    }
 }
 
 impl fmt::Display for SetupKey {

@@ -8,6 +8,7 @@ pub mod blob;
 pub mod id;
 pub mod keystore;
 pub mod lease;
+pub mod ledger;
 pub mod limits;
 pub mod machine;
 pub mod money;

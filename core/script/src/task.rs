@@ -1,6 +1,6 @@
 //! Reads the table that says what a task is.
 
-use froben_model::{CallId, Kind, Needs, OperatorId, TaskSpec, Value, limits};
+use froben_model::{CallId, Error, Kind, Needs, OperatorId, SetupKey, TaskSpec, Value, limits};
 use mlua::Value as LuaValue;
 
 use crate::convert::{Objects, to_value};
@@ -38,18 +38,24 @@ pub(crate) fn read(
         Some(key) => check_key(key).map_err(wrong)?,
         None => call.to_string(),
     };
+    let mut needs = options.options("needs").unwrap_or_default();
+    let keys = needs.lua("keys").unwrap_or(LuaValue::Nil);
+    let keys = read_keys(to_value(objects, "needs.keys", &keys).map_err(wrong)?).map_err(wrong)?;
+    let max_price = options.text("max_price").map(|text| text.parse());
+    let max_price = max_price.transpose();
+    let max_price = max_price.map_err(|error: Error| wrong(format!("`max_price`: {error}")))?;
     Ok(TaskSpec {
         kind,
         input,
         items,
-        needs: read_needs(options.options("needs").unwrap_or_default()).map_err(wrong)?,
+        needs: read_needs(needs).map_err(wrong)?,
         timeout_ms: time(&mut options, "timeout", TIMEOUT_MS).map_err(wrong)?,
         queue_timeout_ms: time(&mut options, "queue_timeout", QUEUE_TIMEOUT_MS).map_err(wrong)?,
         avoid: read_avoid(options.texts("avoid").unwrap_or_default()).map_err(wrong)?,
         key,
+        keys,
         check: None,
-        keys: Vec::new(),
-        max_price: None,
+        max_price,
     })
 }
 
@@ -73,6 +79,29 @@ fn read_needs(mut needs: Options) -> Result<Needs, String> {
         vram_bytes: needs.bytes("vram").unwrap_or(0),
         shared: needs.bool("shared").unwrap_or(false),
     })
+}
+
+fn read_keys(keys: Value) -> Result<Vec<SetupKey>, String> {
+    let form = "`needs.keys` is a table of names and their SHA-256, each 64 hex digits";
+    let keys = match keys {
+        Value::Nil => return Ok(Vec::new()),
+        Value::Map(keys) => keys,
+        _ => return Err(form.to_owned()),
+    };
+    if keys.len() > limits::SETUP_KEYS {
+        let limit = limits::SETUP_KEYS;
+        return Err(format!(
+            "`needs.keys` has {} keys, the limit is {limit}",
+            keys.len()
+        ));
+    }
+    let read = keys.into_iter().map(|(name, digits)| {
+        let Value::Text(digits) = digits else {
+            return Err(form.to_owned());
+        };
+        SetupKey::of(name, &digits).map_err(|error| format!("`needs.keys`: {error}"))
+    });
+    read.collect()
 }
 
 fn time(options: &mut Options, key: &str, default_ms: u64) -> Result<u64, String> {

@@ -68,6 +68,9 @@ fn a_delegation_says_what_the_script_wrote() {
             .map(|name| OperatorId::new(name).unwrap())
             .to_vec(),
         key: "prove/1".to_owned(),
+        check: None,
+        keys: Vec::new(),
+        max_price: None,
     };
     let plain = TaskSpec {
         kind: Kind::new("data.plain/2").unwrap(),
@@ -78,6 +81,9 @@ fn a_delegation_says_what_the_script_wrote() {
         queue_timeout_ms: 3_600_000,
         avoid: Vec::new(),
         key: "#2".to_owned(),
+        check: None,
+        keys: Vec::new(),
+        max_price: None,
     };
     let made = |id, line, spec| Call {
         id: CallId(id),

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use froben_blobs::Blobs;
-use froben_engine::EngineHandle;
+use froben_engine::{EngineHandle, Viewer};
 use froben_model::{OperatorId, SeekerId};
 use froben_schema::common_capnp::PROTOCOL_VERSION;
 use froben_schema::seeker_capnp::coordinator;
@@ -12,6 +12,7 @@ use froben_wire::{Cutter, FaultCode, Policy, Role, Subject};
 
 use crate::admin::Admin;
 use crate::answer::fault;
+use crate::ledger::Ledger;
 use crate::operator::Operator;
 use crate::seeker::Seeker;
 
@@ -132,6 +133,24 @@ impl coordinator::Server for Door {
         let name = self.open(Role::Admin, params.get()?.get_protocol_version())?;
         let session = Admin::new(self.peer.clone(), name.to_owned());
         results.get().set_session(capnp_rpc::new_client(session));
+        Ok(())
+    }
+
+    async fn ledger(
+        self: Rc<Self>,
+        params: coordinator::LedgerParams,
+        mut results: coordinator::LedgerResults,
+    ) -> Result<(), capnp::Error> {
+        let (role, version) = (self.peer.subject.role, params.get()?.get_protocol_version());
+        let name = self.open(role, version)?;
+        let wrong = |e: froben_model::Error| fault(FaultCode::WrongRole, e.to_string());
+        let viewer = match role {
+            Role::Operator => Viewer::Operator(OperatorId::new(name).map_err(wrong)?),
+            Role::Seeker => Viewer::Seeker(SeekerId::new(name).map_err(wrong)?),
+            Role::Admin | Role::Coordinator => Viewer::All,
+        };
+        let ledger = Ledger::new(self.peer.clone(), viewer);
+        results.get().set_ledger(capnp_rpc::new_client(ledger));
         Ok(())
     }
 

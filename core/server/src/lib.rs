@@ -10,6 +10,7 @@ mod answer;
 mod blobs;
 mod door;
 mod durable;
+mod ledger;
 mod machine;
 mod operator;
 mod seeker;

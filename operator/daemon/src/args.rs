@@ -48,6 +48,14 @@ pub struct Run {
     /// This machine's name among those of your identity [default: its host name]
     #[arg(long, value_name = "NAME")]
     pub label: Option<String>,
+    /// What an item of a kind costs, like data.prove/1=0.05; may be given several times. Kinds without a
+    /// price cost nothing
+    #[arg(long = "price", value_name = "KIND=AMOUNT")]
+    pub prices: Vec<String>,
+    /// A folder of proving keys with a manifest.toml, which says each file's name and SHA-256. All are
+    /// verified before they are offered
+    #[arg(long, value_name = "DIR")]
+    pub keystore: Option<PathBuf>,
     #[command(flatten)]
     pub provers: Provers,
     /// Where the sockets of the workers lie [default: XDG_RUNTIME_DIR or the temporary folder]

@@ -1,8 +1,9 @@
 //! What the daemon is told: the command line over the file of `--config` over defaults.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use froben_model::OperatorId;
+use froben_model::{Amount, Kind, OperatorId};
 use serde::Deserialize;
 
 use crate::args::{Provers, Run};
@@ -13,6 +14,9 @@ pub struct Config {
     pub coordinator: String,
     pub identity: PathBuf,
     pub label: String,
+    /// What an item of a kind costs.
+    pub prices: BTreeMap<Kind, Amount>,
+    pub keystore: Option<PathBuf>,
     pub provers: Vec<PathBuf>,
     pub cpu_only: bool,
     pub runtime_dir: Option<PathBuf>,
@@ -25,6 +29,9 @@ struct File {
     coordinator: Option<String>,
     identity: Option<PathBuf>,
     label: Option<String>,
+    #[serde(default)]
+    prices: BTreeMap<String, String>,
+    keystore: Option<PathBuf>,
     provers: Option<Vec<PathBuf>>,
     cpu_only: Option<bool>,
     runtime_dir: Option<PathBuf>,
@@ -36,6 +43,8 @@ impl Config {
             coordinator,
             identity,
             label,
+            prices,
+            keystore,
             provers: Provers { programs, cpu_only },
             runtime_dir,
             config,
@@ -60,6 +69,18 @@ impl Config {
             true => file.provers.unwrap_or_default(),
             false => programs,
         };
+        let mut asked = BTreeMap::new();
+        for (kind, amount) in &file.prices {
+            let (kind, amount) = price(kind, amount)?;
+            asked.insert(kind, amount);
+        }
+        for text in &prices {
+            let (kind, amount) = text.split_once('=').ok_or_else(|| {
+                Error::usage(format!("--price {text}: it has the form KIND=AMOUNT"))
+            })?;
+            let (kind, amount) = price(kind, amount)?;
+            asked.insert(kind, amount);
+        }
         Ok(Config {
             coordinator: coordinator
                 .or(file.coordinator)
@@ -68,12 +89,20 @@ impl Config {
                 .or(file.identity)
                 .ok_or_else(|| missing("--identity", "FROBEN_IDENTITY"))?,
             label,
+            prices: asked,
+            keystore: keystore.or(file.keystore),
             provers: or_built_in(programs)?,
             cpu_only: cpu_only || file.cpu_only.unwrap_or(false),
             runtime_dir: runtime_dir.or(file.runtime_dir),
             until_stdin_closes,
         })
     }
+}
+
+fn price(kind: &str, amount: &str) -> Result<(Kind, Amount), Error> {
+    let wrong = |error: froben_model::Error| Error::usage(format!("the price of {kind}: {error}"));
+    let kind = kind.parse().map_err(wrong)?;
+    Ok((kind, amount.parse().map_err(wrong)?))
 }
 
 fn read(path: &Path) -> Result<File, Error> {
@@ -140,6 +169,28 @@ mod tests {
             ("file:1", "rig")
         );
         assert!(config.cpu_only);
+    }
+
+    #[test]
+    fn prices_of_the_command_line_win_over_those_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("operator.toml");
+        let text = "coordinator = 'x:1'\n[prices]\n'data.a/1' = '0.05'\n'data.b/1' = '1'\n";
+        std::fs::write(&path, text).unwrap();
+        let mut args = run(None, Some(&path));
+        args.prices = vec!["data.b/1=2".to_owned()];
+        let prices = Config::new(args).unwrap().prices;
+        let shown: Vec<_> = prices
+            .iter()
+            .map(|(kind, price)| format!("{kind} {price}"))
+            .collect();
+        assert_eq!(shown, ["data.a/1 0.05", "data.b/1 2"]);
+        for bad in ["data.a/1", "data.a=1", "data.a/1=-1", "data.a/1=1.0000001"] {
+            let mut args = run(Some("x:1"), None);
+            args.prices = vec![bad.to_owned()];
+            let error = Config::new(args).unwrap_err();
+            assert_eq!(error.exit, Exit::Usage, "{error}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod config;
 mod devices;
 mod error;
 mod host;
+mod keystore;
 mod life;
 mod machine;
 mod offer;

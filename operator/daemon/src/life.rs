@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::session::{Ended, Terms, hopeless, serve};
 use crate::workers::{Pool, RuntimeDir, Timing};
-use crate::{Config, Error, Exit, args, host, offer};
+use crate::{Config, Error, Exit, args, host, keystore, offer};
 
 /// Between two tries to connect; doubles up to the most.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
@@ -57,6 +57,10 @@ async fn live(config: Config) -> Result<(), Error> {
         Some(dir) => RuntimeDir::create_in(dir)?,
         None => RuntimeDir::create()?,
     };
+    let keys = match &config.keystore {
+        Some(dir) => keystore::open(dir)?,
+        None => Vec::new(),
+    };
     let timing = Timing::default();
     let probing = offer::programs(&config.provers, config.cpu_only, &sockets, &timing);
     let programs = tokio::select! {
@@ -75,6 +79,8 @@ async fn live(config: Config) -> Result<(), Error> {
         coordinator: config.coordinator,
         identity: config.identity,
         label: config.label,
+        prices: config.prices.into_iter().collect(),
+        keys,
         policy: Policy::OPERATOR,
         pool: pool.clone(),
         workers: Handle::current(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use froben_model::{MachineSpec, OperatorId};
 use froben_protocol::Role;
 
+use crate::session::Terms;
 use crate::workers::{Program, RuntimeDir, Timing, WorkerSpec, probe};
 use crate::{Error, Exit, host};
 
@@ -58,16 +59,17 @@ pub(crate) fn check(programs: &[Program], cpu_only: bool) -> Result<(), Error> {
 }
 
 /// What the machine says of itself when it registers.
-pub(crate) fn spec(operator: OperatorId, label: &str, pool: &crate::workers::Pool) -> MachineSpec {
+pub(crate) fn spec(operator: OperatorId, terms: &Terms) -> MachineSpec {
+    let pool = &terms.pool;
     MachineSpec {
         operator,
-        label: label.to_owned(),
+        label: terms.label.clone(),
         cpu_cores: host::cpu_cores(),
         ram_bytes: host::ram_bytes(),
         devices: pool.devices(),
         cpu_kinds: pool.cpu_kinds(),
         device_kinds: pool.device_kinds(),
-        keys: Vec::new(),
-        prices: Vec::new(),
+        keys: terms.keys.clone(),
+        prices: terms.prices.clone(),
     }
 }

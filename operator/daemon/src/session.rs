@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use froben_model::{MachineId, MachineSpec, OperatorId};
+use froben_model::{Amount, Kind, MachineId, MachineSpec, OperatorId, SetupKey};
 use froben_schema::common_capnp::PROTOCOL_VERSION;
 use froben_schema::convert;
 use froben_schema::operator_capnp::machine;
@@ -23,6 +23,10 @@ pub struct Terms {
     /// Read anew for each session, so that a renewed certificate is used.
     pub identity: PathBuf,
     pub label: String,
+    /// What an item of a kind costs.
+    pub prices: Vec<(Kind, Amount)>,
+    /// What the keystore holds.
+    pub keys: Vec<SetupKey>,
     pub policy: Policy,
     pub pool: Arc<Pool>,
     /// The runtime of the worker processes.
@@ -49,7 +53,7 @@ pub async fn serve(
 ) -> Result<Ended, Error> {
     let identity = Identity::load(&terms.identity)?;
     let operator = OperatorId::new(identity.subject.name.clone()).map_err(word)?;
-    let spec = offer::spec(operator.clone(), &terms.label, &terms.pool);
+    let spec = offer::spec(operator.clone(), terms);
     let id = MachineId::of(&operator, &terms.label).map_err(word)?;
 
     let link = dial(&terms.coordinator, &identity, terms.policy).await?;

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use froben_engine::{Capacity, Config, EngineHandle, MachineCommand, Policy, Running};
 use froben_journal::{
-    Batch, Body, CallOp, End, Error, Record, RevisionHash, ScriptSet, Seq, Served, Store,
+    Account, Balance, Batch, Body, CallOp, End, Error, Posting, Record, RevisionHash, ScriptSet,
+    Seq, Served, Store,
 };
 use froben_model::{
     Assignment, CallId, Kind, MachineId, MachineSpec, OperatorId, RevisionPrefix, SeekerId, Value,
@@ -77,6 +78,27 @@ impl Store for Mortal {
 
     fn put_revision(&self, hash: RevisionHash, set: &ScriptSet) -> Result<(), Error> {
         self.write(|store| store.put_revision(hash, set))
+    }
+
+    fn newest_posting(&self) -> Result<u64, Error> {
+        self.store.newest_posting()
+    }
+
+    fn postings(
+        &self,
+        of: Option<&Account>,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Posting>, Error> {
+        self.store.postings(of, from, limit)
+    }
+
+    fn balance(&self, account: &Account) -> Result<Balance, Error> {
+        self.store.balance(account)
+    }
+
+    fn balances(&self) -> Result<Vec<(Account, Balance)>, Error> {
+        self.store.balances()
     }
 
     fn next_epoch(&self) -> Result<u64, Error> {
@@ -169,6 +191,8 @@ async fn work(handle: &EngineHandle) {
         devices: Vec::new(),
         cpu_kinds: vec![Kind::new("a.b/1").unwrap()],
         device_kinds: Vec::new(),
+        keys: Vec::new(),
+        prices: Vec::new(),
     };
     let (sender, mut commands) = tokio::sync::mpsc::channel(64);
     handle.machine_joined(machine, spec, sender);

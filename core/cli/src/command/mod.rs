@@ -7,6 +7,7 @@ pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod help;
 mod lack;
+pub(crate) mod ledger;
 pub(crate) mod lint;
 pub(crate) mod new;
 pub(crate) mod reload;

@@ -9,8 +9,8 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use froben_model::WorkflowId;
 use froben_model::view::{WorkflowDetail, WorkflowState};
+use froben_model::{Terms, WorkflowId};
 use froben_wire::Identity;
 
 use crate::args::Remote;
@@ -143,7 +143,9 @@ async fn once(
     let key = hex::encode(rand::random::<[u8; 16]>());
     let quiet = |_: &froben_wire::Error| {};
     let submitted = session.insist(PATIENCE, quiet, async |client| {
-        client.submit(&pipeline, &input, &key).await
+        client
+            .submit(&pipeline, &input, &key, Terms::default())
+            .await
     });
     let id = submitted
         .await?

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use froben_model::view::{Failure, PipelineInfo};
-use froben_model::{Value, WorkflowId};
+use froben_model::{Terms, Value, WorkflowId};
 
 use crate::args::{Format, Submit};
 use crate::command::wait::{self, Target};
@@ -23,6 +23,7 @@ pub(crate) fn run(args: Submit) -> Result<(), Error> {
         settings,
         wait,
         key,
+        budget,
         result,
         remote,
     } = args;
@@ -31,6 +32,10 @@ pub(crate) fn run(args: Submit) -> Result<(), Error> {
     let target = Target::new(result)?;
     let wait = wait || target.file.is_some();
     let key = key.unwrap_or_else(fresh_key);
+    let terms = Terms {
+        budget,
+        wanted_by_ms: None,
+    };
 
     block_on(async {
         let mut session = Session::new(&remote)?;
@@ -43,7 +48,7 @@ pub(crate) fn run(args: Submit) -> Result<(), Error> {
         let quiet = |_: &froben_wire::Error| {};
         let submitted = session
             .insist(PATIENCE, quiet, async |client| {
-                client.submit(&pipeline, &input, &key).await
+                client.submit(&pipeline, &input, &key, terms).await
             })
             .await?;
         let id = submitted.map_err(|failure| unfit(failure, info, &input))?;

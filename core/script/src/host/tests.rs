@@ -12,6 +12,9 @@ fn spec(key: &str, items: usize) -> TaskSpec {
         queue_timeout_ms: 1,
         avoid: Vec::new(),
         key: key.to_owned(),
+        check: None,
+        keys: Vec::new(),
+        max_price: None,
     }
 }
 

@@ -21,6 +21,11 @@ pub(crate) const NEEDS: &OptionTable = &OptionTable {
             ArgType::Bool,
             "a CPU task claims the whole machine unless this is true; then it claims `cpu_cores`",
         ),
+        optional(
+            "keys",
+            ArgType::Value,
+            "what the machine's keystore must hold: a table of names and their SHA-256 in hex",
+        ),
     ],
 };
 
@@ -55,6 +60,11 @@ pub(crate) const DELEGATE: &OptionTable = &OptionTable {
             "how long it may wait for a machine before it ends as `no_capacity`; \"1h\" if left out",
         ),
         optional("avoid", ArgType::Texts, "operators that must not have it"),
+        optional(
+            "max_price",
+            ArgType::Text,
+            "what an item may cost, such as \"0.05\"; dearer machines are passed over",
+        ),
     ],
 };
 

@@ -300,6 +300,8 @@ impl Machine {
             devices: Vec::new(),
             cpu_kinds: vec![Kind::new("test.square/1").unwrap()],
             device_kinds: Vec::new(),
+            keys: Vec::new(),
+            prices: Vec::new(),
         };
         let (sender, asked) = mpsc::unbounded_channel();
         let refusal = Rc::default();

@@ -67,6 +67,7 @@ fn a_large_batch_is_one_commit() {
         body: Body::Logged {
             source: "script".into(),
             text: text(seq),
+            of: None,
         },
     };
     for seq in 1..10_000 {

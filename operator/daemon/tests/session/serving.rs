@@ -58,6 +58,8 @@ impl Workers {
 
     fn terms(&self, network: &Network, identity: std::path::PathBuf) -> Terms {
         Terms {
+            prices: Vec::new(),
+            keys: Vec::new(),
             coordinator: network.address.clone(),
             identity,
             label: "m1".to_owned(),

@@ -150,6 +150,8 @@ async fn work(handle: &EngineHandle, count: usize) {
         devices: Vec::new(),
         cpu_kinds: vec![Kind::new("a.b/1").expect("a kind")],
         device_kinds: Vec::new(),
+        keys: Vec::new(),
+        prices: Vec::new(),
     };
     let (sender, mut commands) = tokio::sync::mpsc::channel(4 * CORES as usize);
     handle.machine_joined(machine, spec, sender);
@@ -209,6 +211,7 @@ fn restart(count: usize, entries: usize, how: &str) {
                 .collect(),
             finished: (how == "over").then_some(*id).into_iter().collect(),
             served: Vec::new(),
+            postings: Vec::new(),
         };
         store.commit(&batch).expect("a write");
     }
@@ -261,6 +264,8 @@ fn journal(hash: RevisionHash, entries: usize, how: &str) -> Vec<Record> {
         seed: 1,
         parent: None,
         forked_from: None,
+        budget: None,
+        wanted_by_ms: None,
     }));
     let machine = MachineId::new("op/m").expect("a name");
     let mut calls = vm.resume(Vec::new()).calls;
@@ -288,6 +293,10 @@ fn journal(hash: RevisionHash, entries: usize, how: &str) -> Vec<Record> {
             machine: machine.clone(),
             device: None,
             deadline_ms: now,
+            cpu_cores: 0,
+            price: froben_model::Amount::ZERO,
+            ram_bytes: 0,
+            vram_bytes: 0,
         };
         write(Body::Assigned(assigned));
         write(Body::Started {
@@ -300,6 +309,7 @@ fn journal(hash: RevisionHash, entries: usize, how: &str) -> Vec<Record> {
             index: 0,
             outcome: Ok(Value::Int(1)),
             device: None,
+            usage: froben_model::Usage::default(),
         }));
         let written = write(Body::Ended(Ended {
             call: id,

@@ -4,7 +4,10 @@
 //! released otherwise. Each posting is written in the batch of the record that causes it, so that what
 //! is accepted and what is paid cannot come apart.
 
-use froben_model::{Amount, CallId, OperatorId, SeekerId, TimeMs, WorkflowId};
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{Amount, CallId, Error, OperatorId, SeekerId, TimeMs, WorkflowId};
 
 /// Where money is. A posting takes it out of one account and puts it into another, so that all accounts
 /// together always hold nothing.
@@ -18,6 +21,35 @@ pub enum Account {
     Budget(WorkflowId),
     /// What is reserved for attempts of a workflow and its children.
     Held(WorkflowId),
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Account::Seeker(seeker) => write!(f, "seeker/{seeker}"),
+            Account::Operator(operator) => write!(f, "operator/{operator}"),
+            Account::Budget(workflow) => write!(f, "budget/{workflow}"),
+            Account::Held(workflow) => write!(f, "held/{workflow}"),
+        }
+    }
+}
+
+impl FromStr for Account {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let form = "operator/NAME, seeker/NAME, budget/wf-ID or held/wf-ID";
+        let (what, name) = text
+            .split_once('/')
+            .ok_or_else(|| Error::malformed("account", text, form))?;
+        match what {
+            "seeker" => Ok(Account::Seeker(name.parse()?)),
+            "operator" => Ok(Account::Operator(name.parse()?)),
+            "budget" => Ok(Account::Budget(name.parse()?)),
+            "held" => Ok(Account::Held(name.parse()?)),
+            _ => Err(Error::malformed("account", text, form)),
+        }
+    }
 }
 
 /// Why money moves.
@@ -62,3 +94,32 @@ pub struct Posting {
 
 /// What an account holds, in millionths: what came in less what went out.
 pub type Balance = i128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_have_names() {
+        let id = "wf-07070707070707070707070707070707";
+        for text in [
+            "seeker/ada",
+            "operator/op-1",
+            &format!("budget/{id}"),
+            &format!("held/{id}"),
+        ] {
+            assert_eq!(text.parse::<Account>().unwrap().to_string(), text);
+        }
+        for bad in [
+            "",
+            "ada",
+            "seeker/",
+            "seeker/A",
+            "bank/x",
+            "held/wf-1",
+            "operator/a/b",
+        ] {
+            assert!(bad.parse::<Account>().is_err(), "{bad}");
+        }
+    }
+}

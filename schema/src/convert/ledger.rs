@@ -1,10 +1,12 @@
+//! Entries of the ledger.
+
+use froben_model::ledger::{Account, Cause, Posting};
 use froben_model::{CallId, OperatorId, SeekerId, WorkflowId, limits};
-use froben_schema::convert::{Error, read_amount, read_bytes, read_text, write_amount};
-use froben_schema::journal_capnp::posting::{self, account};
 
-use crate::{Account, Cause, Posting};
+use super::{Error, read_amount, read_bytes, read_text, write_amount};
+use crate::common_capnp::posting::{self, account};
 
-pub(super) fn write(entry: &Posting, mut builder: posting::Builder<'_>) {
+pub fn write_posting(entry: &Posting, mut builder: posting::Builder<'_>) {
     let Posting {
         index,
         time_ms,
@@ -32,7 +34,7 @@ pub(super) fn write(entry: &Posting, mut builder: posting::Builder<'_>) {
     write_amount(*amount, builder.init_amount());
 }
 
-pub(super) fn read(reader: posting::Reader<'_>) -> Result<Posting, Error> {
+pub fn read_posting(reader: posting::Reader<'_>) -> Result<Posting, Error> {
     let cause = reader.get_cause().map_err(Error::unknown("a cause"))?;
     let call = reader.get_call();
     Ok(Posting {

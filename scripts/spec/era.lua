@@ -72,6 +72,46 @@ describe("era.totals", function()
   end)
 end)
 
+describe("era.ordinary", function()
+  it("shares any number of circuits out, and each known type has one", function()
+    expect(era.ordinary(500)):to_equal {
+      [1] = 441,
+      [2] = 1,
+      [4] = 1,
+      [8] = 15,
+      [9] = 1,
+      [10] = 39,
+      [11] = 1,
+      [12] = 1,
+    }
+    for _, total in { 8, 9, 33, 4096 } do
+      local sum = 0
+      for _, count in pairs(era.ordinary(total)) do
+        expect(count >= 1):to_equal(true)
+        sum += count
+      end
+      expect(sum):to_equal(total)
+    end
+    expect(function()
+      era.ordinary(7)
+    end):to_raise("a whole number from 8 was expected")
+  end)
+end)
+
+describe("era.slowest_first", function()
+  it("orders the types that there are by how long they take", function()
+    expect(era.slowest_first { [1] = 3, [4] = 1, [8] = 2, [3] = 1, [10] = 0 }):to_equal { 8, 4, 1, 3 }
+    expect(era.slowest_first {}):to_equal {}
+  end)
+end)
+
+describe("era.jobs", function()
+  it("numbers the circuits of a type from 0", function()
+    expect(era.jobs(9, 2)):to_equal { { circuit = 9, sequence = 0 }, { circuit = 9, sequence = 1 } }
+    expect(era.jobs(9, 0)):to_equal {}
+  end)
+end)
+
 describe("era.pieces", function()
   it("cuts each type for itself, in order", function()
     local proofs = {}

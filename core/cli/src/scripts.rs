@@ -9,13 +9,23 @@ use froben_model::limits;
 use crate::error::{Error, Exit};
 
 /// What `froben dev` serves beside the library, unless told otherwise.
-const PIPELINE: (&str, &str) = (
-    "pipelines/data_commitments.lua",
-    include_str!("../../../scripts/pipelines/data_commitments.lua"),
-);
+const PIPELINES: [(&str, &str); 3] = [
+    (
+        "pipelines/data_commitments.lua",
+        include_str!("../../../scripts/pipelines/data_commitments.lua"),
+    ),
+    (
+        "pipelines/era_batch.lua",
+        include_str!("../../../scripts/pipelines/era_batch.lua"),
+    ),
+    (
+        "pipelines/era_circuits.lua",
+        include_str!("../../../scripts/pipelines/era_circuits.lua"),
+    ),
+];
 
 pub(crate) fn built_in() -> ScriptSet {
-    let files = LIBRARY.into_iter().chain([PIPELINE]);
+    let files = LIBRARY.into_iter().chain(PIPELINES);
     let files = files.map(|(path, source)| (path.to_string(), source.to_string()));
     ScriptSet {
         files: files.collect(),

@@ -2,6 +2,7 @@
 
 mod author;
 mod scripts;
+mod sim;
 mod specs;
 mod workflow;
 
@@ -17,6 +18,7 @@ pub(crate) use scripts::{
     AdminRemote, ChangeArgs, Scripts, ScriptsApply, ScriptsFetch, ScriptsHistory, ScriptsPlan,
     ScriptsRollback,
 };
+pub(crate) use sim::Sim;
 pub(crate) use specs::{Replay, Test};
 pub(crate) use workflow::{Export, Fork, Migrate, WorkflowVerb};
 
@@ -89,6 +91,8 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Run the specs of a script set: no network, no waiting
     Test(Test),
+    /// Plan a fleet: how long a pipeline would take on machines that nobody has bought yet
+    Sim(Sim),
     /// Explain a topic: exit-codes
     Help { topic: Option<String> },
 }

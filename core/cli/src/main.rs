@@ -68,6 +68,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::New(args) => command::new::run(&args),
         Command::Explain(args) => command::explain::run(&args),
         Command::Test(args) => command::test::run(args),
+        Command::Sim(args) => command::sim::run(&args),
         Command::Help { topic } => command::help::run(topic.as_deref()),
     }
 }

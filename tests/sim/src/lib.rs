@@ -5,6 +5,8 @@
 //! everything has to come to its right end. Meanwhile [`checks`] watches what is written and what is
 //! promised, from outside. The same seed gives the same [`Report::trace`]; a failure names the seed.
 //!
+//! [`forecast`] plays the same engine for a planner: which fleet does a pipeline in what time.
+//!
 //! What is real: `froben-engine` with its scheduler, `froben-script`, the retry library of `scripts/lib`,
 //! the journal's encoding. What is not: the network (a connection delivers in order or breaks; a broken one
 //! may go unnoticed for a while), the disk (a commit is whole, lost, or made and not told of), machines.
@@ -12,6 +14,7 @@
 mod agenda;
 mod checks;
 mod fleet;
+pub mod forecast;
 mod plan;
 mod world;
 

@@ -54,6 +54,7 @@ const EDGES: [(&str, &[&str]); 21] = [
         "froben-cli",
         &[
             "froben-author",
+            "froben-sim",
             "froben-model",
             "froben-schema",
             "froben-wire",

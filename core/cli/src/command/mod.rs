@@ -15,6 +15,7 @@ pub(crate) mod replay;
 pub(crate) mod rerun;
 pub(crate) mod scripts;
 pub(crate) mod show;
+pub(crate) mod sim;
 pub(crate) mod submit;
 pub(crate) mod test;
 pub(crate) mod verify;

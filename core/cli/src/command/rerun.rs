@@ -41,20 +41,10 @@ pub(crate) struct Subject {
 impl Subject {
     /// *Errors*: no such file, or one that is not in a folder `pipelines/`.
     pub(crate) fn new(file: &Path, input: Input) -> Result<Subject, Error> {
-        let found = std::fs::canonicalize(file);
-        let file = found.map_err(|error| Error::file("read", file, &error))?;
-        let mut above = file.ancestors().skip(1);
-        let folder = above
-            .find(|dir| dir.ends_with("pipelines"))
-            .and_then(Path::parent);
-        let Some(folder) = folder.map(Path::to_path_buf) else {
-            let why = format!("{} is not in a folder pipelines/", file.display());
-            return Err(Error::usage(why)
-                .hint("a folder of scripts has its pipelines in pipelines/, its modules in lib/"));
-        };
+        let (folder, path) = place(file)?;
         Ok(Subject {
+            file: folder.join(path),
             folder,
-            file,
             input,
         })
     }
@@ -67,6 +57,28 @@ impl Subject {
             stem.to_string_lossy().into_owned()
         })
     }
+}
+
+/// The folder of scripts that a pipeline's file is in, and its path in that.
+///
+/// *Errors*: no such file, or one that is not in a folder `pipelines/`.
+pub(crate) fn place(file: &Path) -> Result<(PathBuf, String), Error> {
+    let found = std::fs::canonicalize(file);
+    let file = found.map_err(|error| Error::file("read", file, &error))?;
+    let mut above = file.ancestors().skip(1);
+    let folder = above
+        .find(|dir| dir.ends_with("pipelines"))
+        .and_then(Path::parent);
+    let Some(folder) = folder.map(Path::to_path_buf) else {
+        let why = format!("{} is not in a folder pipelines/", file.display());
+        return Err(Error::usage(why)
+            .hint("a folder of scripts has its pipelines in pipelines/, its modules in lib/"));
+    };
+    let inner = file.strip_prefix(&folder).unwrap_or(&file);
+    let parts = inner
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy());
+    Ok((folder.clone(), parts.collect::<Vec<_>>().join("/")))
 }
 
 /// The first argument of the first `workflow(...)`, if it is written out.

@@ -160,6 +160,14 @@ pub(crate) fn find<'a>(
         })
 }
 
+/// Reads `--set` for a pipeline.
+pub(crate) fn settings(
+    info: &PipelineInfo,
+    settings: &[String],
+) -> Result<BTreeMap<String, Value>, Error> {
+    plain_values(info, &named(settings, "--set", "VALUE")?)
+}
+
 /// The `--set` values, as the types that the pipeline declares.
 fn plain_values(
     info: &PipelineInfo,

@@ -1,6 +1,7 @@
 //! What is printed: text for people, JSON for programs, from the same views.
 
 pub(crate) mod findings;
+pub(crate) mod forecast;
 pub(crate) mod json;
 pub(crate) mod progress;
 pub(crate) mod revisions;

@@ -3,6 +3,7 @@
 use froben_journal::{Body, CallOp, Called, Finish, Status};
 use froben_model::view::Failure;
 use froben_model::{CallId, WorkflowId, limits};
+use froben_scheduler::planted::{Bug, planted};
 use froben_scheduler::{DelegationKey, Task};
 use froben_script::{Call, Progress, State};
 
@@ -56,6 +57,7 @@ impl Engine {
                 self.sleeps.extend(due.map(|due| (*due, id, call)));
             }
             CallOp::Run { .. } => self.run_child(id, call),
+            CallOp::Cancel { target: _ } if planted(Bug::LoseCancel) => {}
             CallOp::Cancel { target } => {
                 // Whichever of the two it is not knows nothing of it.
                 self.cancel_child(id, target);
@@ -81,6 +83,7 @@ impl Engine {
         let done = (0u32..)
             .zip(&delegation.items)
             .filter_map(|(index, item)| item.map(|ok| (index, ok)))
+            .skip(usize::from(planted(Bug::ForgetItems)))
             .collect();
         let input = froben_scheduler::Input::Queue {
             key: DelegationKey { workflow: id, call },

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use froben_journal::{Body, Finish, Parent, Submitted};
 use froben_model::view::WorkflowState;
 use froben_model::{BlobHash, CallId, SeekerId, TimeMs, WorkflowId};
+use froben_scheduler::planted::{Bug, planted};
 
 use crate::effect::{Effect, Launch, ScriptCommand};
 use crate::engine::{Engine, Step, refusal};
@@ -189,6 +190,9 @@ impl Engine {
         // Those that wait go first, or a place that another one frees would be theirs for a moment.
         open.sort_by_key(|call| self.live.contains_key(&child_id(parent, *call)));
         for call in open {
+            if planted(Bug::LeaveChildren) {
+                continue;
+            }
             self.cancel_child(parent, call);
         }
     }
@@ -200,7 +204,7 @@ impl Engine {
             call,
             depth,
         } = *parent;
-        if self.waits_for(workflow, call) {
+        if self.waits_for(workflow, call) && !planted(Bug::ForgetParent) {
             self.child_ended(workflow, call, finish);
         }
         let level = (seeker.clone(), depth);

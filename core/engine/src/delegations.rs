@@ -6,6 +6,7 @@ use froben_model::{
     Assignment, CallId, ErrorClass, ItemError, ItemOutcome, ItemReport, LeaseToken, MachineId,
     MachineSpec, WorkflowId, limits,
 };
+use froben_scheduler::planted::{Bug, planted};
 use froben_scheduler::{Decision, DelegationKey, Input, SessionId};
 
 use crate::effect::{Answer, Effect, MachineCommand, Receipt};
@@ -89,7 +90,9 @@ impl Engine {
                     vram_bytes,
                     price,
                 };
-                self.record(workflow, Body::Assigned(assigned));
+                if !planted(Bug::AssignUnwritten) {
+                    self.record(workflow, Body::Assigned(assigned));
+                }
                 let items = owed
                     .into_iter()
                     .filter_map(|index| Some((index, task.items.get(index as usize)?.clone())));
@@ -135,6 +138,9 @@ impl Engine {
                     device,
                     usage,
                 };
+                if planted(Bug::AcknowledgeUnwritten) {
+                    return;
+                }
                 self.record(key.workflow, Body::Item(item));
                 self.wake(key.workflow);
             }
@@ -145,6 +151,7 @@ impl Engine {
                 fault,
             } => {
                 let reason = limits::one_line(&reason);
+                let fault = fault || planted(Bug::BlameRefusal);
                 let body = Body::Requeued {
                     call: key.call,
                     attempt,
@@ -172,7 +179,9 @@ impl Engine {
                     failure,
                 };
                 self.record(key.workflow, Body::Ended(ended));
-                self.wake(key.workflow);
+                if !planted(Bug::TellNobody) {
+                    self.wake(key.workflow);
+                }
             }
             Decision::Stop { session, token } => {
                 let command = MachineCommand::Cancel(token);

@@ -12,6 +12,7 @@ use froben_model::view::{
     DelegationState, Failure, PipelineInfo, PipelineInput, WorkflowState, WorkflowSummary,
 };
 use froben_model::{CallId, MachineId, SeekerId, TimeMs, WorkflowId};
+use froben_scheduler::planted::{Bug, planted};
 use froben_scheduler::{DelegationKey, Policy, Scheduler, SessionId};
 use froben_script::Revision;
 
@@ -54,6 +55,8 @@ pub struct Engine {
     pub(crate) by_key: BTreeMap<(SeekerId, String), WorkflowId>,
     /// Every script timer, by when it rings.
     pub(crate) sleeps: BTreeSet<(TimeMs, WorkflowId, CallId)>,
+    /// Held back by a planted bug.
+    held_back: Vec<(WorkflowId, u64, Record)>,
     /// Who is connected, under which session.
     pub(crate) sessions: BTreeMap<MachineId, SessionId>,
     pub(crate) now: TimeMs,
@@ -83,11 +86,12 @@ impl Engine {
             children: Children::default(),
             ledger: Ledger::default(),
             live_of: BTreeMap::new(),
-            scheduler: Scheduler::new(policy, epoch, seed),
+            scheduler: Scheduler::new(policy, reused(epoch), seed),
             live: BTreeMap::new(),
             ended: BTreeMap::new(),
             by_key: BTreeMap::new(),
             sleeps: BTreeSet::new(),
+            held_back: Vec::new(),
             sessions: BTreeMap::new(),
             now: 0,
             step: Step::default(),
@@ -180,6 +184,9 @@ impl Engine {
             } => self.joined(session, machine, spec),
             Input::MachineLeft { session, reason } => {
                 self.sessions.retain(|_, held| *held != session);
+                if planted(Bug::ForgetDisconnect) {
+                    return Step::default();
+                }
                 self.schedule(froben_scheduler::Input::MachineLeft { session, reason });
             }
             Input::Accepted { token } => {
@@ -204,7 +211,19 @@ impl Engine {
             Input::Tick => {}
         }
         self.ring();
+        self.write_late();
         std::mem::take(&mut self.step)
+    }
+
+    /// A planted bug: an assignment is written with the next step, and sent with this one.
+    fn write_late(&mut self) {
+        if !planted(Bug::WriteLate) {
+            return;
+        }
+        let records = &mut self.step.batch.records;
+        let late = records.pop_if(|(_, _, record)| matches!(record.body, Body::Assigned(_)));
+        records.splice(0..0, self.held_back.drain(..));
+        self.held_back.extend(late);
     }
 
     /// Rings every timer that is due.
@@ -288,6 +307,14 @@ impl Engine {
         self.check_ledger()
     }
 
+    /// The connections of the machines that tasks may go to. For simulations.
+    pub fn connected(&self) -> BTreeSet<SessionId> {
+        self.scheduler
+            .machines()
+            .map(|machine| machine.session)
+            .collect()
+    }
+
     /// Workflows that are not over.
     pub fn live_workflows(&self) -> usize {
         self.live.len()
@@ -344,7 +371,9 @@ impl Engine {
         open.sort_by_key(|call| workflow.delegations[call].state != DelegationState::Queued);
         for call in open {
             let key = DelegationKey { workflow: id, call };
-            self.schedule(froben_scheduler::Input::Cancel { key });
+            if !planted(Bug::LeaveDelegations) {
+                self.schedule(froben_scheduler::Input::Cancel { key });
+            }
         }
         let Some(workflow) = self.live.get(&id) else {
             return;
@@ -481,6 +510,13 @@ impl Engine {
                 revision: revision.clone(),
             })
             .collect()
+    }
+}
+
+fn reused(epoch: u64) -> u64 {
+    match planted(Bug::ReuseEpoch) {
+        true => 1,
+        false => epoch,
     }
 }
 

@@ -33,6 +33,8 @@ mod workflow;
 
 pub use driver::{Capacity, Config, Error, Running};
 pub use effect::{MachineCommand, Receipt};
+#[cfg(feature = "planted")]
+pub use froben_scheduler::planted;
 pub use froben_scheduler::{Policy, SessionId};
 pub use froben_script::is_secret_name;
 pub use handle::{Busy, EngineHandle, Statement, Viewer};

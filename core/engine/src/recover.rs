@@ -8,6 +8,8 @@ use froben_journal::{Body, Finish, Record, Tally};
 use froben_model::view::{DelegationState, WorkflowSummary};
 use froben_model::{SeekerId, TimeMs, WorkflowId};
 
+use froben_scheduler::planted::{Bug, planted};
+
 use crate::effect::{Effect, ScriptCommand};
 use crate::engine::{Engine, Step, refusal};
 use crate::history::History;
@@ -107,7 +109,9 @@ impl Engine {
                 tallies,
             } => {
                 self.credit(tallies);
-                self.remember_key(&seeker, &idempotency_key, summary.id);
+                if !planted(Bug::ForgetKeys) {
+                    self.remember_key(&seeker, &idempotency_key, summary.id);
+                }
                 self.ended.insert(summary.id, (seeker, *summary));
             }
             What::Live {
@@ -125,7 +129,9 @@ impl Engine {
     fn recover_live(&mut self, workflow: Workflow, history: Option<Box<History>>) {
         let (id, paused) = (workflow.id, workflow.paused);
         self.credit(workflow.tallies());
-        self.remember_key(&workflow.seeker, &workflow.idempotency_key, id);
+        if !planted(Bug::ForgetKeys) {
+            self.remember_key(&workflow.seeker, &workflow.idempotency_key, id);
+        }
         let (cancelled, owes) = (workflow.cancel_requested, workflow.owes());
         self.hold(workflow);
         self.take_up(id, "the coordinator was restarted");
@@ -138,7 +144,7 @@ impl Engine {
         if !owes {
             // Something must come for it first. What does finds no VM and rebuilds it.
             workflow.behind = false;
-        } else if !paused {
+        } else if !paused && !planted(Bug::ForgetScripts) {
             (workflow.behind, workflow.script_runs) = (false, true);
             let command = ScriptCommand::Rebuild {
                 workflow: id,
@@ -155,9 +161,11 @@ impl Engine {
             return;
         };
         let sleeps = workflow.sleeps.iter().map(|(call, due)| (*due, id, *call));
-        self.sleeps.extend(sleeps);
+        if !planted(Bug::ForgetSleeps) {
+            self.sleeps.extend(sleeps);
+        }
         let open = workflow.open_delegations();
-        if workflow.paused {
+        if workflow.paused && !planted(Bug::ForgetPaused) {
             self.schedule(froben_scheduler::Input::Pause { workflow: id });
         }
         for call in open {
@@ -165,7 +173,10 @@ impl Engine {
             let Some((state, attempt)) = delegation.map(|d| (d.state, d.attempt)) else {
                 continue;
             };
-            if state != DelegationState::Queued {
+            if state == DelegationState::Queued && planted(Bug::ForgetQueued) {
+                continue;
+            }
+            if state != DelegationState::Queued && !planted(Bug::KeepOldAttempts) {
                 let body = Body::Requeued {
                     call,
                     attempt,

@@ -16,6 +16,7 @@ use froben_model::view::{
 use froben_model::{
     Amount, CallId, ItemError, Kind, MachineId, SeekerId, TaskSpec, TimeMs, Value, WorkflowId,
 };
+use froben_scheduler::planted::{Bug, planted};
 use froben_script::Completion;
 
 use crate::history;
@@ -206,7 +207,11 @@ impl Workflow {
 
     /// Takes what the script has not been fed.
     pub(crate) fn take_inbox(&mut self) -> Vec<Completion> {
-        std::mem::take(&mut self.inbox).into()
+        let mut told = std::mem::take(&mut self.inbox);
+        if planted(Bug::TellBackwards) {
+            told.make_contiguous().reverse();
+        }
+        told.into()
     }
 
     pub(crate) fn has_news(&self) -> bool {
@@ -493,6 +498,7 @@ impl Workflow {
         }
         let operator = delegation.machine.as_ref().map(MachineId::operator);
         match outcome {
+            Ok(_) if planted(Bug::CreditTwice) => self.tally(now, *call, 2, 0),
             Ok(_) => self.tally(now, *call, 1, 0),
             Err(error) if error.class.blames_operator() => self.tally(now, *call, 0, 1),
             Err(_) => {}

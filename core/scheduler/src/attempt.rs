@@ -10,6 +10,7 @@ use froben_model::{
 
 use crate::capacity::{Class, Offer};
 use crate::delegation::{Delegation, Event, Lease, State};
+use crate::planted::{Bug, planted};
 use crate::timers::Owner;
 use crate::{Decision, DelegationKey, End, Scheduler, SessionId};
 
@@ -19,7 +20,7 @@ impl Scheduler {
         let key = DelegationKey::of(&token);
         let held = self.delegations.get(&key).filter(|delegation| {
             let lease = delegation.lease.as_ref();
-            lease.is_some_and(|lease| lease.token == token)
+            lease.is_some_and(|lease| lease.token == token || planted(Bug::SkipFence))
         });
         let found = held.map(|delegation| (key, delegation.state));
         if found.is_none() {
@@ -313,7 +314,9 @@ impl Scheduler {
             End::TimedOut => Event::TimeOut,
             End::Cancelled => Event::Cancel,
         });
-        self.timers.clear(&Owner::Delegation(key));
+        if !planted(Bug::KeepTimer) {
+            self.timers.clear(&Owner::Delegation(key));
+        }
         self.pass.fresh.remove(&key);
         let lease = delegation.lease.take();
         if let Some(lease) = &lease {
@@ -342,7 +345,9 @@ impl Scheduler {
         let machine = machine.expect("invariant: a lease is of a connected machine");
         machine.release(&lease.token);
         self.pass.fresh.extend(self.purses.release(purse, held));
-        self.pass.wake(lease.session);
+        if !planted(Bug::WakeNobody) {
+            self.pass.wake(lease.session);
+        }
     }
 
     pub(crate) fn stop(&mut self, lease: Option<Lease>) {

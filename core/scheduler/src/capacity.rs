@@ -5,6 +5,8 @@
 
 use froben_model::{Kind, MachineSpec, Needs};
 
+use crate::planted::{Bug, planted};
+
 /// Which of a machine's workers takes a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
@@ -138,7 +140,10 @@ impl Capacity {
         allowed: impl Fn(&Claim) -> bool,
     ) -> Option<Claim> {
         let cores = self.cores_for(demand);
-        if cores > self.cores || demand.cores > cores || demand.ram_bytes > self.ram_bytes {
+        if cores > self.cores
+            || demand.cores > cores
+            || (demand.ram_bytes > self.ram_bytes && !planted(Bug::OverbookMemory))
+        {
             return None;
         }
         let claim = |device| Claim {
@@ -202,20 +207,22 @@ impl Capacity {
                 self.devices[index].free,
                 "invariant: claimed device is free"
             );
-            self.devices[index].free = false;
+            self.devices[index].free = planted(Bug::DoubleBookDevice);
         }
     }
 
     /// Gives back what [`Capacity::take`] took.
     pub(crate) fn give(&mut self, claim: &Claim) {
-        self.cores += claim.cores;
+        if !planted(Bug::LeakCores) {
+            self.cores += claim.cores;
+        }
         self.ram_bytes += claim.ram_bytes;
         if let Some(index) = claim.device {
             assert!(
                 !self.devices[index].free,
                 "invariant: a device is freed once"
             );
-            self.devices[index].free = true;
+            self.devices[index].free = !planted(Bug::LeakDevice);
         }
     }
 }

@@ -41,6 +41,7 @@ mod fleet;
 mod input;
 mod machine;
 mod matcher;
+pub mod planted;
 mod policy;
 mod purse;
 mod queue;

@@ -9,6 +9,7 @@ use crate::capacity::{Demand, Offer};
 use crate::delegation::{Delegation, Items, State};
 use crate::fleet::Fleet;
 use crate::matcher::Pass;
+use crate::planted::{Bug, planted};
 use crate::purse::Purses;
 use crate::queue::{Queue, Waiting};
 use crate::reputation::Reputation;
@@ -230,7 +231,7 @@ impl Scheduler {
     }
 
     fn pause_workflow(&mut self, workflow: WorkflowId) {
-        if self.paused.contains(&workflow) {
+        if self.paused.contains(&workflow) || planted(Bug::IgnorePause) {
             return;
         }
         for key in self.queued_of(workflow) {
@@ -243,6 +244,9 @@ impl Scheduler {
 
     fn resume_workflow(&mut self, workflow: WorkflowId) {
         if !self.paused.remove(&workflow) {
+            return;
+        }
+        if planted(Bug::IgnoreResume) {
             return;
         }
         for key in self.queued_of(workflow) {
@@ -266,7 +270,9 @@ impl Scheduler {
         self.purses.stop_waiting(delegation.purse, key);
         self.queue
             .leave(shape, &delegation.seeker, delegation.place);
-        if let Some(session) = delegation.hold.take() {
+        if let Some(session) = delegation.hold.take()
+            && !planted(Bug::KeepHold)
+        {
             self.drop_hold(session);
         }
     }

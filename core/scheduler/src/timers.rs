@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use froben_model::{Kind, MachineId, TimeMs};
 
 use crate::DelegationKey;
+use crate::planted::{Bug, planted};
 
 /// Whose alarm it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +30,10 @@ impl Timers {
     pub(crate) fn set(&mut self, owner: Owner, at: TimeMs) {
         if let Some(old) = self.by_owner.insert(owner.clone(), at) {
             self.by_time.remove(&(old, owner.clone()));
+            if planted(Bug::LoseTimer) && old < at {
+                self.by_owner.remove(&owner);
+                return;
+            }
         }
         self.by_time.insert((at, owner));
     }

@@ -5,7 +5,7 @@ local retry = require("lib/retry")
 
 local ATTEMPTS = 60
 
-local function squares(ctx, key, from, to)
+local function squares(ctx, key, from, to, needs)
   local items = {}
   for n = from, to do
     table.insert(items, n)
@@ -14,7 +14,7 @@ local function squares(ctx, key, from, to)
     kind = "sim.square/1",
     key = key,
     items = items,
-    needs = { cpu_cores = 1, ram = "64MiB", shared = true },
+    needs = needs,
     timeout = "30s",
     queue_timeout = "24h",
   }, 4, {
@@ -38,10 +38,22 @@ return workflow("batch", {
 }, function(ctx, input)
   local half = input.n // 2
   local child = if input.child then ctx:run("batch", { n = half, child = false }, { key = "half" }) else nil
-  local first = ctx:spawn(squares, ctx, "first", 1, half)
-  local second = ctx:spawn(squares, ctx, "second", half + 1, input.n)
+  -- All shapes of tasks: a share of a machine, a device, a whole machine that is given up in the end.
+  local shared = { cpu_cores = 1, ram = "64MiB", shared = true }
+  local device = { vram = "1GiB", ram = "64MiB" }
+  local first = ctx:spawn(squares, ctx, "first", 1, half, shared)
+  local second = ctx:spawn(squares, ctx, "second", half + 1, input.n, if input.n % 3 == 0 then device else shared)
+  local spare = ctx:delegate({
+    kind = "sim.square/1",
+    key = "spare",
+    items = { 1, 2, 3 },
+    needs = { ram = "100MiB" },
+    timeout = "30s",
+    queue_timeout = "24h",
+  })
   ctx:sleep("1s")
   local sums = ctx:all({ first, second })
+  spare:cancel()
   ctx:status({ phase = "summed", done = input.n, total = input.n })
   local total = sums[1] + sums[2]
   if child then

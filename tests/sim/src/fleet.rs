@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use froben_engine::SessionId;
 use froben_engine::input::{Input, Ticket};
 use froben_model::{
-    Assignment, ErrorClass, ItemError, ItemReport, Kind, LeaseToken, MachineId, MachineSpec,
-    OperatorId, TimeMs, Value,
+    Assignment, DeviceSpec, ErrorClass, ItemError, ItemReport, Kind, LeaseToken, MachineId,
+    MachineSpec, OperatorId, TimeMs, Value,
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -84,6 +84,7 @@ impl Fleet {
             label,
             cores,
             ram_bytes,
+            devices,
             ..
         } = &machine.plan;
         let operator = OperatorId::new(operator.as_str()).expect("invariant: it is a name");
@@ -95,9 +96,9 @@ impl Fleet {
                 label: label.clone(),
                 cpu_cores: *cores,
                 ram_bytes: *ram_bytes,
-                devices: Vec::new(),
+                devices: devices.iter().enumerate().map(device).collect(),
                 cpu_kinds: vec![Kind::new(KIND).expect("invariant: it is a kind")],
-                device_kinds: Vec::new(),
+                device_kinds: vec![Kind::new(KIND).expect("invariant: it is a kind")],
                 keys: Vec::new(),
                 prices: Vec::new(),
             },
@@ -287,6 +288,16 @@ impl Fleet {
 
     pub(crate) fn machine_of(&self, session: SessionId) -> Option<usize> {
         self.sessions.get(&session).copied()
+    }
+}
+
+fn device((number, vram_bytes): (usize, &u64)) -> DeviceSpec {
+    DeviceSpec {
+        id: format!("pci-{number}"),
+        name: "a device".to_owned(),
+        vendor: "simulated".to_owned(),
+        driver: "1".to_owned(),
+        vram_bytes: *vram_bytes,
     }
 }
 

@@ -20,6 +20,9 @@ mod world;
 
 pub use plan::Plan;
 
+#[cfg(feature = "planted")]
+pub use froben_engine::planted::{Bug, plant};
+
 /// A seed that came to its right end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {

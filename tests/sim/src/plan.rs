@@ -25,6 +25,8 @@ pub(crate) struct MachinePlan {
     pub(crate) label: String,
     pub(crate) cores: u32,
     pub(crate) ram_bytes: u64,
+    /// The memory of each of its devices.
+    pub(crate) devices: Vec<u64>,
     pub(crate) character: Character,
     pub(crate) item_ms: u64,
 }
@@ -70,13 +72,18 @@ impl Plan {
                 operator: format!("op{}", number % operators),
                 label: format!("m{number}"),
                 cores: rng.random_range(1..=8),
-                ram_bytes: rng.random_range(64_u64..=1024) << 20,
+                ram_bytes: rng.random_range(128_u64..=1024) << 20,
+                devices: (0..rng.random_range(0..=2))
+                    .map(|_| rng.random_range(1_u64..=4) << 30)
+                    .collect(),
                 character: character(rng),
                 item_ms: rng.random_range(5..=800),
             })
             .collect();
         // Where everybody lied, nothing would ever be done.
         machines[0].character = Character::Honest;
+        // The same for tasks that no other has the device for.
+        machines[0].devices.push(4 << 30);
         let workflows = (0..rng.random_range(1..=5))
             .map(|_| WorkflowPlan {
                 n: rng.random_range(2..=40),

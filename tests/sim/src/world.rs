@@ -94,7 +94,7 @@ impl Set {
         }
     }
 
-    fn engine(&self, store: &MemoryStore, seed: u64) -> Result<(Engine, Scripts), String> {
+    fn engine(&self, store: &MemoryStore, seed: u64) -> Result<(Engine, Scripts, u64), String> {
         store
             .put_revision(self.hash, &self.scripts)
             .map_err(broken)?;
@@ -102,7 +102,7 @@ impl Set {
         let engine = by_hand::engine(epoch, seed, self.hash, self.revision.clone());
         let shared: Arc<dyn Store> = Arc::new(store.clone());
         let scripts = Scripts::new(shared, self.hash, self.revision.clone());
-        Ok((engine, scripts))
+        Ok((engine, scripts, epoch))
     }
 }
 
@@ -132,7 +132,7 @@ impl World {
             agenda.add(*at, Due::CrashCoordinator);
         }
         let store = MemoryStore::new();
-        let (engine, scripts) = Set::shipped()
+        let (engine, scripts, epoch) = Set::shipped()
             .engine(&store, plan.seed)
             .expect("invariant: a new store takes it");
         World {
@@ -145,7 +145,7 @@ impl World {
             inputs: VecDeque::new(),
             agenda,
             fleet,
-            checks: Checks::default(),
+            checks: Checks::of_start(epoch),
             submits: BTreeMap::new(),
             told: BTreeMap::new(),
             cancelled: BTreeSet::new(),
@@ -160,10 +160,14 @@ impl World {
     pub(crate) fn play(mut self) -> Result<Report, String> {
         for _ in 0..INPUTS {
             if let Some(input) = self.inputs.pop_front() {
+                if let Input::Refused { token, reason: _ } = &input {
+                    self.checks.refused(*token);
+                }
                 let step = self.engine.handle(self.now, input);
                 self.carry_out(step)?;
                 continue;
             }
+            self.only_the_living()?;
             if self.is_over() {
                 return self.right_end();
             }
@@ -188,6 +192,18 @@ impl World {
             }
         }
         Err(format!("{INPUTS} inputs, and no end"))
+    }
+
+    /// I4: tasks go only to machines whose connection stands.
+    fn only_the_living(&self) -> Result<(), String> {
+        let connected = self.engine.connected();
+        match connected
+            .iter()
+            .find(|session| !self.fleet.stands(**session))
+        {
+            Some(session) => Err(format!("I4: {session:?} is gone and counts as connected")),
+            None => Ok(()),
+        }
     }
 
     /// Whether all that was to be done is.
@@ -312,6 +328,10 @@ impl World {
                 let at = self.now + self.plan.latency_ms;
                 match command {
                     MachineCommand::Assign(task) => {
+                        if !self.checks.has_attempt(task.token) {
+                            let token = task.token;
+                            return Err(format!("{token} is handed out, and is not written down"));
+                        }
                         self.agenda
                             .add(at, Due::Task(number, session, Box::new(task)));
                     }
@@ -368,7 +388,8 @@ impl World {
         self.store = self.store.crash();
         self.now += RESTART_MS;
         self.fleet.lose_coordinator(self.now, &mut self.agenda);
-        (self.engine, self.scripts) = Set::shipped().engine(&self.store, self.plan.seed)?;
+        (self.engine, self.scripts, self.checks.epoch) =
+            Set::shipped().engine(&self.store, self.plan.seed)?;
         let recovered = self
             .scripts
             .recover(&mut self.engine, &self.store, self.now);

@@ -15,6 +15,15 @@ pub(crate) fn run() -> Result<(), String> {
     // The end-to-end tests run the programs, which `cargo test` alone would not build.
     build::programs()?;
     build::cargo(&["test", "--workspace"])?;
+    // Apart, since the feature would be on for whatever is built with it: programs are built without.
+    build::cargo(&[
+        "test",
+        "--workspace",
+        "--test",
+        "planted",
+        "--features",
+        "froben-sim/planted",
+    ])?;
     eprintln!(
         "xtask: the gate is green after {} s",
         start.elapsed().as_secs()

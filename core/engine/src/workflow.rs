@@ -460,6 +460,9 @@ impl Workflow {
     /// Keeps what came of a call for the script.
     fn status(&mut self, now: TimeMs, status: &Status) {
         let Status { phase, done, total } = status.clone();
+        if self.behind && planted(Bug::ForgetProgress) {
+            return;
+        }
         let ended_ms = (total > 0 && done >= total).then_some(now);
         if let Some(stage) = self.stages.iter_mut().find(|stage| stage.phase == phase) {
             (stage.done, stage.total, stage.ended_ms) = (done, total, ended_ms);

@@ -68,6 +68,18 @@ impl MemoryStore {
         }
     }
 
+    /// A store of its own with everything that was committed to this one. This one goes on.
+    pub fn copy(&self) -> MemoryStore {
+        let disk = self.state().disk.clone();
+        let state = State {
+            disk,
+            ..State::default()
+        };
+        MemoryStore {
+            shared: Arc::new(Mutex::new(state)),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A test that panicked elsewhere must not hide behind this lock.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)

@@ -72,10 +72,12 @@ pub enum Bug {
     ForgetKeys,
     /// After a restart, scripts that owe calls are not rebuilt.
     ForgetScripts,
+    /// After a restart, what a script said of its progress is not shown.
+    ForgetProgress,
 }
 
 impl Bug {
-    pub const ALL: [Bug; 32] = [
+    pub const ALL: [Bug; 33] = [
         Bug::SkipFence,
         Bug::LeakCores,
         Bug::LeakDevice,
@@ -108,6 +110,7 @@ impl Bug {
         Bug::ForgetPaused,
         Bug::ForgetKeys,
         Bug::ForgetScripts,
+        Bug::ForgetProgress,
     ];
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Fleet {
     next_session: u64,
     next_ticket: u64,
     latency_ms: u64,
+    /// When the last message of a connection arrives, to the machine or from it.
+    arrivals: BTreeMap<(SessionId, bool), TimeMs>,
     twice_percent: u32,
     /// No more faults.
     pub(crate) calm: bool,
@@ -54,6 +56,7 @@ impl Fleet {
             next_session: 1,
             next_ticket: 1,
             latency_ms: plan.latency_ms,
+            arrivals: BTreeMap::new(),
             twice_percent: plan.twice_percent,
             calm: false,
             asked: BTreeMap::new(),
@@ -164,6 +167,7 @@ impl Fleet {
     /// what they then say is too late.
     pub(crate) fn lose_coordinator(&mut self, now: TimeMs, agenda: &mut Agenda) {
         self.sessions.clear();
+        self.arrivals.clear();
         self.asked.clear();
         for number in 0..self.machines.len() {
             self.lose(now, number, agenda);
@@ -190,13 +194,13 @@ impl Fleet {
             Character::Silent(percent) if rng.random_ratio(percent, 100) => return,
             Character::Moody(percent) if rng.random_ratio(percent, 100) => {
                 let reason = "not in the mood".to_owned();
-                return self.send(now, number, Input::Refused { token, reason }, agenda);
+                return self.send(now, number, Input::Refused { token, reason }, rng, agenda);
             }
             _ => {}
         }
         machine.tasks.insert(token, task);
         let work_ms = self.item_ms(number, rng);
-        self.send(now, number, Input::Accepted { token }, agenda);
+        self.send(now, number, Input::Accepted { token }, rng, agenda);
         agenda.add(now + work_ms, Due::Work(number, token, 0));
     }
 
@@ -236,7 +240,7 @@ impl Fleet {
                 token,
                 failure,
             };
-            return self.send(now, number, input, agenda);
+            return self.send(now, number, input, rng, agenda);
         }
         let Value::Int(n) = item else {
             panic!("invariant: the pipeline sends numbers");
@@ -255,19 +259,40 @@ impl Fleet {
                 token,
                 report: ItemReport::new(index, outcome.clone()),
             };
-            self.send(now, number, input, agenda);
+            self.send(now, number, input, rng, agenda);
         }
         let work_ms = self.item_ms(number, rng);
         agenda.add(now + work_ms, Due::Work(number, token, position + 1));
     }
 
-    /// Puts a message on its way over the connection that the machine has now. Each takes the same time, so
-    /// they come in the order in which they were sent.
-    fn send(&self, now: TimeMs, number: usize, input: Input, agenda: &mut Agenda) {
+    /// Puts a message on its way over the connection that the machine has now.
+    fn send(
+        &mut self,
+        now: TimeMs,
+        number: usize,
+        input: Input,
+        rng: &mut StdRng,
+        agenda: &mut Agenda,
+    ) {
         if let Some(session) = self.machines[number].session {
-            let at = now + self.latency_ms;
+            let at = self.arrives(session, false, now, rng);
             agenda.add(at, Due::Arrive(session, Box::new(input)));
         }
+    }
+
+    /// When a message of a connection arrives. Each takes its own time, but none overtakes another one of
+    /// the same connection and direction; those of different machines do.
+    pub(crate) fn arrives(
+        &mut self,
+        session: SessionId,
+        to_machine: bool,
+        now: TimeMs,
+        rng: &mut StdRng,
+    ) -> TimeMs {
+        let at = now + rng.random_range(1..=self.latency_ms.max(1));
+        let last = self.arrivals.entry((session, to_machine)).or_default();
+        *last = at.max(*last);
+        *last
     }
 
     fn character(&self, number: usize) -> Character {

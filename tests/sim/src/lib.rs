@@ -8,12 +8,13 @@
 //! [`forecast`] plays the same engine for a planner: which fleet does a pipeline in what time.
 //!
 //! What is real: `froben-engine` with its scheduler, `froben-script`, the retry library of `scripts/lib`,
-//! the journal's encoding. What is not: the network (a connection delivers in order or breaks; a broken one
-//! may go unnoticed for a while), the disk (a commit is whole, lost, or made and not told of), machines.
+//! the journal's encoding. What is not: the network (a connection delivers in order, after
+//! delays of its own, or breaks; a broken one may go unnoticed for a while), the disk (a commit is whole, lost, or made and not told of), machines.
 
 mod agenda;
 mod checks;
 mod fleet;
+mod fold;
 pub mod forecast;
 mod plan;
 mod world;

@@ -75,8 +75,8 @@ impl Profile {
 
     /// *Errors*: what is wrong first, and where.
     pub fn parse(text: &str) -> Result<Profile, ProfileError> {
-        let raw: RawProfile =
-            toml::from_str(text).map_err(|error| ProfileError::Syntax(error.to_string()))?;
+        let raw: RawProfile = toml::from_str(text)
+            .map_err(|error| ProfileError::Syntax(error.to_string().trim_end().to_owned()))?;
         raw.read()
     }
 

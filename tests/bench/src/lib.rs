@@ -2,6 +2,7 @@
 //!
 //! Nothing here measures. `cargo bench -p froben-bench` does, and prints what docs/performance.md quotes.
 
+mod quantiles;
 mod resident;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use froben_model::{BlobRef, CallId, OperatorId, Value};
 use froben_script::{Call, CallOp, Completion, Event, Limits, Revision, Vm};
 
+pub use quantiles::{Durations, Quantiles, median};
 pub use resident::{cpu_time, resident_bytes};
 
 /// Waits for one task after the other, for ever: a resumption with a result is a step of this.

@@ -126,6 +126,92 @@ struct LogLine {
   text @3 :Text;
 }
 
+enum Fault {
+  # Who answers for a failure.
+  operator @0;
+  # It counts in the machine's reputation.
+  workflow @1;
+  # The script, or whoever cancelled it.
+  data @2;
+  # What the task was given: no machine can do it.
+  platform @3;
+  # Nobody took it, or the coordinator restarted.
+}
+
+struct Cause {
+  # Why something ended as it did.
+  class @0 :Common.ErrorClass;
+  # Nothing to go by if `givenBack`.
+  givenBack @1 :Bool;
+  # The attempt ended before it began, or by a restart, which is no failure of its items.
+  message @2 :Text;
+  fault @3 :Fault;
+}
+
+enum AttemptEnd {
+  open @0;
+  # It is not over.
+  succeeded @1;
+  failed @2;
+  timedOut @3;
+  cancelled @4;
+  requeued @5;
+  # It ended before it began, or by a restart; the delegation waited again.
+}
+
+struct AttemptTrail {
+  # Moments are milliseconds since the epoch, 0 if they have not come.
+  number @0 :UInt32;
+  # 1 for the first. With workflow and call it names the attempt.
+  machine @1 :Text;
+  device @2 :Text;
+  # Its name as the worker reported it, its id until then; empty for CPU work.
+  queuedMs @3 :UInt64;
+  # From here on it waited for a machine.
+  assignedMs @4 :UInt64;
+  startedMs @5 :UInt64;
+  itemsOk @6 :UInt32;
+  itemsFailed @7 :UInt32;
+  firstItemMs @8 :UInt64;
+  lastItemMs @9 :UInt64;
+  endedMs @10 :UInt64;
+  end @11 :AttemptEnd;
+  cause @12 :Cause;
+  # Absent unless it failed or was given back.
+  log @13 :List(LogLine);
+  # The last lines that its worker wrote, at most 8.
+  claimed @14 :Claimed;
+  # Absent if an old journal does not say.
+}
+
+struct Claimed {
+  # Reserved of the machine.
+  cpuCores @0 :UInt32;
+  ramBytes @1 :UInt64;
+  vramBytes @2 :UInt64;
+  price @3 :Common.Amount;
+  # Of each item; absent if it is nothing.
+}
+
+struct DelegationTrail {
+  call @0 :UInt64;
+  key @1 :Text;
+  kind @2 :Text;
+  state @3 :DelegationState;
+  needs @4 :Common.Needs;
+  itemsTotal @5 :UInt32;
+  itemsOk @6 :UInt32;
+  itemsFailed @7 :UInt32;
+  queuedMs @8 :UInt64;
+  endedMs @9 :UInt64;
+  cause @10 :Cause;
+  # Absent unless it ended without an attempt that is to blame.
+  keptFrom @11 :Text;
+  # The workflow that it was made in, if this one is a fork which kept it; empty otherwise.
+  attempts @12 :List(AttemptTrail);
+  # The oldest first.
+}
+
 struct MachineStatus {
   name @0 :Text;
   cpuCores @1 :UInt32;
@@ -199,6 +285,27 @@ interface SeekerSession {
   export @12 (id :Text, keepNames :Bool) -> (answer :ExportAnswer);
   # The whole workflow as a file that replays anywhere. Without `keepNames` people and machines have
   # pseudonyms in it. Idempotent.
+
+  trail @13 (id :Text, which :Text, failedOnly :Bool, from :UInt64, limit :UInt32)
+      -> (answer :TrailAnswer);
+  # What became of delegations, attempt by attempt, by call; `which` is a call's number or a key, which
+  # also stands for those that go on from it with a "/", or empty for all. At most 1000 from the call
+  # `from` on, fewer if a message has no room. Works for workflows that live and for those that are over.
+  # Idempotent.
+
+  struct TrailAnswer {
+    union {
+      page @0 :Page;
+      refused @1 :Failure;
+      # There is none that is called so.
+    }
+
+    struct Page {
+      delegations @0 :List(DelegationTrail);
+      next @1 :UInt64;
+      # Where the next page begins; 0 if this is the last one. Calls count from 1.
+    }
+  }
 
   struct SubmitAnswer {
     union {

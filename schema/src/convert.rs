@@ -15,6 +15,7 @@ mod money;
 mod outcome;
 mod revision;
 mod task;
+mod trail;
 mod value;
 mod view;
 
@@ -32,6 +33,7 @@ pub use revision::{
     write_script_set, write_served,
 };
 pub use task::{read_needs, read_task, write_needs, write_task};
+pub use trail::{read_trails, write_trails};
 pub use value::{read_value, write_value};
 pub use view::{
     read_detail, read_failure, read_log_line, read_machine_view, read_pipeline, read_summary,

@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Cancel(Workflow),
     /// Show what a workflow's script, machines and coordinator said
     Logs(Logs),
+    /// Show what became of a workflow's delegations, attempt by attempt: where, when, and why not
+    Trail(Trail),
     /// Pause, resume, cancel, fork, migrate, export or replay a workflow
     #[command(subcommand)]
     Workflow(WorkflowVerb),
@@ -260,6 +262,46 @@ pub(crate) struct Logs {
     #[command(flatten)]
     pub(crate) query: Query,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = TRAIL_AFTER)]
+pub(crate) struct Trail {
+    /// The workflow's id, live or over: wf-...
+    pub(crate) id: String,
+    /// The number of a call, or the key of a delegation; the key of a job that was tried several times
+    /// stands for all of its tries
+    #[arg(value_name = "CALL|KEY")]
+    pub(crate) which: Option<String>,
+    /// Only those of which something went wrong, also if another attempt made it good
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// Tell also those in full that went well at once
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// How many delegations at most
+    #[arg(long, default_value_t = 200, value_parser = trails)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) query: Query,
+}
+
+fn trails(text: &str) -> Result<usize, String> {
+    let limit = text
+        .parse()
+        .ok()
+        .filter(|limit| (1..=10_000).contains(limit));
+    limit.ok_or_else(|| "give a number from 1 to 10000".to_owned())
+}
+
+const TRAIL_AFTER: &str = "\
+Example: froben trail wf-0123456789abcdef0123456789abcdef --failed
+Example: froben trail wf-0123456789abcdef0123456789abcdef bundle/1
+
+A delegation that went well at once is one line; of the others, and of one that is named, every attempt is
+told: machine and device, when it was queued, assigned, started, had its first item and its last one, how it
+ended, whose fault that was, and the last lines of its worker. Times are of day in UTC, and since the
+delegation was handed out. `operator` faults count in a machine's reputation; `workflow` is the script's or
+whoever cancelled it, `data` what the task was given, `platform` the network's.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ca {

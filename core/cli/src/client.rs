@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use froben_model::trail::{TrailPage, TrailQuery};
 use froben_model::view::{
     Failure, LogLine, MachineView, PipelineInfo, WorkflowDetail, WorkflowState, WorkflowSummary,
 };
@@ -12,7 +13,7 @@ use froben_model::{BlobHash, BlobRef, CallId, RevisionHash, Terms, Value, Workfl
 use froben_schema::common_capnp::{self, blob_store};
 use froben_schema::convert;
 use froben_schema::seeker_capnp::seeker_session::{
-    self, export_answer, migrate_answer, parting, submit_answer,
+    self, export_answer, migrate_answer, parting, submit_answer, trail_answer,
 };
 use froben_wire::{Error, Identity, Link, Policy, blobs, call, dial, failed};
 use tokio::io::AsyncWriteExt;
@@ -258,6 +259,27 @@ impl Client {
                 .iter()
                 .map(|line| Ok(convert::read_log_line(line)?))
                 .collect()
+        })
+    }
+
+    /// What became of delegations, a page of them.
+    pub(crate) async fn trail(
+        &self,
+        id: WorkflowId,
+        query: &TrailQuery,
+    ) -> Result<Result<TrailPage, Failure>, Error> {
+        let mut request = self.session.trail_request();
+        let mut params = request.get();
+        params.set_id(id.to_string());
+        params.set_which(&query.which);
+        params.set_failed_only(query.failed);
+        params.set_from(query.from.0);
+        params.set_limit(u32::try_from(query.limit).unwrap_or(u32::MAX));
+        ask!(self, "asking for the trail", request, |answer| {
+            match answer.get_answer()?.which()? {
+                trail_answer::Page(page) => Ok(Ok(convert::read_trails(page?)?)),
+                trail_answer::Refused(refused) => Ok(Err(convert::read_failure(refused?)?)),
+            }
         })
     }
 

@@ -29,6 +29,7 @@ mod step;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod workflow;
 
 pub use driver::{Capacity, Config, Error, Running};

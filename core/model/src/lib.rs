@@ -17,6 +17,7 @@ pub mod resources;
 pub mod revision;
 pub mod task;
 pub mod timing;
+pub mod trail;
 pub mod value;
 pub mod view;
 

@@ -15,5 +15,6 @@ mod machine;
 mod operator;
 mod seeker;
 mod serve;
+mod trail;
 
 pub use serve::{Error, Options, Server, serve, serve_with};

@@ -14,6 +14,7 @@ use crate::answer::{
 use crate::blobs::Store;
 use crate::door::Peer;
 use crate::durable;
+use crate::trail;
 
 /// A pipeline's name.
 const PIPELINE_BYTES: usize = 256;
@@ -236,6 +237,14 @@ impl seeker_session::Server for Seeker {
             convert::write_log_line(line, list.reborrow().get(i));
         }
         Ok(())
+    }
+
+    async fn trail(
+        self: Rc<Self>,
+        params: seeker_session::TrailParams,
+        results: seeker_session::TrailResults,
+    ) -> Result<(), capnp::Error> {
+        trail::answer(&self, params, results).await
     }
 
     async fn pipelines(

@@ -41,7 +41,7 @@ pub fn write_workflow_state(state: WorkflowState) -> seeker_capnp::WorkflowState
     }
 }
 
-fn read_delegation_state(state: seeker_capnp::DelegationState) -> DelegationState {
+pub(super) fn read_delegation_state(state: seeker_capnp::DelegationState) -> DelegationState {
     match state {
         seeker_capnp::DelegationState::Queued => DelegationState::Queued,
         seeker_capnp::DelegationState::Assigned => DelegationState::Assigned,
@@ -53,7 +53,7 @@ fn read_delegation_state(state: seeker_capnp::DelegationState) -> DelegationStat
     }
 }
 
-fn write_delegation_state(state: DelegationState) -> seeker_capnp::DelegationState {
+pub(super) fn write_delegation_state(state: DelegationState) -> seeker_capnp::DelegationState {
     match state {
         DelegationState::Queued => seeker_capnp::DelegationState::Queued,
         DelegationState::Assigned => seeker_capnp::DelegationState::Assigned,
@@ -387,16 +387,16 @@ pub fn write_pipeline(pipeline: &PipelineInfo, mut builder: pipeline_info::Build
     }
 }
 
-fn line(field: &'static str, text: capnp::text::Reader<'_>) -> Result<String, Error> {
+pub(super) fn line(field: &'static str, text: capnp::text::Reader<'_>) -> Result<String, Error> {
     let text = read_text(field, text, limits::TEXT_BYTES)?;
     Ok(limits::one_line(&text))
 }
 
-fn moment(ms: u64) -> Option<TimeMs> {
+pub(super) fn moment(ms: u64) -> Option<TimeMs> {
     (ms != 0).then_some(ms)
 }
 
-fn present(text: String) -> Option<String> {
+pub(super) fn present(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 

@@ -18,6 +18,7 @@ pub(crate) mod show;
 pub(crate) mod sim;
 pub(crate) mod submit;
 pub(crate) mod test;
+pub(crate) mod trail;
 pub(crate) mod verify;
 pub(crate) mod wait;
 pub(crate) mod workflow;

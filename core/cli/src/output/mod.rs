@@ -6,6 +6,7 @@ pub(crate) mod json;
 pub(crate) mod progress;
 pub(crate) mod revisions;
 pub(crate) mod text;
+pub(crate) mod trail;
 
 /// Prints a JSON document on standard output.
 pub(crate) fn print_json(value: &serde_json::Value) {

@@ -29,7 +29,7 @@ pub(crate) fn seconds(ms: u64) -> String {
     format!("{:.1} s", ms as f64 / 1000.0)
 }
 
-fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut size, mut unit) = (bytes as f64, 0);
     while size >= 1024.0 && unit + 1 < UNITS.len() {
@@ -77,7 +77,7 @@ pub(crate) fn detail(detail: &WorkflowDetail, now: TimeMs) -> String {
     parts.join("\n\n")
 }
 
-fn headline(summary: &WorkflowSummary, now: TimeMs) -> String {
+pub(crate) fn headline(summary: &WorkflowSummary, now: TimeMs) -> String {
     let took = summary
         .ended_ms
         .unwrap_or(now)

@@ -1,6 +1,7 @@
 //! What is asked about workflows, pipelines and machines. Nothing here changes anything.
 
 use froben_journal::{RevisionHash, Seq, Store};
+use froben_model::trail::{TrailPage, TrailQuery};
 use froben_model::view::{
     Failure, LogLine, MachineView, PipelineInfo, WorkflowDetail, WorkflowSummary,
 };
@@ -9,10 +10,17 @@ use froben_model::{SeekerId, WorkflowId};
 use super::lines::log_lines;
 use super::{Busy, EngineHandle, unexpected};
 use crate::effect::{Answer, Found};
+use crate::engine::refusal;
 use crate::input::Input;
 use crate::offline;
 use crate::revisions::Revisions;
+use crate::trail::Trails;
 use crate::workflow::Workflow;
+
+/// Records that a look for trails reads at once.
+const PAGE: usize = 1000;
+/// Keys that a refusal names.
+const LISTED: usize = 6;
 
 impl EngineHandle {
     /// `None`: the seeker has no such workflow.
@@ -107,6 +115,21 @@ impl EngineHandle {
             .map(Some)
     }
 
+    /// What became of the delegations that are asked for; `None`: the seeker has no such workflow.
+    pub async fn trail(
+        &self,
+        seeker: SeekerId,
+        workflow: WorkflowId,
+        query: TrailQuery,
+    ) -> Result<Option<Result<TrailPage, Failure>>, Busy> {
+        if matches!(self.find(seeker, workflow).await?, Found::Nowhere) {
+            return Ok(None);
+        }
+        self.replay_journal(move |store, _| trail(store, workflow, &query))
+            .await
+            .map(Some)
+    }
+
     pub async fn pipelines(&self) -> Result<Vec<PipelineInfo>, Busy> {
         match self.ask(|ticket| Input::Pipelines { ticket }).await? {
             Answer::Pipelines(pipelines) => Ok(pipelines),
@@ -120,4 +143,31 @@ impl EngineHandle {
             other => unexpected(&other),
         }
     }
+}
+
+fn trail(
+    store: &dyn Store,
+    workflow: WorkflowId,
+    query: &TrailQuery,
+) -> offline::Answered<TrailPage> {
+    let mut trails = Trails::default();
+    let mut from = 0;
+    loop {
+        let page = store.read(workflow, from, PAGE)?;
+        let Some((last, _)) = page.last() else { break };
+        from = last + 1;
+        page.iter()
+            .for_each(|(seq, record)| trails.apply(*seq, record));
+    }
+    if trails.knows(&query.which) {
+        return Ok(Ok(trails.page(query)));
+    }
+    let which: String = query.which.chars().take(80).collect();
+    let keys = trails.keys(LISTED);
+    let keyed = match keys.is_empty() {
+        true => "it has handed out nothing".to_string(),
+        false => format!("its first keys are `{}`", keys.join("`, `")),
+    };
+    let why = format!("no delegation has the number or the key `{which}`: {keyed}");
+    Ok(Err(refusal("FRB-WFL-004", why)))
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use froben_blobs::Blobs;
 use froben_engine::{Capacity, Config, Policy, Running};
 use froben_journal::{MemoryStore, ScriptSet};
+use froben_model::trail::TrailPage;
 use froben_model::view::{WorkflowDetail, WorkflowState};
 use froben_model::{
     Assignment, ItemOutcome, Kind, LeaseToken, MachineSpec, OperatorId, Value, WorkflowId,
@@ -18,7 +19,7 @@ use froben_schema::admin_capnp::admin_session;
 use froben_schema::common_capnp::{PROTOCOL_VERSION, blob_store};
 use froben_schema::convert;
 use froben_schema::operator_capnp::{Receipt, machine, operator_session, registration};
-use froben_schema::seeker_capnp::seeker_session::{self, submit_answer};
+use froben_schema::seeker_capnp::seeker_session::{self, submit_answer, trail_answer};
 use froben_server::{Options, Server, serve_with};
 use froben_wire::{Ca, Error, Identity, Link, Request, Role, Validity, call, dial};
 use tokio::sync::mpsc;
@@ -203,6 +204,23 @@ impl Seeker {
         request.get().set_id(id.to_string());
         let answer = call("asking", PATIENCE, request.send().promise).await?;
         Ok(convert::read_detail(answer.get().unwrap().get_detail().unwrap()).unwrap())
+    }
+
+    /// What became of the delegations that are called `which`, or the code of the refusal.
+    pub(crate) async fn trail(&self, id: WorkflowId, which: &str) -> Result<TrailPage, String> {
+        let mut request = self.session.trail_request();
+        request.get().set_id(id.to_string());
+        request.get().set_which(which);
+        request.get().set_limit(10);
+        let answer = call("asking", PATIENCE, request.send().promise)
+            .await
+            .unwrap();
+        match answer.get().unwrap().get_answer().unwrap().which().unwrap() {
+            trail_answer::Page(page) => Ok(convert::read_trails(page.unwrap()).unwrap()),
+            trail_answer::Refused(failure) => {
+                Err(convert::read_failure(failure.unwrap()).unwrap().code)
+            }
+        }
     }
 
     pub(crate) async fn wait(&self, id: WorkflowId, state: WorkflowState) -> WorkflowDetail {

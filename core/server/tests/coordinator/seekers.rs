@@ -1,7 +1,8 @@
 //! The front door, and what a seeker may see.
 
-use froben_model::view::WorkflowState;
-use froben_model::{BlobRef, Value, WorkflowId};
+use froben_model::trail::{AttemptEnd, Fault};
+use froben_model::view::{DelegationState, WorkflowState};
+use froben_model::{BlobRef, ErrorClass, ItemError, Value, WorkflowId};
 use froben_schema::common_capnp::PROTOCOL_VERSION;
 use froben_schema::convert;
 use froben_wire::{Disposition, Error, FaultCode, Role, blobs, call};
@@ -180,5 +181,78 @@ fn a_stopping_coordinator_closes_its_connections() {
         let sent = ada.link.coordinator.ping_request().send().promise;
         let error = call("asking", PATIENCE, sent).await.err().unwrap();
         assert_eq!(error.disposition(), Disposition::Unreachable, "{error}");
+    });
+}
+
+#[test]
+fn a_trail_tells_every_attempt_also_when_all_is_over() {
+    let coordinator = Coordinator::start();
+    run(async {
+        let ada = coordinator.seeker("ada").await;
+        let input = Value::map([("n", Value::Int(3))]);
+        let id = ada.submit("squares", input, "").await.unwrap().unwrap();
+        let waits = ada.trail(id, "").await.unwrap();
+        assert_eq!(waits.delegations[0].state, DelegationState::Queued);
+        assert!(waits.delegations[0].attempts.is_empty());
+
+        let mut lazy = coordinator.machine("op-a", "m1").await;
+        *lazy.refusal.borrow_mut() = Some("its worker starts anew".to_owned());
+        lazy.task().await;
+        let mut able = coordinator.machine("op-b", "m2").await;
+        let task = able.task().await;
+        let mut line = able.registration.log_request();
+        froben_schema::convert::write_token(&task.token, line.get().init_token());
+        line.get().set_line("warming up");
+        call("logging", PATIENCE, line.send().promise)
+            .await
+            .unwrap();
+        able.item(task.token, 0, Ok(Value::Int(9))).await;
+        let bad = ItemError {
+            class: ErrorClass::OutOfMemory,
+            message: "no memory left".to_owned(),
+            operator: None,
+        };
+        able.item(task.token, 1, Err(bad)).await;
+        ada.wait(id, WorkflowState::Succeeded).await;
+
+        let page = ada.trail(id, "square").await.unwrap();
+        assert_eq!(page.next, None);
+        let [trail] = &page.delegations[..] else {
+            panic!("there is one: {page:?}");
+        };
+        assert_eq!(trail.state, DelegationState::Failed);
+        assert_eq!((trail.items_ok, trail.items_failed), (1, 1));
+        let [attempts @ .., last] = &trail.attempts[..] else {
+            panic!("somebody had it: {trail:?}");
+        };
+        assert!(!attempts.is_empty());
+        for refused in attempts {
+            assert_eq!(refused.machine.as_str(), "op-a/m1");
+            assert_eq!(refused.end, AttemptEnd::Requeued);
+            let cause = refused.cause.as_ref().unwrap();
+            assert_eq!(cause.fault, Fault::Platform);
+            assert_eq!(cause.message, "its worker starts anew");
+        }
+        assert_eq!(last.machine.as_str(), "op-b/m2");
+        assert_eq!(last.end, AttemptEnd::Failed);
+        let cause = last.cause.as_ref().unwrap();
+        assert_eq!(cause.class, Some(ErrorClass::OutOfMemory));
+        assert_eq!(cause.fault, Fault::Operator);
+        let lines: Vec<_> = last.log.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(lines, ["warming up"]);
+        let times = [
+            last.queued_ms,
+            last.assigned_ms,
+            last.first_item_ms.unwrap(),
+        ];
+        assert!(times.is_sorted(), "{last:?}");
+
+        assert_eq!(ada.trail(id, "circle").await.unwrap_err(), "FRB-WFL-004");
+        let bob = coordinator.seeker("bob").await;
+        let mut request = bob.session.trail_request();
+        request.get().set_id(id.to_string());
+        let error = call("asking", PATIENCE, request.send().promise).await;
+        let error = error.err().unwrap();
+        assert_eq!(code(&error), Some(FaultCode::NoSuchWorkflow), "{error}");
     });
 }

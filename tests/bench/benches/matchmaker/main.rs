@@ -174,6 +174,7 @@ impl Play {
             queued_ms: self.now_ms,
             attempts: 0,
             done: Vec::new(),
+            purse: None,
         });
     }
 

@@ -104,6 +104,8 @@ impl Network {
             cpu_cores: pick(&mut self.rng, &[16, 32, 64, 128]),
             ram_bytes: GIB * pick(&mut self.rng, &[64, 128, 256, 512]),
             devices: (0..devices).map(device).collect(),
+            prices: Vec::new(),
+            keys: Vec::new(),
             cpu_kinds: self.some(CPU_KINDS, |network, n| network.cpu_kinds[n].clone()),
             device_kinds: match devices {
                 0 => Vec::new(),
@@ -135,6 +137,8 @@ impl Network {
             items: pick(&mut self.rng, &[1, 1, 1, 4, 8]),
             timeout_ms: HOUR_MS,
             queue_timeout_ms: HOUR_MS,
+            keys: Vec::new(),
+            max_price: None,
             avoid: (0..avoided)
                 .map(|_| pick(&mut self.rng, &self.operators))
                 .collect(),

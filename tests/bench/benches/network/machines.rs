@@ -78,6 +78,8 @@ async fn register(
         devices: Vec::new(),
         cpu_kinds: vec![Kind::new("bench.noop/1").expect("a kind")],
         device_kinds: Vec::new(),
+        prices: Vec::new(),
+        keys: Vec::new(),
     };
     let registration = Rc::new(RefCell::new(None));
     let hands = Hands {

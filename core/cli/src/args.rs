@@ -263,6 +263,15 @@ pub(crate) struct Logs {
     pub(crate) query: Query,
 }
 
+fn metrics_address(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<u16>() {
+        Ok(port) => Ok(SocketAddr::from(([127, 0, 0, 1], port))),
+        Err(_) => text.parse().map_err(|_| {
+            "give a port like 9464, or an address with one like 0.0.0.0:9464".to_owned()
+        }),
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = TRAIL_AFTER)]
 pub(crate) struct Trail {
@@ -350,6 +359,10 @@ pub(crate) enum Coordinator {
 
 #[derive(Debug, Args)]
 pub(crate) struct CoordinatorRun {
+    /// Show figures for Prometheus at http://HOST:PORT/metrics, to whoever reaches it; a port alone is of
+    /// this machine only
+    #[arg(long, value_name = "[HOST:]PORT", value_parser = metrics_address)]
+    pub(crate) metrics: Option<SocketAddr>,
     /// Where to listen
     #[arg(long, default_value = "127.0.0.1:7420", value_name = "ADDRESS:PORT")]
     pub(crate) listen: SocketAddr,

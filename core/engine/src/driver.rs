@@ -28,8 +28,9 @@ use froben_model::{TimeMs, WorkflowId};
 use froben_scheduler::{Policy, SessionId};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-use crate::effect::{Answer, Effect, MachineCommand, ScriptCommand};
+use crate::effect::{Answer, Effect, MachineCommand, Receipt, ScriptCommand};
 use crate::engine::{Engine, Step};
+use crate::figures::Counter;
 use crate::handle::EngineHandle;
 use crate::input::{Input, Ticket};
 use crate::revisions::Revisions;
@@ -155,6 +156,7 @@ impl Running {
         let begin = Instant::now();
         let script_threads = capacity.script_threads.max(1);
         let recovered = restart::recover(&mut engine, store.as_ref(), clock.now(), script_threads)?;
+        let counter = Arc::new(Mutex::new(Counter::of(&engine)));
         let (live, ms) = (engine.live_workflows(), begin.elapsed().as_millis());
         if live > 0 {
             tracing::info!(workflows = live, ms, "continuing from the journal");
@@ -196,9 +198,10 @@ impl Running {
             scripts: hosts,
             inputs: sender.clone(),
             failed: failed_in,
+            counter: counter.clone(),
         };
         threads.push(spawn("committer", move || committer.run(&steps))?);
-        let handle = EngineHandle::new(sender.clone(), routes, store, revisions);
+        let handle = EngineHandle::new(sender.clone(), routes, store, revisions, counter);
         Ok(Running {
             handle,
             sender,
@@ -291,6 +294,7 @@ struct Committer {
     scripts: Vec<Sender<ScriptCommand>>,
     inputs: Sender<Message>,
     failed: watch::Sender<Option<String>>,
+    counter: Arc<Mutex<Counter>>,
 }
 
 impl Committer {
@@ -301,6 +305,7 @@ impl Committer {
                 group.batch.merge(next.batch);
                 group.effects.extend(next.effects);
             }
+            let begin = Instant::now();
             if !group.batch.is_empty()
                 && let Err(error) = self.store.commit(&group.batch)
             {
@@ -309,9 +314,33 @@ impl Committer {
                 let _ = self.inputs.send(Message::Stop);
                 return;
             }
+            self.count(&group, begin.elapsed());
             for effect in group.effects {
                 self.carry_out(effect);
             }
+        }
+    }
+
+    /// Of what is on disk now.
+    fn count(&self, group: &Step, took: Duration) {
+        let stale = |effect: &&Effect| {
+            matches!(
+                effect,
+                Effect::Reply {
+                    answer: Answer::Receipt(Receipt::Stale),
+                    ..
+                }
+            )
+        };
+        let stale = group.effects.iter().filter(stale).count();
+        // A panic elsewhere leaves figures that are a little off, which is better than none.
+        let mut counter = self.counter.lock().unwrap_or_else(PoisonError::into_inner);
+        counter.stale(stale as u64);
+        if !group.batch.is_empty() {
+            counter.committed(group.batch.records.len(), took);
+        }
+        for (workflow, seq, record) in &group.batch.records {
+            counter.see(*workflow, *seq, record);
         }
     }
 

@@ -11,8 +11,8 @@ mod questions;
 
 pub use books::{Statement, Viewer};
 
-use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use froben_journal::Store;
@@ -22,6 +22,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::contained::contained;
 use crate::driver::{Message, SharedRoutes, lock};
 use crate::effect::Answer;
+use crate::figures::{Counter, Figures};
 use crate::input::{Input, Ticket};
 use crate::offline::Answered;
 use crate::revisions::Revisions;
@@ -68,6 +69,7 @@ pub struct EngineHandle {
     /// Script sets that are checked at once.
     pub(crate) checks: Arc<Semaphore>,
     replays: Arc<Semaphore>,
+    counter: Arc<Mutex<Counter>>,
 }
 
 impl EngineHandle {
@@ -76,6 +78,7 @@ impl EngineHandle {
         routes: SharedRoutes,
         store: Arc<dyn Store>,
         revisions: Arc<Revisions>,
+        counter: Arc<Mutex<Counter>>,
     ) -> Self {
         let permits = Arc::new(Semaphore::new(REQUESTS));
         let lines = Arc::new(Semaphore::new(LINES));
@@ -89,7 +92,14 @@ impl EngineHandle {
             lines,
             checks,
             replays: Arc::new(Semaphore::new(REPLAYS)),
+            counter,
         }
+    }
+
+    /// What the coordinator has done since it started; all of it is on disk.
+    pub fn figures(&self) -> Figures {
+        let counter = self.counter.lock();
+        counter.unwrap_or_else(PoisonError::into_inner).figures()
     }
 
     fn tell(&self, input: Input) {

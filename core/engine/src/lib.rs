@@ -12,6 +12,7 @@ mod delegations;
 pub mod driver;
 pub mod effect;
 pub mod engine;
+mod figures;
 mod fork;
 mod handle;
 mod history;
@@ -34,6 +35,7 @@ mod workflow;
 
 pub use driver::{Capacity, Config, Error, Running};
 pub use effect::{MachineCommand, Receipt};
+pub use figures::{BOUNDS_MS, Figures, Histogram, OfKind, Outcome};
 #[cfg(feature = "planted")]
 pub use froben_scheduler::planted;
 pub use froben_scheduler::{Policy, SessionId};

@@ -596,6 +596,15 @@ impl Workflow {
 }
 
 impl Delegation {
+    /// Since when an attempt holds a reservation for it.
+    pub(crate) fn reserved_since(&self) -> Option<TimeMs> {
+        let held = matches!(
+            self.state,
+            DelegationState::Assigned | DelegationState::Running
+        );
+        self.assigned_ms.filter(|_| held)
+    }
+
     /// How many items have not come.
     pub(crate) fn missing(&self) -> u32 {
         self.items.iter().filter(|item| item.is_none()).count() as u32

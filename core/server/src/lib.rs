@@ -12,6 +12,7 @@ mod door;
 mod durable;
 mod ledger;
 mod machine;
+pub mod metrics;
 mod operator;
 mod seeker;
 mod serve;

@@ -110,7 +110,7 @@ const EDGES: [(&str, &[&str]); 21] = [
 ];
 
 /// Each foreign library that has a door, and who may name it.
-const DOORS: [(&str, &[&str]); 12] = [
+const DOORS: [(&str, &[&str]); 14] = [
     ("mlua", &["froben-script"]),
     ("rustc-hash", &["froben-script"]),
     ("rocksdb", &["froben-store"]),
@@ -122,6 +122,8 @@ const DOORS: [(&str, &[&str]); 12] = [
     ("luau-analyze", &["froben-typecheck"]),
     ("similar", &["froben-author"]),
     ("notify", &["froben-cli"]),
+    ("prometheus-client", &["froben-server"]),
+    ("hyper", &["froben-server"]),
     (
         "capnp-rpc",
         &["froben-wire", "froben-server", "froben-operator"],

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use froben_blobs::Blobs;
-use froben_engine::{Capacity, Config, Policy, Running};
+use froben_engine::{Capacity, Config, EngineHandle, Policy, Running};
 use froben_journal::{ScriptSet, Store};
 use froben_store::RocksStore;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -27,6 +27,7 @@ pub(crate) fn run(args: CoordinatorRun) -> Result<(), Error> {
 
 async fn serve(args: CoordinatorRun) -> Result<(), Error> {
     let CoordinatorRun {
+        metrics,
         listen,
         data,
         identity,
@@ -45,6 +46,7 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
     let hangup = listen_to(SignalKind::hangup())?;
     // The port first: what is wrong most often should be known before the journal is opened.
     let listener = bind(listen)?;
+    let metrics = metrics.map(bind).transpose()?;
     std::fs::create_dir_all(&data).map_err(|error| Error::file("make", &data, &error))?;
     let store = open_store(&data.join("journal"))?;
     let scripts = match scripts {
@@ -75,9 +77,15 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
     // On standard output, so that whoever started it knows that it can be used.
     println!("coordinator listens on {address}");
 
+    if let Some(Ok(address)) = metrics.as_ref().map(TcpListener::local_addr) {
+        eprintln!("figures at http://{address}/metrics");
+    }
+    let figures = figures(metrics, running.handle.clone());
+
     let ended = tokio::select! {
         reason = running.failure() => Err(journal_failed(&reason)),
         stopped = stop_asked(until_stdin_closes) => stopped,
+        error = figures => Err(error),
         never = reload::keep(&running.handle, &folder, hangup, watch) => match never {},
     };
     server.stop().await;
@@ -114,6 +122,15 @@ fn size(text: &str) -> Result<usize, Error> {
     read.filter(|bytes| *bytes > 0).ok_or_else(|| {
         Error::usage(format!("--script-memory {text}: not a size")).hint("write it like 512MiB")
     })
+}
+
+/// Shows the figures, if somebody wants them, for as long as the coordinator runs.
+async fn figures(listener: Option<TcpListener>, engine: EngineHandle) -> Error {
+    let Some(listener) = listener else {
+        return std::future::pending().await;
+    };
+    let error = froben_server::metrics::serve(listener, engine).await;
+    Error::new(Exit::Unexpected, format!("cannot show figures: {error}"))
 }
 
 fn bind(listen: std::net::SocketAddr) -> Result<TcpListener, Error> {

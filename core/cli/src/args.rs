@@ -34,7 +34,7 @@ pub(crate) struct Cli {
         long,
         global = true,
         env = "FROBEN_LOG",
-        default_value = "warn,froben::scripts=info",
+        default_value = "warn,froben::scripts=info,froben::ca=info",
         value_name = "FILTER"
     )]
     pub(crate) log: String,
@@ -321,6 +321,69 @@ pub(crate) enum Ca {
     },
     /// Issue a certificate: a folder with cert.pem, key.pem and ca.pem
     Issue(Issue),
+    /// Take certificates back: coordinators refuse them, and cut their connections
+    Revoke(Revoke),
+    /// List what was issued: serial numbers, owners, what is revoked
+    List(Issued),
+    /// Make the revocation list anew, as it is, so that it is good for longer
+    Crl(Crl),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = REVOKE_AFTER)]
+pub(crate) struct Revoke {
+    /// The CA's folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) ca: PathBuf,
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// With --name, where a name has several roles: in which
+    #[arg(long, requires = "name")]
+    pub(crate) role: Option<RoleArg>,
+    /// By when you mean to have made the next list
+    #[arg(long, default_value = "2160h", value_name = "DURATION")]
+    pub(crate) valid: String,
+}
+
+/// Which certificates are meant, in one of three ways.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Which {
+    /// All that this owner has so far; what is issued to the name later is good
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The one with this number, in hexadecimal as `froben ca list` shows it
+    #[arg(long)]
+    pub(crate) serial: Option<String>,
+    /// The one in this file, like an owner's cert.pem
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cert: Option<PathBuf>,
+}
+
+const REVOKE_AFTER: &str = "\
+Example: froben ca revoke --ca ca --name rig-7
+The list is ca/crl.pem. A coordinator that was started with `--crl FILE` takes it within a second of its
+being there, and cuts the connections of who is on it; copy it to the coordinator's machine if that is
+another one.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Issued {
+    /// The CA's folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) ca: PathBuf,
+    /// How to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Crl {
+    /// The CA's folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) ca: PathBuf,
+    /// By when you mean to have made the next list
+    #[arg(long, default_value = "2160h", value_name = "DURATION")]
+    pub(crate) valid: String,
 }
 
 #[derive(Debug, Args)]
@@ -353,7 +416,7 @@ pub(crate) enum RoleArg {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Coordinator {
-    /// Run in the foreground until SIGINT or SIGTERM; SIGHUP reads the scripts again
+    /// Run in the foreground until SIGINT or SIGTERM; SIGHUP reads scripts and revocations again
     Run(Box<CoordinatorRun>),
 }
 
@@ -372,6 +435,10 @@ pub(crate) struct CoordinatorRun {
     /// The coordinator's cert.pem, key.pem and ca.pem
     #[arg(long, value_name = "DIR")]
     pub(crate) identity: PathBuf,
+    /// The CA's list of revoked certificates, its crl.pem or a copy of it. It is read again whenever it
+    /// changes, and on SIGHUP; whoever is on it is refused, and cut off if connected
+    #[arg(long, value_name = "FILE")]
+    pub(crate) crl: Option<PathBuf>,
     /// The coordinator's own scripts: a folder with pipelines/ and lib/. They are served if nothing was
     /// served before, or if they are news; SIGHUP reads them again
     #[arg(long, default_value = "scripts", value_name = "DIR")]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use froben_blobs::Blobs;
 use froben_engine::EngineHandle;
 use froben_schema::seeker_capnp::coordinator;
-use froben_wire::{Acceptor, Identity, Incoming, Policy, Role};
+use froben_wire::{Acceptor, Identity, Incoming, Policy, RevocationList, Role};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{JoinSet, LocalSet};
@@ -27,7 +27,7 @@ const WAITING: usize = 16;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Bounds of a server.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Threads that serve.
     pub shards: usize,
@@ -37,6 +37,8 @@ pub struct Options {
     pub connections_of_one: usize,
     pub operator: Policy,
     pub seeker: Policy,
+    /// Certificates that are refused from the start; [`Server::revoke`] puts a newer list in force.
+    pub revoked: Option<RevocationList>,
 }
 
 impl Default for Options {
@@ -47,6 +49,7 @@ impl Default for Options {
             connections_of_one: 256,
             operator: Policy::OPERATOR,
             seeker: Policy::SEEKER,
+            revoked: None,
         }
     }
 }
@@ -65,6 +68,7 @@ pub enum Error {
 /// A running server. Dropping it stops it without waiting.
 pub struct Server {
     address: SocketAddr,
+    acceptor: Acceptor,
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -91,30 +95,41 @@ pub fn serve_with(
     blobs: Blobs,
     options: Options,
 ) -> Result<Server, Error> {
-    let acceptor = Acceptor::new(identity)?;
+    let Options {
+        shards: threads_wanted,
+        connections,
+        connections_of_one,
+        operator,
+        seeker,
+        revoked,
+    } = options;
+    let acceptor = Acceptor::new(identity, revoked)?;
     listener.set_nonblocking(true).map_err(Error::Listener)?;
     let address = listener.local_addr().map_err(Error::Listener)?;
     let (stop, stopped) = watch::channel(false);
     let shard = Shard {
-        acceptor,
+        acceptor: acceptor.clone(),
         admission: Admission::default(),
         engine,
         blobs,
-        options,
+        connections_of_one,
+        operator,
+        seeker,
     };
     let mut threads = Vec::new();
     let mut shards = Vec::new();
-    for number in 0..options.shards.max(1) {
+    for number in 0..threads_wanted.max(1) {
         let (sender, connections) = mpsc::channel(WAITING);
         let (shard, stopped) = (shard.clone(), stopped.clone());
         let body = move || run_local(shard.run(connections, stopped));
         threads.push(spawn(&format!("rpc-{number}"), body)?);
         shards.push(sender);
     }
-    let body = move || run_local(accept(listener, shards, options.connections, stopped));
+    let body = move || run_local(accept(listener, shards, connections, stopped));
     threads.push(spawn("accept", body)?);
     Ok(Server {
         address,
+        acceptor,
         stop,
         threads,
     })
@@ -123,6 +138,13 @@ pub fn serve_with(
 impl Server {
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Puts a list of revoked certificates in force, and cuts their live connections at once.
+    ///
+    /// *Errors*: [`froben_wire::Error::OlderList`]: the one in force stays.
+    pub fn revoke(&self, list: RevocationList) -> Result<(), froben_wire::Error> {
+        self.acceptor.revoke(list)
     }
 
     /// Closes every connection and waits for the threads: about a second at most.
@@ -211,7 +233,9 @@ struct Shard {
     admission: Admission,
     engine: EngineHandle,
     blobs: Blobs,
-    options: Options,
+    connections_of_one: usize,
+    operator: Policy,
+    seeker: Policy,
 }
 
 impl Shard {
@@ -262,11 +286,7 @@ impl Shard {
                 return None;
             }
         };
-        match self
-            .acceptor
-            .accept(stream, address, &self.options.operator)
-            .await
-        {
+        match self.acceptor.accept(stream, address, &self.operator).await {
             Ok(incoming) => Some(incoming),
             Err(error) => {
                 tracing::info!(%error, "a peer is not let in");
@@ -277,14 +297,14 @@ impl Shard {
 
     async fn serve(&self, incoming: Incoming, mut stopped: watch::Receiver<bool>) {
         let (subject, address) = (incoming.subject.clone(), incoming.address);
-        let limit = self.options.connections_of_one;
+        let limit = self.connections_of_one;
         let Some(_admitted) = self.admission.admit(&subject, limit) else {
             tracing::warn!(%subject, %address, limit, "too many connections of one identity");
             return;
         };
         let policy = match subject.role {
-            Role::Operator => self.options.operator,
-            Role::Seeker | Role::Admin | Role::Coordinator => self.options.seeker,
+            Role::Operator => self.operator,
+            Role::Seeker | Role::Admin | Role::Coordinator => self.seeker,
         };
         tracing::debug!(%subject, %address, "connected");
         let connection = incoming.serve(policy, |cutter| {

@@ -1,22 +1,31 @@
 //! The private CA: one key that makes every certificate of a network.
 //!
-//! It keeps no register and revokes nothing yet; it signs what it is asked to sign, so its directory
-//! belongs on the machine of whoever runs the network, and nowhere else.
+//! It signs what it is asked to sign, so its directory belongs on the machine of whoever runs the
+//! network, and nowhere else. What it has issued stands in a register there, and what it has revoked in
+//! a list, which coordinators are given.
+
+mod revoke;
 
 use std::fs;
 use std::io::Write;
 use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, SanType,
+    Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
 };
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::identity::{CA_FILE, CERT_FILE, KEY_FILE, Role};
-use crate::{Error, SERVER_NAME};
+use crate::register::{Issued, Register};
+use crate::{Error, SERVER_NAME, Serial, Subject};
+
+pub use revoke::{Entry, LIST_VALIDITY, Which};
 
 /// The CA's own key, beside its [`CA_FILE`].
 const CA_KEY_FILE: &str = "ca.key";
@@ -25,6 +34,7 @@ const CA_VALIDITY: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 const CLOCK_SKEW: Duration = Duration::from_secs(300);
 
 pub struct Ca {
+    dir: PathBuf,
     certificate_pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -86,10 +96,14 @@ impl Ca {
             0o600,
         )?;
         write_new(&dir.join(CA_FILE), certificate_pem.as_bytes(), 0o644)?;
-        Ok(Ca {
+        let ca = Ca {
+            dir: dir.to_owned(),
             certificate_pem,
             issuer: Issuer::new(params, key),
-        })
+        };
+        // An empty list, so that a coordinator can be given its place from the first day on.
+        ca.renew_list(LIST_VALIDITY)?;
+        Ok(ca)
     }
 
     pub fn load(dir: &Path) -> Result<Ca, Error> {
@@ -108,6 +122,7 @@ impl Ca {
                 reason: error.to_string(),
             })?;
         Ok(Ca {
+            dir: dir.to_owned(),
             certificate_pem,
             issuer,
         })
@@ -156,14 +171,56 @@ impl Ca {
             Role::Operator | Role::Seeker | Role::Admin => ExtendedKeyUsagePurpose::ClientAuth,
         }];
         let key = KeyPair::generate().map_err(issue)?;
+        let serial = Serial::of_key(key.public_key_raw());
+        params.serial_number = Some(SerialNumber::from_slice(serial.as_bytes()));
         let leaf = params.signed_by(&key, &self.issuer).map_err(issue)?;
         let chain = format!("{}{}", leaf.pem(), self.certificate_pem);
 
         make_dir(dir)?;
+        // What could not be written in the end is in the register all the same, and does no harm there.
+        Register::open(&self.dir)?.add(&Issued {
+            serial,
+            subject: Subject {
+                role: *role,
+                name: name.clone(),
+            },
+            at_s: unix_s(SystemTime::now()),
+            until_s: unix_s(validity.until),
+        })?;
         write_new(&dir.join(KEY_FILE), key.serialize_pem().as_bytes(), 0o600)?;
         write_new(&dir.join(CERT_FILE), chain.as_bytes(), 0o644)?;
         write_new(&dir.join(CA_FILE), self.certificate_pem.as_bytes(), 0o644)
     }
+
+    fn certificate(&self) -> Result<CertificateDer<'static>, Error> {
+        CertificateDer::from_pem_slice(self.certificate_pem.as_bytes()).map_err(|error| {
+            Error::Malformed {
+                path: self.dir.join(CA_FILE).display().to_string(),
+                what: "CA certificate",
+                reason: error.to_string(),
+            }
+        })
+    }
+
+    /// Whether this CA has signed a certificate.
+    fn has_signed(&self, certificate: &CertificateDer<'_>) -> Result<bool, Error> {
+        let ca = self.certificate()?;
+        let parsed = (
+            X509Certificate::from_der(&ca),
+            X509Certificate::from_der(certificate),
+        );
+        let (Ok((_, ca)), Ok((_, certificate))) = parsed else {
+            return Ok(false);
+        };
+        Ok(certificate.verify_signature(Some(ca.public_key())).is_ok())
+    }
+}
+
+fn unix_s(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
 }
 
 fn issue(error: rcgen::Error) -> Error {
@@ -199,6 +256,19 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
         .map_err(|error| Error::write(path, error))
 }
 
+/// Writes a file in the place of one that others read meanwhile: they see the old one or the new one.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let new = path.with_extension("new");
+    let written = || {
+        let mut file = fs::File::create(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, path)?;
+        fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    written().map_err(|error| Error::write(path, error))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -206,7 +276,7 @@ mod tests {
     use super::*;
     use crate::Identity;
 
-    fn request(role: Role, name: &str) -> Request {
+    pub(super) fn request(role: Role, name: &str) -> Request {
         Request {
             role,
             name: name.to_owned(),

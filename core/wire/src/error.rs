@@ -21,6 +21,17 @@ pub enum Error {
     },
     #[error("cannot make the certificate: {0}")]
     Issue(String),
+    #[error(
+        "the register in {path} has no certificate of `{name}` that is valid; `froben ca list` shows what was issued, and what is older than the register is revoked by --cert or --serial"
+    )]
+    NoCertificate { name: String, path: String },
+    #[error("`{name}` has certificates in several roles ({roles}); say which with --role")]
+    SeveralRoles { name: String, roles: String },
+    /// A revocation list that would bring back what is revoked.
+    #[error(
+        "the revocation list has number {theirs}, and number {ours} is in force, which is not older; make a new one with `froben ca crl`"
+    )]
+    OlderList { ours: u64, theirs: u64 },
 
     #[error(
         "cannot reach the coordinator at {address}: {reason}; check the address, and that it runs"
@@ -76,11 +87,14 @@ impl Error {
             }
             Error::Timeout { .. } => Disposition::Timeout,
             Error::Fault(fault) => fault.code.disposition(),
+            Error::NoCertificate { .. } => Disposition::NotFound,
+            Error::SeveralRoles { .. } => Disposition::Invalid,
             Error::Read { .. }
             | Error::Write { .. }
             | Error::Exists { .. }
             | Error::Malformed { .. }
             | Error::Issue(_)
+            | Error::OlderList { .. }
             | Error::Damaged { .. }
             | Error::Io { .. } => Disposition::Unexpected,
         }
@@ -103,6 +117,9 @@ impl Error {
             | Error::Exists { .. }
             | Error::Malformed { .. }
             | Error::Issue(_)
+            | Error::NoCertificate { .. }
+            | Error::SeveralRoles { .. }
+            | Error::OlderList { .. }
             | Error::Io { .. } => None,
         }
     }

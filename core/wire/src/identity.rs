@@ -20,6 +20,8 @@ pub const CERT_FILE: &str = "cert.pem";
 pub const KEY_FILE: &str = "key.pem";
 /// The CA that the other side's certificate must come from.
 pub const CA_FILE: &str = "ca.pem";
+/// What the CA has revoked, in the CA's own folder and wherever a coordinator is told to look.
+pub const CRL_FILE: &str = "crl.pem";
 
 /// What a certificate lets its owner do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,6 +111,26 @@ pub struct Identity {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key: PrivateKeyDer<'static>,
     pub(crate) ca: Vec<CertificateDer<'static>>,
+}
+
+impl Clone for Identity {
+    fn clone(&self) -> Identity {
+        let Identity {
+            subject,
+            dir,
+            chain,
+            key,
+            ca,
+        } = self;
+        Identity {
+            subject: subject.clone(),
+            dir: dir.clone(),
+            chain: chain.clone(),
+            // Keys are not cloned by accident.
+            key: key.clone_key(),
+            ca: ca.clone(),
+        }
+    }
 }
 
 impl Identity {

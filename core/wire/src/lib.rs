@@ -17,17 +17,23 @@ mod gate;
 mod identity;
 mod line;
 mod policy;
+mod register;
+mod revocation;
+mod serial;
 mod tls;
 
 pub use accept::{Acceptor, Incoming};
-pub use ca::{Ca, Request, Validity};
+pub use ca::{Ca, Entry, LIST_VALIDITY, Request, Validity, Which};
 pub use call::{call, failed};
 pub use connection::{Connection, Cutter};
 pub use dial::{Link, dial};
 pub use error::{Disposition, Error, Rejection};
 pub use fault::{Fault, FaultCode};
-pub use identity::{CA_FILE, CERT_FILE, Identity, KEY_FILE, Role, Subject, date};
+pub use identity::{CA_FILE, CERT_FILE, CRL_FILE, Identity, KEY_FILE, Role, Subject, date};
 pub use policy::{Heartbeat, Limits, Policy};
+pub use register::Issued;
+pub use revocation::RevocationList;
+pub use serial::Serial;
 
 /// The DNS name that every coordinator's certificate carries. Clients verify this name and never the
 /// address, so that a coordinator that moves needs no new certificate.

@@ -13,7 +13,7 @@ use rustls::{
 use rustls_pki_types::ServerName;
 
 use crate::identity::{Identity, date};
-use crate::{Error, Rejection, SERVER_NAME};
+use crate::{Error, Rejection, RevocationList, SERVER_NAME};
 
 /// The application protocol; its number grows when two versions could not even say "ping".
 pub(crate) const ALPN: &[u8] = b"froben/1";
@@ -32,12 +32,19 @@ fn roots(identity: &Identity) -> Result<Arc<RootCertStore>, Error> {
     Ok(Arc::new(roots))
 }
 
-/// A server that talks only to clients with a certificate of its own CA.
+/// A server that talks only to clients with a certificate of its own CA that is not `revoked`.
+///
+/// A list past its date goes on being used: what it revokes stays revoked, and the rest of the network
+/// does not stop because nobody made a new one.
 ///
 /// Sessions are never resumed: a resumed one would skip the certificate's verification, and with it
 /// an expiry or a revocation that came in between.
-pub(crate) fn server_config(identity: &Identity) -> Result<Arc<ServerConfig>, Error> {
+pub(crate) fn server_config(
+    identity: &Identity,
+    revoked: Option<&RevocationList>,
+) -> Result<Arc<ServerConfig>, Error> {
     let verifier = WebPkiClientVerifier::builder_with_provider(roots(identity)?, provider())
+        .with_crls(revoked.map(|list| list.der.clone()))
         .build()
         .map_err(|error| unusable(identity, "CA certificate", &error))?;
     let mut config = ServerConfig::builder_with_provider(provider())

@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::{CapacityArgs, CoordinatorRun};
 use crate::command::reload;
+use crate::command::revoked::Revoked;
 use crate::error::{Error, Exit};
 use crate::scripts;
 use crate::watch::Watch;
@@ -31,6 +32,7 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
         listen,
         data,
         identity,
+        crl,
         scripts: folder,
         watch,
         shards,
@@ -38,12 +40,19 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
         until_stdin_closes,
     } = args;
     let identity = froben_wire::Identity::load(&identity)?;
+    let (revoked, list) = match &crl {
+        Some(path) => {
+            Revoked::load(path, &identity).map(|(revoked, list)| (Some(revoked), Some(list)))?
+        }
+        None => (None, None),
+    };
     let scripts = scripts::read(&folder);
     let watch = match watch {
         true => Some(Watch::new(&folder)?),
         false => None,
     };
     let hangup = listen_to(SignalKind::hangup())?;
+    let revoked_hangup = listen_to(SignalKind::hangup())?;
     // The port first: what is wrong most often should be known before the journal is opened.
     let listener = bind(listen)?;
     let metrics = metrics.map(bind).transpose()?;
@@ -66,14 +75,14 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
     let address = listener
         .local_addr()
         .map_err(|error| Error::new(Exit::Unexpected, error.to_string()))?;
-    let server = froben_server::serve(
-        listener,
-        &identity,
-        running.handle.clone(),
-        blobs,
-        usize::from(shards),
-    )
-    .map_err(|error| Error::new(Exit::Unexpected, error.to_string()))?;
+    let options = froben_server::Options {
+        shards: usize::from(shards),
+        revoked: list,
+        ..froben_server::Options::default()
+    };
+    let handle = running.handle.clone();
+    let server = froben_server::serve_with(listener, &identity, handle, blobs, options)
+        .map_err(|error| Error::new(Exit::Unexpected, error.to_string()))?;
     // On standard output, so that whoever started it knows that it can be used.
     println!("coordinator listens on {address}");
 
@@ -82,7 +91,14 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
     }
     let figures = figures(metrics, running.handle.clone());
 
+    let keep_revoked = async {
+        match revoked {
+            Some(revoked) => revoked.keep(&server, &identity, revoked_hangup).await,
+            None => std::future::pending().await,
+        }
+    };
     let ended = tokio::select! {
+        never = keep_revoked => match never {},
         reason = running.failure() => Err(journal_failed(&reason)),
         stopped = stop_asked(until_stdin_closes) => stopped,
         error = figures => Err(error),

@@ -13,6 +13,7 @@ pub(crate) mod new;
 pub(crate) mod reload;
 pub(crate) mod replay;
 pub(crate) mod rerun;
+mod revoked;
 pub(crate) mod scripts;
 pub(crate) mod show;
 pub(crate) mod sim;

@@ -140,7 +140,11 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn start(identity: &Path, policy: Policy, greeter: Greeter) -> Host {
-        let acceptor = Acceptor::new(&Identity::load(identity).unwrap()).unwrap();
+        let acceptor = Acceptor::new(&Identity::load(identity).unwrap(), None).unwrap();
+        Host::accept(acceptor, policy, greeter)
+    }
+
+    pub(crate) fn accept(acceptor: Acceptor, policy: Policy, greeter: Greeter) -> Host {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::host::{Event, Greeter, Host, Network, QUICK, run};
 use froben_wire::{
-    CA_FILE, CERT_FILE, Disposition, Error, Identity, KEY_FILE, Policy, Rejection, Role, Validity,
-    dial,
+    Acceptor, CA_FILE, CERT_FILE, Disposition, Error, Identity, KEY_FILE, LIST_VALIDITY, Policy,
+    Rejection, RevocationList, Role, Validity, Which, dial,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -164,6 +164,69 @@ fn bare_client(ca_pem: &str) -> tokio_rustls::TlsConnector {
 }
 
 #[test]
+fn a_revoked_certificate_is_cut_and_refused_and_another_of_its_name_is_not() {
+    let network = Network::new();
+    let coordinator = Identity::load(&network.issue(Role::Coordinator, "c")).unwrap();
+    let list = |path| RevocationList::load(path, &coordinator).unwrap();
+    let first = list(&network.ca.list_path());
+    let acceptor = Acceptor::new(&coordinator, Some(first.clone())).unwrap();
+    let mut host = Host::accept(acceptor.clone(), QUICK, Greeter::new(0));
+    let address = host.address.to_string();
+    let (bad, good) = (
+        network.identity(Role::Operator, "bad"),
+        network.identity(Role::Operator, "good"),
+    );
+    run(async {
+        let stays = dial(&address, &good, QUICK).await.unwrap();
+        let goes = dial(&address, &bad, QUICK).await.unwrap();
+        let which = Which::Name {
+            name: "bad".to_owned(),
+            role: None,
+        };
+        let (_, newer) = network.ca.revoke(&which, LIST_VALIDITY).unwrap();
+        acceptor.revoke(newer.clone()).unwrap();
+        assert_eq!(host.end().await, "the certificate was revoked");
+        goes.connection.cutter().ended().await;
+
+        let error = refused(&address, &bad).await;
+        assert_eq!(error.code(), Some("FRB-TLS-006"), "{error}");
+        one_line(&error, &["does not let us in", "has been revoked"]);
+        assert_eq!(host.refusal().await.code(), Some("FRB-TLS-006"));
+
+        // An older list does not bring it back; the same one again changes nothing.
+        let error = acceptor.revoke(first).unwrap_err();
+        assert!(matches!(error, Error::OlderList { .. }), "{error}");
+        acceptor.revoke(newer).unwrap();
+        refused(&address, &bad).await;
+
+        assert_eq!(stays.connection.cutter().end_reason(), None);
+        let folder = network.dir.path().join("bad");
+        fs::rename(&folder, network.dir.path().join("taken-back")).unwrap();
+        let again = network.identity(Role::Operator, "bad");
+        dial(&address, &again, QUICK).await.unwrap();
+    });
+}
+
+#[test]
+fn a_list_past_its_date_still_refuses_whom_it_names_and_nobody_else() {
+    let network = Network::new();
+    let coordinator = Identity::load(&network.issue(Role::Coordinator, "c")).unwrap();
+    let (bad, good) = (
+        network.identity(Role::Operator, "bad"),
+        network.identity(Role::Operator, "good"),
+    );
+    let which = Which::File(network.dir.path().join("bad").join(CERT_FILE));
+    let (_, list) = network.ca.revoke(&which, Duration::ZERO).unwrap();
+    let acceptor = Acceptor::new(&coordinator, Some(list)).unwrap();
+    let host = Host::accept(acceptor, QUICK, Greeter::new(0));
+    run(async {
+        let error = refused(host.address, &bad).await;
+        assert_eq!(error.code(), Some("FRB-TLS-006"), "{error}");
+        dial(&host.address.to_string(), &good, QUICK).await.unwrap();
+    });
+}
+
+#[test]
 fn without_a_certificate_nobody_comes_in() {
     let network = Network::new();
     let mut host = Host::start(
@@ -188,7 +251,7 @@ fn only_a_coordinators_certificate_makes_a_coordinator() {
     let network = Network::new();
     let dir = network.issue(Role::Operator, "pretender");
     let pretender = Identity::load(&dir).unwrap();
-    assert!(froben_wire::Acceptor::new(&pretender).is_err());
+    assert!(Acceptor::new(&pretender, None).is_err());
 
     // Served all the same, by other software.
     let chain: Vec<_> = CertificateDer::pem_file_iter(dir.join(CERT_FILE))

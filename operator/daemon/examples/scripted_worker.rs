@@ -76,6 +76,17 @@ impl Worker for Scripted {
                 self.lost = true;
                 Err(Failure::new(ErrorClass::WorkerFailed, "the device is lost"))
             }
+            // Takes 96 MiB, and gives them back when it is cancelled.
+            "gorge" => {
+                let much = vec![1_u8; 96 << 20];
+                ctx.item(first, Ok(Value::Int(much.len() as i64)), device)?;
+                while !ctx.cancelled() {
+                    std::thread::park_timeout(Duration::from_millis(1));
+                }
+                // Held until here.
+                drop(much);
+                ctx.check_cancelled()
+            }
             "foreign" => ctx.item(999, Ok(Value::Nil), device),
             "wait" => {
                 ctx.log(Level::Info, "waiting")?;

@@ -58,6 +58,10 @@ pub struct Run {
     pub keystore: Option<PathBuf>,
     #[command(flatten)]
     pub provers: Provers,
+    /// What a worker may occupy beyond the memory that its task claims, before it is ended: its program,
+    /// its libraries, its driver. Tasks that claim no memory are not limited [default: 512MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub memory_slack: Option<String>,
     /// Where the sockets of the workers lie [default: XDG_RUNTIME_DIR or the temporary folder]
     #[arg(long, value_name = "DIR")]
     pub runtime_dir: Option<PathBuf>,

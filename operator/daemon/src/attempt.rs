@@ -65,7 +65,11 @@ pub(crate) async fn report(
                     receipts.push(reporter.item(token, index, outcome, device));
                 }
                 Some(WorkerEvent::Log { level, line }) => reporter.log(token, level, &line),
-                Some(WorkerEvent::Finished { failure }) => end = Some(failure),
+                Some(WorkerEvent::Finished { failure, peak_ram_bytes }) => {
+                    let ended = failure.as_ref().map_or("done", |failure| failure.class.name());
+                    tracing::info!(%token, ended, peak_ram_bytes, "an attempt has ended");
+                    end = Some(failure);
+                }
                 None => end = Some(None),
             },
         }

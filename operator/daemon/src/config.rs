@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use froben_model::{Amount, Kind, OperatorId};
+use froben_model::resources::parse_size;
 use serde::Deserialize;
 
 use crate::args::{Provers, Run};
+use crate::workers::MEMORY_SLACK_BYTES;
 use crate::{Error, Exit, host};
 
 #[derive(Debug, Clone)]
@@ -19,6 +21,7 @@ pub struct Config {
     pub keystore: Option<PathBuf>,
     pub provers: Vec<PathBuf>,
     pub cpu_only: bool,
+    pub memory_slack_bytes: u64,
     pub runtime_dir: Option<PathBuf>,
     pub until_stdin_closes: bool,
 }
@@ -34,6 +37,7 @@ struct File {
     keystore: Option<PathBuf>,
     provers: Option<Vec<PathBuf>>,
     cpu_only: Option<bool>,
+    memory_slack: Option<String>,
     runtime_dir: Option<PathBuf>,
 }
 
@@ -46,6 +50,7 @@ impl Config {
             prices,
             keystore,
             provers: Provers { programs, cpu_only },
+            memory_slack,
             runtime_dir,
             config,
             until_stdin_closes,
@@ -65,6 +70,11 @@ impl Config {
             let why = error.to_string().replace("operator name", "label");
             Error::usage(format!("--label: {why}"))
         })?;
+        let memory_slack_bytes = match memory_slack.or(file.memory_slack) {
+            Some(size) => parse_size(&size)
+                .map_err(|error| Error::usage(format!("--memory-slack: {error}")))?,
+            None => MEMORY_SLACK_BYTES,
+        };
         let programs = match programs.is_empty() {
             true => file.provers.unwrap_or_default(),
             false => programs,
@@ -93,6 +103,7 @@ impl Config {
             keystore: keystore.or(file.keystore),
             provers: or_built_in(programs)?,
             cpu_only: cpu_only || file.cpu_only.unwrap_or(false),
+            memory_slack_bytes,
             runtime_dir: runtime_dir.or(file.runtime_dir),
             until_stdin_closes,
         })
@@ -216,5 +227,9 @@ mod tests {
         bad.label = Some("Not A Label".to_owned());
         let error = Config::new(bad).unwrap_err();
         assert!(error.message.contains("--label"), "{error}");
+        let mut bad = run(Some("x:1"), None);
+        bad.memory_slack = Some("much".to_owned());
+        let error = Config::new(bad).unwrap_err();
+        assert!(error.message.contains("--memory-slack"), "{error}");
     }
 }

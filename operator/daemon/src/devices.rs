@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::args::{Devices, Format};
 use crate::config::or_built_in;
-use crate::workers::{Program, RuntimeDir, Timing};
+use crate::workers::{MEMORY_SLACK_BYTES, Program, RuntimeDir, Timing};
 use crate::{Error, Exit, offer};
 
 pub fn devices(args: Devices) -> Result<(), Error> {
@@ -18,7 +18,15 @@ pub fn devices(args: Devices) -> Result<(), Error> {
         .map_err(|error| Error::new(Exit::Unexpected, format!("cannot start: {error}")))?;
     let found = runtime.block_on(async {
         let sockets = RuntimeDir::create()?;
-        offer::programs(&programs, provers.cpu_only, &sockets, &Timing::default()).await
+        let timing = Timing::default();
+        offer::programs(
+            &programs,
+            provers.cpu_only,
+            MEMORY_SLACK_BYTES,
+            &sockets,
+            &timing,
+        )
+        .await
     })?;
     let text = match output {
         Format::Json => format!("{:#}", as_json(&found)),

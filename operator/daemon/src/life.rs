@@ -62,7 +62,13 @@ async fn live(config: Config) -> Result<(), Error> {
         None => Vec::new(),
     };
     let timing = Timing::default();
-    let probing = offer::programs(&config.provers, config.cpu_only, &sockets, &timing);
+    let probing = offer::programs(
+        &config.provers,
+        config.cpu_only,
+        config.memory_slack_bytes,
+        &sockets,
+        &timing,
+    );
     let programs = tokio::select! {
         programs = probing => programs?,
         () = stop.cancelled() => return Ok(()),

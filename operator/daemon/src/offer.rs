@@ -13,6 +13,7 @@ use crate::{Error, Exit, host};
 pub(crate) async fn programs(
     provers: &[PathBuf],
     cpu_only: bool,
+    memory_slack_bytes: u64,
     runtime: &RuntimeDir,
     timing: &Timing,
 ) -> Result<Vec<Program>, Error> {
@@ -23,7 +24,10 @@ pub(crate) async fn programs(
     };
     let mut programs = Vec::new();
     for path in provers {
-        let spec = WorkerSpec::new(path);
+        let spec = WorkerSpec {
+            memory_slack_bytes,
+            ..WorkerSpec::new(path)
+        };
         let report = probe(&spec, roles, runtime, timing).await?;
         programs.push(Program { spec, report });
     }

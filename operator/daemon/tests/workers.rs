@@ -164,7 +164,7 @@ async fn end(mut running: Running) -> (Vec<WorkerEvent>, Option<ItemError>) {
     let mut items = Vec::new();
     loop {
         match running.next().await.expect("an end") {
-            WorkerEvent::Finished { failure } => {
+            WorkerEvent::Finished { failure, .. } => {
                 assert_eq!(running.next().await, None);
                 return (items, failure);
             }
@@ -323,6 +323,47 @@ async fn whatever_a_worker_does_ends_one_task_with_a_reason() {
             failure.message
         );
         assert_works(&pool).await;
+    }
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_takes_more_memory_than_its_task_claims_is_ended() {
+    let spec = WorkerSpec {
+        memory_slack_bytes: 16 << 20,
+        ..spec(&[])
+    };
+    let pool = pool_of(spec, timing(), 1).await;
+    let claiming = |ram_bytes| RunTask {
+        ram_bytes,
+        ..cpu_task("gorge", vec![Value::Nil, Value::Nil])
+    };
+    let mut running = start(&pool, claiming(32 << 20));
+    let mut came = 0;
+    let (failure, peak_ram_bytes) = loop {
+        match running.next().await.expect("an end") {
+            WorkerEvent::Item { .. } => came += 1,
+            WorkerEvent::Log { .. } => {}
+            WorkerEvent::Finished {
+                failure,
+                peak_ram_bytes,
+            } => break (failure.expect("a failure"), peak_ram_bytes),
+        }
+    };
+    assert_eq!((came, failure.class), (1, ErrorClass::OutOfMemory));
+    let words = "its task claims 32 MiB and 16 MiB more are allowed; it was killed";
+    assert!(failure.message.contains(words), "{}", failure.message);
+    assert!(peak_ram_bytes > 96 << 20, "{peak_ram_bytes}");
+    assert_works(&pool).await;
+
+    // What is claimed may be used, and who claims nothing is not limited.
+    for ram_bytes in [128 << 20, 0] {
+        let running = start(&pool, claiming(ram_bytes));
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        running.canceller().cancel();
+        let (items, failure) = end(running).await;
+        let class = failure.expect("a failure").class;
+        assert_eq!((items.len(), class), (1, ErrorClass::Cancelled));
     }
     pool.shutdown().await;
 }

@@ -49,6 +49,8 @@ pub enum WorkerEvent {
     /// item has come; with one, those that have not end with it.
     Finished {
         failure: Option<ItemError>,
+        /// The most memory that its process was seen to occupy meanwhile; 0 if it was never looked at.
+        peak_ram_bytes: u64,
     },
 }
 
@@ -244,8 +246,18 @@ impl Job {
         self.cancel.cancel();
     }
 
+    /// What the task claims of the machine's memory.
+    pub(super) fn ram_bytes(&self) -> u64 {
+        self.task.ram_bytes
+    }
+
+    /// The end of a job that no worker had.
+    pub(super) fn drop_with(self, failure: Failure) {
+        self.finish(Some(failure), 0);
+    }
+
     /// The end. Items that are still owed need a failure; if there is none, that is one.
-    pub(super) fn finish(self, failure: Option<Failure>) {
+    pub(super) fn finish(self, failure: Option<Failure>, peak_ram_bytes: u64) {
         let failure = failure.or_else(|| {
             let first = self.owed.first()?;
             let message = format!(
@@ -258,7 +270,10 @@ impl Job {
         // Before the event: whoever takes it may give the slot its next task at once.
         drop(claim);
         let failure = failure.map(item_error);
-        let _ = events.try_send(WorkerEvent::Finished { failure });
+        let _ = events.try_send(WorkerEvent::Finished {
+            failure,
+            peak_ram_bytes,
+        });
     }
 
     fn emit(&self, event: WorkerEvent) {

@@ -173,7 +173,7 @@ impl Pool {
         if let Err(refused) = handle.jobs.try_send(job) {
             // Only if the slot's keeper has gone, which outlives the pool.
             let failure = Failure::new(ErrorClass::WorkerFailed, "the worker's place has closed");
-            refused.into_inner().finish(Some(failure));
+            refused.into_inner().drop_with(failure);
         }
         Ok(running)
     }

@@ -167,6 +167,11 @@ impl Process {
         let _ = killpg(self.group, signal);
     }
 
+    /// The process group, which is the worker's own.
+    pub(super) fn group(&self) -> Pid {
+        self.group
+    }
+
     /// Waits a while for the process to end by itself, and says whether it did.
     pub(super) async fn ends_within(&mut self, patience: std::time::Duration) -> bool {
         timeout(patience, self.child.wait()).await.is_ok()

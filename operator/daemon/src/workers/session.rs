@@ -6,6 +6,7 @@ use nix::sys::signal::Signal;
 use tokio::time::{Instant, sleep_until};
 
 use super::job::{Job, workers_own};
+use super::memory::{self, Excess, Watch, mebibytes};
 use super::process::Live;
 use super::spec::Timing;
 use super::traffic::{Request, Traffic, Violation};
@@ -44,21 +45,31 @@ enum End {
     Silent,
     /// It did not stop when it was told to.
     Obstinate,
+    /// It took more memory than its task claims.
+    Greedy(Excess),
 }
 
 /// Runs `job` on `live` as task `number`; tells the job's taker everything, the end included.
-pub(super) async fn drive(live: &mut Live, job: Job, number: u64, timing: &Timing) -> After {
+///
+/// `slack_bytes`: memory that the worker may have beyond what the task claims.
+pub(super) async fn drive(
+    live: &mut Live,
+    job: Job,
+    number: u64,
+    timing: &Timing,
+    slack_bytes: u64,
+) -> After {
     match live.link.send(&ToWorker::Run(job.run(number))) {
         Ok(()) => {}
         Err(error @ ProtocolError::FrameTooLarge { .. }) => {
             let message = format!("the task does not fit a worker's frame: {error}");
-            job.finish(Some(Failure::new(ErrorClass::BadRequest, message)));
+            job.drop_with(Failure::new(ErrorClass::BadRequest, message));
             return After::Ready;
         }
         Err(error) => {
             let failure = lost(live, Some(error)).await;
             tracing::warn!(worker = live.label(), %failure, "a task found no worker");
-            job.finish(Some(failure));
+            job.drop_with(failure);
             return After::Failed;
         }
     }
@@ -66,6 +77,8 @@ pub(super) async fn drive(live: &mut Live, job: Job, number: u64, timing: &Timin
         traffic: Traffic::new(job.blobs.clone()),
         heard: Instant::now(),
         stopping: None,
+        memory: Watch::new(live.process.group(), job.ram_bytes(), slack_bytes),
+        looked: Instant::now(),
         job,
         number,
         timing,
@@ -81,6 +94,9 @@ struct Conversation<'a> {
     /// When the last message came.
     heard: Instant,
     stopping: Option<Stopping>,
+    memory: Watch,
+    /// When the memory was looked at.
+    looked: Instant,
     timing: &'a Timing,
 }
 
@@ -124,6 +140,12 @@ impl Conversation<'_> {
                             live.process.signal(Signal::SIGTERM);
                         }
                         _ => return End::Obstinate,
+                    }
+                }
+                () = sleep_until(self.looked + memory::LOOK) => {
+                    self.looked = Instant::now();
+                    if let Some(excess) = self.memory.look() {
+                        return End::Greedy(excess);
                     }
                 }
                 () = sleep_until(self.heard + self.timing.silence) => return End::Silent,
@@ -210,9 +232,15 @@ impl Conversation<'_> {
             stopping,
             timing,
             traffic,
-            ..
+            mut memory,
+            number: _,
+            heard: _,
+            looked: _,
         } = self;
         drop(traffic);
+        // Before it gives anything back, and for tasks that are shorter than the time between two looks.
+        memory.look();
+        let peak_bytes = memory.peak_bytes();
         let wanted = stopping.is_none();
         let (failure, after) = match end {
             End::Finished {
@@ -230,7 +258,20 @@ impl Conversation<'_> {
                 );
                 (failure, After::Left)
             }
-            End::Lost(error) => (Some(lost(live, error).await), After::Failed),
+            End::Lost(error) => {
+                let mut failure = lost(live, error).await;
+                if failure.class == ErrorClass::OutOfMemory {
+                    let seen = mebibytes(peak_bytes);
+                    failure.message += &format!("; it was last seen with up to {seen} MiB");
+                }
+                (Some(failure), After::Failed)
+            }
+            End::Greedy(excess) => {
+                live.process.kill().await;
+                let message = format!("the worker {excess}; it was killed");
+                let failure = Failure::new(ErrorClass::OutOfMemory, message);
+                (Some(failure), After::Failed)
+            }
             End::Violation(what) => {
                 live.process.kill().await;
                 let message = format!("the worker broke the protocol: it {what}");
@@ -255,7 +296,8 @@ impl Conversation<'_> {
             tracing::warn!(worker = live.label(), %failure, "a task cost its worker");
         }
         // Once nobody wants it, that is why it ended, whatever the worker says.
-        job.finish(stopping.map(|stopping| stopping.failure).or(failure));
+        let failure = stopping.map(|stopping| stopping.failure).or(failure);
+        job.finish(failure, peak_bytes);
         match after {
             After::Failed | After::Left if !wanted => After::Stopped,
             after => after,

@@ -122,7 +122,7 @@ impl Slot {
                     tracing::warn!(place = ?self.place, failures, %error, "cannot start a worker");
                     if let Some(job) = waiting.take() {
                         let failure = Failure::new(ErrorClass::WorkerFailed, error.to_string());
-                        Job::finish(job, Some(failure));
+                        job.drop_with(failure);
                     }
                 }
                 Raised::Closed => return,
@@ -155,7 +155,7 @@ impl Slot {
                 launched = &mut launching => return self.examine(launched).await,
                 failure = given_up => {
                     if let Some(job) = waiting.take() {
-                        job.finish(Some(failure));
+                        job.drop_with(failure);
                     }
                 }
                 job = jobs.recv(), if waiting.is_none() => match job {
@@ -214,11 +214,12 @@ impl Slot {
                 },
             };
             if let Some(failure) = job.given_up().now_or_never() {
-                job.finish(Some(failure));
+                job.drop_with(failure);
                 continue;
             }
             *number += 1;
-            match drive(&mut live, job, *number, &self.timing).await {
+            let slack_bytes = self.spec.memory_slack_bytes;
+            match drive(&mut live, job, *number, &self.timing, slack_bytes).await {
                 After::Ready => *failures = 0,
                 After::Stopped => return Fallen::Stopped,
                 After::Left | After::Failed => return Fallen::Failed,

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// What a worker may occupy beyond what its task claims, unless the operator says something else.
+pub const MEMORY_SLACK_BYTES: u64 = 512 << 20;
+
 /// A worker program. docs/worker-protocol.md says which flags it must take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerSpec {
@@ -12,6 +15,9 @@ pub struct WorkerSpec {
     pub args: Vec<String>,
     /// Added to the daemon's own environment, less what starts with `FROBEN_`.
     pub env: BTreeMap<String, String>,
+    /// What a process of it may occupy beyond the memory that its task claims: its program, its
+    /// libraries, its driver.
+    pub memory_slack_bytes: u64,
 }
 
 impl WorkerSpec {
@@ -20,6 +26,7 @@ impl WorkerSpec {
             program: program.into(),
             args: Vec::new(),
             env: BTreeMap::new(),
+            memory_slack_bytes: MEMORY_SLACK_BYTES,
         }
     }
 }

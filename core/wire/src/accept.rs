@@ -173,6 +173,8 @@ impl Incoming {
             line,
         } = self;
         let cutter = Cutter::of(line.clone());
+        // Now that it is known who it is. A socket that takes no settings fails by itself.
+        let _ = connection::give_up_after(stream.get_ref().0.stream(), policy.heartbeat.silence);
         spawn_local(cut_when_revoked(cutter.clone(), serial, terms));
         let bootstrap = bootstrap(&cutter);
         let (connection, system) =

@@ -14,9 +14,10 @@ use capnp_rpc::twoparty::VatNetwork;
 use capnp_rpc::{Disconnector, RpcSystem};
 use futures::AsyncReadExt;
 use futures::io::{BufReader, BufWriter};
+use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::spawn_local;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
 use crate::gate::{CountedRead, CountedWrite, Gated, Table};
@@ -24,6 +25,8 @@ use crate::line::Line;
 use crate::{Error, Policy};
 
 const BUFFER_BYTES: usize = 16 << 10;
+/// Pings that may be without an answer at a time: at two a second, round trips of 8 s.
+const PINGS: usize = 16;
 /// How long a clean close waits for the peer to take what is queued.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -53,8 +56,9 @@ impl Cutter {
         self.line.wait_end()
     }
 
-    /// Pings the other side `every` so often, and cuts the connection when an answer takes longer
-    /// than `within`. Ends with the connection, or when `ping` has nothing more to send.
+    /// Pings the other side `every` so often, also while answers are on their way, and cuts the
+    /// connection when one takes longer than `within`. Ends with the connection, or when `ping` has
+    /// nothing more to send.
     ///
     /// The pings alone keep bytes flowing, which is what the silence of [`crate::Heartbeat`] is
     /// measured by; `within` is for a peer whose socket lives and whose program does not answer.
@@ -66,13 +70,24 @@ impl Cutter {
         let cutter = self.clone();
         spawn_local(async move {
             let beats = async {
+                let mut answers = FuturesUnordered::new();
+                let mut next = Instant::now() + every;
                 loop {
-                    sleep(every).await;
-                    let ping = ping()?;
-                    match timeout(within, ping).await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(error)) => return Some(format!("a ping failed: {}", error.extra)),
-                        Err(_) => return Some(format!("no answer to a ping for {within:?}")),
+                    tokio::select! {
+                        Some(answer) = answers.next() => match answer {
+                            Ok(Ok(())) => {}
+                            Ok(Err(error)) => {
+                                let error: capnp::Error = error;
+                                return Some(format!("a ping failed: {}", error.extra));
+                            }
+                            Err(_) => return Some(format!("no answer to a ping for {within:?}")),
+                        },
+                        () = sleep_until(next) => {
+                            next = Instant::now() + every;
+                            if answers.len() < PINGS {
+                                answers.push(timeout(within, ping()?));
+                            }
+                        }
                     }
                 }
             };
@@ -169,14 +184,19 @@ impl Connection {
 /// Cuts the connection when its peer has been silent for too long.
 fn watch(line: Rc<Line>, table: Rc<Table>, policy: Policy) {
     let silence = policy.heartbeat.silence;
+    let look = silence / 16;
     spawn_local(async move {
         let watching = async {
+            let mut due = Instant::now() + look;
             loop {
-                sleep(policy.heartbeat.every / 4).await;
-                if table.closed() {
-                    // It is we who do not read.
+                sleep_until(due).await;
+                let now = Instant::now();
+                // It is we who do not read: the peer waits for its turn, or this process stood still,
+                // as it does while its machine sleeps, and what came meanwhile is still to be read.
+                if table.closed() || now.saturating_duration_since(due) > 2 * look {
                     line.touch();
                 }
+                due = now + look;
                 if let Some(reason) = line.overdue(Instant::now(), silence) {
                     return reason;
                 }
@@ -191,14 +211,24 @@ fn watch(line: Rc<Line>, table: Rc<Table>, policy: Policy) {
 
 /// Settings of every TCP stream that a connection is built on.
 pub(crate) fn prepare(stream: &tokio::net::TcpStream, policy: &Policy) -> Result<(), Error> {
-    let failed = |error: std::io::Error| Error::Io {
+    stream.set_nodelay(true).map_err(unprepared)?;
+    give_up_after(stream, policy.handshake)
+}
+
+/// Makes the kernel give up on a peer that acknowledges nothing, too, so that what it holds for a dead
+/// one is freed in time.
+pub(crate) fn give_up_after(
+    stream: &tokio::net::TcpStream,
+    silence: Duration,
+) -> Result<(), Error> {
+    socket2::SockRef::from(stream)
+        .set_tcp_user_timeout(Some(silence))
+        .map_err(unprepared)
+}
+
+fn unprepared(error: std::io::Error) -> Error {
+    Error::Io {
         action: "set up a TCP connection".to_owned(),
         reason: error.to_string(),
-    };
-    stream.set_nodelay(true).map_err(failed)?;
-    // The kernel gives up on a peer that acknowledges nothing, too, so that what it holds for a dead
-    // one is freed in time.
-    socket2::SockRef::from(stream)
-        .set_tcp_user_timeout(Some(policy.heartbeat.silence))
-        .map_err(failed)
+    }
 }

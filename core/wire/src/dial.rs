@@ -73,6 +73,7 @@ pub async fn dial(address: &str, identity: &Identity, policy: Policy) -> Result<
         ));
     }
 
+    connection::give_up_after(stream.get_ref().0.stream(), policy.heartbeat.silence)?;
     let (connection, mut system) = Connection::start(stream, line, Side::Client, None, policy);
     let coordinator: coordinator::Client = system.bootstrap(Side::Server);
     connection.drive(system);

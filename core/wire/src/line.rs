@@ -147,6 +147,10 @@ impl Wire {
         Wire { stream, line }
     }
 
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
     pub(crate) fn into_inner(self) -> TcpStream {
         self.stream
     }

@@ -17,9 +17,10 @@ pub struct Policy {
 
 /// When a peer counts as gone.
 ///
-/// Each end pings the other every [`Heartbeat::every`], so bytes flow both ways even on a connection
-/// that has nothing to say. Silence is measured in bytes, not in answers: a slow link that is busy
-/// with a blob still delivers, and its owner must not lose the work for that.
+/// Each end pings the other every [`Heartbeat::every`], whether or not the pings before were answered,
+/// so bytes flow both ways at any round trip, even on a connection that has nothing to say. Silence is
+/// measured in bytes, not in answers: a slow link that is busy with a blob still delivers, and its owner
+/// must not lose the work for that.
 #[derive(Debug, Clone, Copy)]
 pub struct Heartbeat {
     pub every: Duration,
@@ -45,15 +46,27 @@ pub struct Limits {
 }
 
 impl Policy {
-    /// Between a coordinator and its operators.
+    /// What a coordinator keeps to with its operators. An operator that has frozen, or whose link is
+    /// gone without a word, loses its work within 3 s; this is most of that time, and four times as
+    /// long as the daemon is ever quiet.
     pub const OPERATOR: Policy = Policy {
         heartbeat: Heartbeat {
             every: Duration::from_secs(2),
-            silence: Duration::from_secs(6),
+            silence: Duration::from_secs(2),
         },
         limits: Limits::DEFAULT,
         handshake: Duration::from_secs(5),
         call: Duration::from_secs(30),
+    };
+
+    /// What a daemon keeps to with its coordinator: it speaks often, since its work depends on being
+    /// heard, and listens longer, since giving up a coordinator that only paused costs all that runs.
+    pub const DAEMON: Policy = Policy {
+        heartbeat: Heartbeat {
+            every: Duration::from_millis(500),
+            silence: Duration::from_secs(6),
+        },
+        ..Policy::OPERATOR
     };
 
     /// Between a coordinator and its seekers. More patient: nobody waits for a seeker's machine.

@@ -87,7 +87,7 @@ async fn live(config: Config) -> Result<(), Error> {
         label: config.label,
         prices: config.prices.into_iter().collect(),
         keys,
-        policy: Policy::OPERATOR,
+        policy: Policy::DAEMON,
         pool: pool.clone(),
         workers: Handle::current(),
     };

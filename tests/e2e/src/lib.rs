@@ -5,6 +5,8 @@
 
 mod network;
 mod process;
+mod proxy;
 
 pub use network::{Network, Options};
-pub use process::{Finished, Process, eventually, program};
+pub use process::{Finished, Process, eventually, example, program};
+pub use proxy::Proxy;

@@ -133,6 +133,8 @@ impl Network {
             &self.path("data"),
             "--identity",
             &self.path("coordinator"),
+            "--crl",
+            &self.path("ca/crl.pem"),
             "--scripts",
             &self.scripts.display().to_string(),
         ];
@@ -151,8 +153,22 @@ impl Network {
 
     pub fn start_operator_with(&mut self, number: usize, more: &[&str]) {
         let args = self.operator_args(number, more);
+        self.run_operator(number, &args);
+    }
+
+    /// The same with other values for some options, and with more options.
+    pub fn start_operator_as(&mut self, number: usize, other: &[(&str, &str)], more: &[&str]) {
+        let mut args = self.operator_args(number, more);
+        for (option, value) in other {
+            let at = args.iter().position(|arg| arg == option);
+            args[at.expect("an option that it has") + 1] = value.to_string();
+        }
+        self.run_operator(number, &args);
+    }
+
+    fn run_operator(&mut self, number: usize, args: &[String]) {
         let name = format!("operator-{}", number + 1);
-        let mut process = Process::start(&name, "froben-operator", &args);
+        let mut process = Process::start(&name, "froben-operator", args);
         process.wait_for("registered ");
         self.operators[number] = Some(process);
     }

@@ -27,6 +27,11 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
+/// A program of the tests' own, which `cargo test` builds, and `cargo test --test` does not.
+pub fn example(name: &str) -> PathBuf {
+    program(&format!("examples/{name}"))
+}
+
 /// Waits until `what` gives something.
 pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();

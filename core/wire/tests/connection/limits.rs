@@ -1,6 +1,8 @@
 //! Peers that freeze, flood or send too much: each hurts only itself.
 
+use std::cell::Cell;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -352,5 +354,33 @@ fn a_slow_link_that_delivers_is_not_silent() {
             "{:?}",
             sent.elapsed()
         );
+    });
+}
+
+#[test]
+fn pings_go_on_while_answers_are_on_their_way_and_one_that_never_comes_is_the_end() {
+    let network = Network::new();
+    let host = Host::start(
+        &network.issue(Role::Coordinator, "c"),
+        QUICK,
+        Greeter::new(0),
+    );
+    let identity = network.identity(Role::Operator, "op");
+    run(async {
+        let link = dial(&host.address.to_string(), &identity, QUICK)
+            .await
+            .unwrap();
+        let sent = Rc::new(Cell::new(0));
+        let count = sent.clone();
+        let cutter = link.connection.cutter();
+        let (every, within) = (Duration::from_millis(10), Duration::from_secs(1));
+        cutter.beat(every, within, move || {
+            count.set(count.get() + 1);
+            Some(std::future::pending())
+        });
+        let reason = cutter.ended().await;
+        assert!(reason.starts_with("no answer to a ping"), "{reason}");
+        // Several, and not without a limit.
+        assert!((2..=16).contains(&sent.get()), "{}", sent.get());
     });
 }

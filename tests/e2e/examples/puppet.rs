@@ -1,0 +1,118 @@
+//! A worker for tests: counts, takes too much memory, or lies.
+//!
+//! As a CPU worker it takes `e2e.count/1` (each item is its own result, after a while) and
+//! `e2e.gorge/1` (takes some memory and touches all of it). As a device worker it says that it makes
+//! proofs, and sends bytes and values that are none.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use froben_model::{DeviceSpec, ErrorClass, Kind, Value};
+use froben_protocol::{Error, Failure, Introduction, Role, Run, TaskCtx, Worker, announce, serve};
+
+struct Puppet {
+    role: Role,
+}
+
+fn number(value: &Value, name: &str) -> Result<u64, Failure> {
+    let found = match value {
+        Value::Map(map) => map.get(name),
+        _ => None,
+    };
+    match found {
+        Some(Value::Int(number)) if *number >= 0 => Ok(number.cast_unsigned()),
+        _ => Err(Failure::new(
+            ErrorClass::BadRequest,
+            format!("no number `{name}`"),
+        )),
+    }
+}
+
+impl Worker for Puppet {
+    fn introduction(&self) -> Introduction {
+        let (kinds, devices) = match self.role {
+            Role::Cpu => (vec!["e2e.count/1", "e2e.gorge/1"], vec![]),
+            Role::Device => {
+                let device = DeviceSpec {
+                    id: "pci:liar".to_owned(),
+                    name: "a card that is none".to_owned(),
+                    vendor: "nobody".to_owned(),
+                    driver: "0".to_owned(),
+                    vram_bytes: 8 << 30,
+                };
+                (vec!["commitments.prove/1"], vec![device])
+            }
+        };
+        Introduction {
+            name: "puppet".to_owned(),
+            version: "1".to_owned(),
+            role: self.role,
+            kinds: kinds
+                .into_iter()
+                .filter_map(|kind| Kind::new(kind).ok())
+                .collect(),
+            devices,
+            notes: vec![],
+        }
+    }
+
+    fn run(&mut self, run: &Run, ctx: &TaskCtx) -> Result<(), Failure> {
+        for (at, item) in run.items.iter().enumerate() {
+            let value = match run.kind.as_str() {
+                "e2e.count/1" => {
+                    let until =
+                        Instant::now() + Duration::from_millis(number(&run.input, "each_ms")?);
+                    while Instant::now() < until {
+                        ctx.check_cancelled()?;
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                    item.input.clone()
+                }
+                "e2e.gorge/1" => {
+                    let bytes = number(&run.input, "bytes")?;
+                    let much = vec![1_u8; usize::try_from(bytes).unwrap_or(usize::MAX)];
+                    std::thread::sleep(Duration::from_millis(1500));
+                    Value::Int(much.iter().map(|byte| i64::from(*byte)).sum())
+                }
+                // Some of its lies are easy to see, and some look right until somebody verifies them.
+                _ => match at % 3 {
+                    2 => Value::text("a proof, on my word"),
+                    _ => {
+                        let blob = ctx.put_blob(format!("proof {}", item.index).as_bytes())?;
+                        Value::map([("proof", Value::Blob(blob))])
+                    }
+                },
+            };
+            ctx.item(item.index, Ok(value), self.role.name())?;
+        }
+        Ok(())
+    }
+}
+
+fn main() -> ExitCode {
+    match begin(std::env::args().skip(1)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn begin(mut flags: impl Iterator<Item = String>) -> Result<(), Error> {
+    let (mut socket, mut role, mut probe) = (String::new(), Role::Cpu, false);
+    while let Some(flag) = flags.next() {
+        match flag.as_str() {
+            "--socket" => socket = flags.next().unwrap_or_default(),
+            "--role" => role = flags.next().unwrap_or_default().parse()?,
+            "--probe" => probe = true,
+            _ => {}
+        }
+    }
+    let mut puppet = Puppet { role };
+    match probe {
+        true => announce(puppet.introduction(), Path::new(&socket)),
+        false => serve(&mut puppet, Path::new(&socket)),
+    }
+}

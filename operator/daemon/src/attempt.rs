@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use froben_model::{ErrorClass, ItemError, ItemOutcome, LeaseToken, limits};
+use froben_model::{ErrorClass, ItemError, ItemReport, LeaseToken, Usage, limits};
 use froben_schema::convert;
 use froben_schema::operator_capnp::{Receipt, registration};
 use froben_wire::{Disposition, call, failed};
@@ -61,8 +61,9 @@ pub(crate) async fn report(
                 return;
             },
             event = running.next(), if listening => match event {
-                Some(WorkerEvent::Item { index, outcome, device }) => {
-                    receipts.push(reporter.item(token, index, outcome, device));
+                Some(WorkerEvent::Item { index, outcome, device, peak_ram_bytes }) => {
+                    let usage = Usage { ram_bytes: peak_ram_bytes, vram_bytes: 0 };
+                    receipts.push(reporter.item(token, ItemReport { index, outcome, device, usage }));
                 }
                 Some(WorkerEvent::Log { level, line }) => reporter.log(token, level, &line),
                 Some(WorkerEvent::Finished { failure, peak_ram_bytes }) => {
@@ -78,13 +79,13 @@ pub(crate) async fn report(
 
 impl Reporter {
     /// Reports an item until it is recorded. It counts once, however often it is told.
-    async fn item(
-        &self,
-        token: LeaseToken,
-        index: u32,
-        mut outcome: ItemOutcome,
-        device: Option<String>,
-    ) -> Told {
+    async fn item(&self, token: LeaseToken, report: ItemReport) -> Told {
+        let ItemReport {
+            index,
+            mut outcome,
+            device,
+            usage,
+        } = report;
         let Ok(_turn) = self.reports.acquire().await else {
             return Told::Over;
         };
@@ -96,8 +97,9 @@ impl Reporter {
             item.set_index(index);
             convert::write_outcome(&outcome, item.reborrow().init_outcome());
             if let Some(device) = &device {
-                item.set_device(device);
+                item.reborrow().set_device(device);
             }
+            convert::write_usage(&usage, item.init_usage());
             let what = "reporting an item";
             let told = call(what, self.patience, request.send().promise).await;
             let receipt = told.and_then(|answer| {

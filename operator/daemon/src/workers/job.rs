@@ -40,6 +40,8 @@ pub enum WorkerEvent {
         outcome: ItemOutcome,
         /// What it ran on.
         device: Option<String>,
+        /// The most memory that its process was seen to occupy since the task began.
+        peak_ram_bytes: u64,
     },
     Log {
         level: Level,
@@ -208,6 +210,7 @@ impl Job {
         index: u32,
         outcome: Result<Value, Failure>,
         device: Option<String>,
+        peak_ram_bytes: u64,
     ) -> bool {
         if !self.owed.remove(&index) {
             return false;
@@ -216,6 +219,7 @@ impl Job {
             index,
             outcome: outcome.map_err(|failure| item_error(workers_own(failure))),
             device,
+            peak_ram_bytes,
         });
         true
     }

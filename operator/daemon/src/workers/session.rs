@@ -179,7 +179,12 @@ impl Conversation<'_> {
                 device,
             } => {
                 self.check_task(task)?;
-                return match self.job.item(index, outcome, device) {
+                if self.memory.peak_bytes() == 0 {
+                    // Done before the first look was due.
+                    self.memory.look();
+                }
+                let peak_bytes = self.memory.peak_bytes();
+                return match self.job.item(index, outcome, device, peak_bytes) {
                     true => Ok(None),
                     false => Err(format!("sent item {index}, which it does not owe")),
                 };

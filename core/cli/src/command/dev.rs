@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use froben_wire::{Ca, Request, Role, Validity};
+use froben_wire::{CRL_FILE, Ca, LIST_VALIDITY, Request, Role, Validity};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
@@ -161,6 +161,10 @@ fn make_identities(dir: &Path, operators: u8) -> Result<(), Error> {
         Err(froben_wire::Error::Read { .. }) => Ca::init(&ca_dir)?,
         Err(error) => return Err(error.into()),
     };
+    if !ca.list_path().exists() {
+        // A network of before there were lists.
+        ca.renew_list(LIST_VALIDITY)?;
+    }
     let operators = (1..=operators).map(|number| (Role::Operator, format!("operator-{number}")));
     let everybody = [
         (Role::Coordinator, "coordinator".to_string()),
@@ -232,6 +236,8 @@ impl Part {
                 path(data),
                 "--identity".to_string(),
                 path(&identities.join("coordinator")),
+                "--crl".to_string(),
+                path(&identities.join("ca").join(CRL_FILE)),
                 "--scripts".to_string(),
                 path(scripts),
             ],

@@ -88,7 +88,9 @@ pub(crate) fn attend(
     let Peer { cutter, policy, .. } = &*seat.peer;
     let pinged = client.clone();
     let registered = Rc::downgrade(seat);
-    cutter.beat(policy.heartbeat.every, policy.call, move || {
+    // The daemon's own pings, and our answers, keep bytes flowing both ways. These are for a program
+    // that does not answer, which has longer, so they can be fewer.
+    cutter.beat(4 * policy.heartbeat.every, policy.call, move || {
         // Unregistered, there is nobody to ping; the connection may well live on.
         registered.upgrade()?;
         let ping = pinged.ping_request().send().promise;

@@ -51,7 +51,7 @@ impl Policy {
     /// long as the daemon is ever quiet.
     pub const OPERATOR: Policy = Policy {
         heartbeat: Heartbeat {
-            every: Duration::from_secs(2),
+            every: Duration::from_millis(500),
             silence: Duration::from_secs(2),
         },
         limits: Limits::DEFAULT,
@@ -59,12 +59,12 @@ impl Policy {
         call: Duration::from_secs(30),
     };
 
-    /// What a daemon keeps to with its coordinator: it speaks often, since its work depends on being
-    /// heard, and listens longer, since giving up a coordinator that only paused costs all that runs.
+    /// What a daemon keeps to with its coordinator: it speaks as often, and listens longer, since giving
+    /// up a coordinator that only paused costs all that runs.
     pub const DAEMON: Policy = Policy {
         heartbeat: Heartbeat {
-            every: Duration::from_millis(500),
             silence: Duration::from_secs(6),
+            ..Policy::OPERATOR.heartbeat
         },
         ..Policy::OPERATOR
     };

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use froben_model::{Amount, Kind, OperatorId};
 use froben_model::resources::parse_size;
+use froben_model::{Amount, Kind, OperatorId};
 use serde::Deserialize;
 
 use crate::args::{Provers, Run};

@@ -102,7 +102,8 @@ return workflow("era_batch", {
     counts[one.circuit] = one.count
     circuits += one.count
   end
-  local totals, done = era.totals(counts), { basic = 0, leaf = 0, node = 0, tip = 0, scheduler = 0 }
+  local totals = era.totals(counts)
+  local done: { [string]: number } = { basic = 0, leaf = 0, node = 0, tip = 0, scheduler = 0 }
   local function count(round)
     done[round] += 1
     ctx:status({ phase = round, done = done[round], total = totals[round] })

@@ -13,7 +13,7 @@ local function honest(task, item)
     expect(task.input.witness):to_equal(blob("witness"))
     return ok { proof = blob(`basic {item.circuit} {item.sequence}`) }
   elseif task.kind == "era.leaf/1" then
-    local first = tonumber(string.match(task.key, "/(%d+)/%d+$")) * 32
+    local first = assert(tonumber(string.match(task.key, "/(%d+)/%d+$"))) * 32
     for at, proof in item.proofs do
       expect(proof):to_equal(blob(`basic {item.circuit - 2} {first + at - 1}`))
     end

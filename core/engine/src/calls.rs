@@ -102,7 +102,7 @@ impl Engine {
 fn journal_call(call: Call, fed: u64) -> Called {
     let Call { id, line, op } = call;
     let op = match op {
-        froben_script::CallOp::Delegate(spec) => CallOp::Delegate(spec),
+        froben_script::CallOp::Delegate(spec) => CallOp::Delegate(*spec),
         froben_script::CallOp::Sleep { ms } => CallOp::Sleep { ms },
         froben_script::CallOp::Status { phase, done, total } => {
             CallOp::Status(Status { phase, done, total })
@@ -136,7 +136,7 @@ pub(crate) fn script_call(called: Called) -> Call {
         fed: _,
     } = called;
     let op = match op {
-        CallOp::Delegate(spec) => froben_script::CallOp::Delegate(spec),
+        CallOp::Delegate(spec) => froben_script::CallOp::Delegate(Box::new(spec)),
         CallOp::Sleep { ms } => froben_script::CallOp::Sleep { ms },
         CallOp::Status(Status { phase, done, total }) => {
             froben_script::CallOp::Status { phase, done, total }

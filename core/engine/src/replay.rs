@@ -38,7 +38,7 @@ pub struct Divergence {
 /// What a script did where its journal holds a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Got {
-    Call(Box<Call>),
+    Call(Call),
     /// It failed first.
     Failed(Failure),
     /// It returned first.
@@ -99,7 +99,7 @@ fn beyond(
     for (seq, expected) in journal {
         let got = match (made.next(), &state) {
             (Some(call), _) if same(&call, expected) => continue,
-            (Some(call), _) => Got::Call(Box::new(call)),
+            (Some(call), _) => Got::Call(call),
             (None, State::Failed(failure)) => Got::Failed(failure.clone()),
             (None, State::Returned(_)) => Got::Returned,
             (None, State::Blocked) => Got::Waits,

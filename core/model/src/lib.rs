@@ -40,7 +40,7 @@ pub type TimeMs = u64;
 /// What is wrong with a word that came from outside.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("`{text}` is not a {what}: {why}")]
+    #[error("`{text}` is not {} {what}: {why}", article(what))]
     Malformed {
         what: &'static str,
         text: String,
@@ -52,6 +52,13 @@ pub enum Error {
         size: u64,
         limit: u64,
     },
+}
+
+fn article(what: &str) -> &'static str {
+    match what.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        true => "an",
+        false => "a",
+    }
 }
 
 impl Error {

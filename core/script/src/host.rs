@@ -37,7 +37,7 @@ pub struct Call {
 #[derive(Debug, Clone, PartialEq)]
 pub enum CallOp {
     /// Completes with one [`Event::Item`] an item, then [`Event::Ended`].
-    Delegate(TaskSpec),
+    Delegate(Box<TaskSpec>),
     /// Completes with [`Event::Slept`].
     Sleep {
         ms: u64,
@@ -302,7 +302,7 @@ impl Host {
         let key = spec.key.clone();
         // Entries of two hash tables, the key, and an outcome for each item with its arrival.
         self.kept_bytes += 400 + key.len() + items * (size_of::<Option<Arrived>>() + 64);
-        self.push(line, CallOp::Delegate(spec))?;
+        self.push(line, CallOp::Delegate(Box::new(spec)))?;
         self.keys.insert(key, id);
         let delegation = Delegation {
             outcomes: vec![None; items],
@@ -543,7 +543,7 @@ fn quota(message: String) -> Refusal {
 
 fn op_bytes(op: &CallOp) -> usize {
     match op {
-        CallOp::Delegate(spec) => task_bytes(spec),
+        CallOp::Delegate(spec) => size_of::<TaskSpec>() + task_bytes(spec),
         CallOp::Status { phase, .. } => phase.capacity(),
         CallOp::Log { text } => text.capacity(),
         CallOp::Run {

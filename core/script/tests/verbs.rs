@@ -5,7 +5,9 @@
 mod harness;
 
 use expect_test::{Expect, expect};
-use froben_model::{BlobRef, CallId, ErrorClass, Kind, Needs, OperatorId, TaskSpec, Value};
+use froben_model::{
+    BlobRef, CallId, ErrorClass, Kind, Needs, OperatorId, SetupKey, TaskSpec, Value,
+};
 use froben_script::{Call, CallOp, Code, Completion, Event, Limits, Revision, State};
 use harness::*;
 use proptest::prelude::*;
@@ -40,7 +42,9 @@ fn a_delegation_says_what_the_script_wrote() {
         "\n\nlocal d = ctx:delegate {
            kind = 'data.prove/1', key = 'prove/1', input = { circuit = 'sha256', n = 3 },
            items = { { index = 0 }, 'x', 2.5, true }, avoid = { 'op-a', 'op-b', 'op-a' },
-           needs = { cpu_cores = 2, ram = '1GiB', vram = 1024, shared = true },
+           needs = { cpu_cores = 2, ram = '1GiB', vram = 1024, shared = true,
+             keys = { crs = '0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a' } },
+           max_price = '0.05',
            timeout = '5m', queue_timeout = 1.5 }
          ctx:delegate { kind = 'data.plain/2' }
          assert(d.id == 1 and d.key == 'prove/1')
@@ -69,8 +73,8 @@ fn a_delegation_says_what_the_script_wrote() {
             .to_vec(),
         key: "prove/1".to_owned(),
         check: None,
-        keys: Vec::new(),
-        max_price: None,
+        keys: vec![SetupKey::of("crs", &"0a".repeat(32)).unwrap()],
+        max_price: Some("0.05".parse().unwrap()),
     };
     let plain = TaskSpec {
         kind: Kind::new("data.plain/2").unwrap(),
@@ -90,7 +94,10 @@ fn a_delegation_says_what_the_script_wrote() {
         line,
         op: CallOp::Delegate(spec),
     };
-    assert_eq!(calls, [made(1, 4, full), made(2, 9, plain)]);
+    assert_eq!(
+        calls,
+        [made(1, 4, Box::new(full)), made(2, 11, Box::new(plain))]
+    );
 }
 
 #[test]
@@ -247,8 +254,30 @@ fn misuse_says_where_and_what_to_write() {
         expect!["ctx:delegate: unknown key `timeot`; did you mean `timeout`?"],
     );
     check(
+        "ctx:delegate { kind = 'a.b/1', max_price = '1 cent' }",
+        expect![
+            "ctx:delegate: `max_price`: `1 cent` is not a amount of money: digits, and up to six more behind a point: 0.05"
+        ],
+    );
+    check(
+        "ctx:delegate { kind = 'a.b/1', max_price = 0.05 }",
+        expect!["ctx:delegate: `max_price` is a string; got a number"],
+    );
+    check(
+        "ctx:delegate { kind = 'a.b/1', needs = { keys = { crs = '12' } } }",
+        expect!["ctx:delegate: `needs.keys`: `12` is not a SHA-256: 64 hex digits"],
+    );
+    check(
+        "ctx:delegate { kind = 'a.b/1', needs = { keys = { 'crs' } } }",
+        expect![
+            "ctx:delegate: `needs.keys` is a table of names and their SHA-256, each 64 hex digits"
+        ],
+    );
+    check(
         "ctx:delegate { kind = 'a.b/1', needs = { gpu = 1 } }",
-        expect!["ctx:delegate: unknown key `needs.gpu`; there is cpu_cores, ram, vram, shared"],
+        expect![
+            "ctx:delegate: unknown key `needs.gpu`; there is cpu_cores, ram, vram, shared, keys"
+        ],
     );
     check(
         "ctx:delegate { kind = 'a.b/1', needs = { ram = '4GB' } }",

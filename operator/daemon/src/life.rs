@@ -13,7 +13,7 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::session::{Ended, Terms, hopeless, serve};
-use crate::workers::{Pool, RuntimeDir, Timing};
+use crate::workers::{Pool, Program, RuntimeDir, Timing};
 use crate::{Config, Error, Exit, args, host, keystore, offer};
 
 /// Between two tries to connect; doubles up to the most.
@@ -74,6 +74,7 @@ async fn live(config: Config) -> Result<(), Error> {
         () = stop.cancelled() => return Ok(()),
     };
     offer::check(&programs, config.cpu_only)?;
+    warn_of_idle_prices(&config, &programs);
     let pool = Arc::new(Pool::open(
         programs,
         sockets,
@@ -105,6 +106,20 @@ async fn live(config: Config) -> Result<(), Error> {
         say("some workers did not stop; they end with this process");
     }
     ended
+}
+
+/// A price for what nobody here does is most likely a slip of the pen.
+fn warn_of_idle_prices(config: &Config, programs: &[Program]) {
+    let reports = || programs.iter().map(|program| &program.report);
+    let offered = |kind| {
+        reports()
+            .any(|report| report.cpu_kinds.contains(kind) || report.device_kinds.contains(kind))
+    };
+    for kind in config.prices.keys().filter(|kind| !offered(kind)) {
+        say(&format!(
+            "there is a price for {kind}, which no prover here offers; `froben-operator devices` lists what they do"
+        ));
+    }
 }
 
 /// Keeps a session up on a thread of its own; the answer comes when that is over.

@@ -10,21 +10,26 @@ local function squares(ctx, key, from, to, needs)
   for n = from, to do
     table.insert(items, n)
   end
-  local values = retry.items(ctx, {
-    kind = "sim.square/1",
-    key = key,
-    items = items,
-    needs = needs,
-    timeout = "30s",
-    queue_timeout = "24h",
-  }, 4, {
-    attempts = ATTEMPTS,
-    backoff = 0.1,
-    -- The script alone knows what a right answer is.
-    accept = function(value)
-      return value.square == value.n * value.n
-    end,
-  })
+  local values = retry.items(
+    ctx,
+    {
+      kind = "sim.square/1",
+      key = key,
+      items = items,
+      needs = needs,
+      timeout = "30s",
+      queue_timeout = "24h",
+    },
+    4,
+    {
+      attempts = ATTEMPTS,
+      backoff = 0.1,
+      -- The script alone knows what a right answer is.
+      accept = function(value)
+        return value.square == value.n * value.n
+      end,
+    }
+  )
   local sum = 0
   for _, value in ipairs(values) do
     sum += value.square

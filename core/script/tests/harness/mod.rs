@@ -147,7 +147,7 @@ impl Run {
 
     pub fn tasks(&self) -> Vec<&TaskSpec> {
         let tasks = self.calls.iter().filter_map(|call| match &call.op {
-            CallOp::Delegate(spec) => Some(spec),
+            CallOp::Delegate(spec) => Some(spec.as_ref()),
             _ => None,
         });
         tasks.collect()

@@ -190,13 +190,21 @@ fn a_trail_tells_every_attempt_also_when_all_is_over() {
     run(async {
         let ada = coordinator.seeker("ada").await;
         let input = Value::map([("n", Value::Int(3))]);
-        let id = ada.submit("squares", input, "").await.unwrap().unwrap();
-        let waits = ada.trail(id, "").await.unwrap();
+        let first = ada.submit("squares", input.clone(), "").await;
+        let first = first.unwrap().unwrap();
+        let waits = ada.trail(first, "").await.unwrap();
         assert_eq!(waits.delegations[0].state, DelegationState::Queued);
         assert!(waits.delegations[0].attempts.is_empty());
+        let mut request = ada.session.cancel_request();
+        request.get().set_id(first.to_string());
+        call("cancelling", PATIENCE, request.send().promise)
+            .await
+            .unwrap();
 
+        // It refuses from before there is anything to refuse.
         let mut lazy = coordinator.machine("op-a", "m1").await;
         *lazy.refusal.borrow_mut() = Some("its worker starts anew".to_owned());
+        let id = ada.submit("squares", input, "").await.unwrap().unwrap();
         lazy.task().await;
         let mut able = coordinator.machine("op-b", "m2").await;
         let task = able.task().await;

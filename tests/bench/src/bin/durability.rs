@@ -275,7 +275,7 @@ fn journal(hash: RevisionHash, entries: usize, how: &str) -> Vec<Record> {
         let (line, id, CallOp::Delegate(spec)) = (call.line, call.id, call.op) else {
             panic!("it only delegates");
         };
-        let op = froben_journal::CallOp::Delegate(spec);
+        let op = froben_journal::CallOp::Delegate(*spec);
         let called = Called {
             call: id,
             line,

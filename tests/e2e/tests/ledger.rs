@@ -1,0 +1,87 @@
+//! What is accepted is paid once, whoever dies meanwhile.
+
+use std::collections::BTreeSet;
+
+use froben_e2e::{Network, Options};
+use serde_json::Value;
+
+const BYTES: usize = 3 * 4096 + 17;
+
+fn priced() -> Options {
+    let prices = ["commitments.prove/1=0.05", "commitments.bundle/1=0.1"];
+    let args = prices.iter().flat_map(|price| ["--price", price]);
+    Options {
+        operator_args: args.map(str::to_string).collect(),
+        ..Options::default()
+    }
+}
+
+fn statement(network: &Network, identity: &str, account: &str) -> Value {
+    let mut command = network.command_as(identity, &["ledger", account, "-o", "json"]);
+    froben_e2e::Finished::run(&mut command).ok().json()
+}
+
+#[test]
+fn everybody_is_paid_once_though_operator_and_coordinator_are_killed() {
+    let mut network = Network::start(priced());
+    let file = network.file("data.bin", BYTES);
+    let id = network.submit(&file);
+    network.wait_for_stage(&id, "prove", 1);
+    network.operators[0].take().expect("it runs").kill();
+    network.wait_for_stage(&id, "prove", 4);
+    network.coordinator.take().expect("it runs").kill();
+    network.start_coordinator();
+    network.start_operator(0);
+    network.fetch_and_verify(&id, &file);
+
+    // 16 proofs and a bundle.
+    let mut settled = BTreeSet::new();
+    for operator in ["operator-1", "operator-2"] {
+        let account = format!("operator/{operator}");
+        let statement = statement(&network, operator, &account);
+        for posting in statement["postings"].as_array().expect("postings") {
+            assert_eq!(posting["cause"], "settle", "{posting:#}");
+            settled.insert(posting["index"].as_u64().expect("an index"));
+        }
+    }
+    assert_eq!(settled.len(), 17);
+    let seeker = statement(&network, "seeker", "seeker/seeker");
+    assert_eq!(seeker["balance"], "-0.9", "{seeker:#}");
+    for account in [format!("held/{id}"), format!("budget/{id}")] {
+        let statement = statement(&network, "seeker", &account);
+        assert_eq!(statement["balance"], "0", "{statement:#}");
+    }
+
+    // Nobody sees another one's.
+    let mut command = network.command_as("operator-1", &["ledger", "operator/operator-2"]);
+    let refused = froben_e2e::Finished::run(&mut command);
+    assert_eq!(refused.code, Some(5), "{}", refused.stderr);
+}
+
+#[test]
+fn a_budget_that_does_not_reach_is_named() {
+    let network = Network::start(priced());
+    let file = network.file("data.bin", 100);
+    let data = format!("data={}", file.display());
+    let args = [
+        "submit",
+        "data_commitments",
+        "--input",
+        &data,
+        "--set",
+        "params=dev",
+        "--budget",
+        "0.04",
+        "-o",
+        "json",
+    ];
+    let submitted = network.froben(&args).ok().json();
+    let id = submitted["workflow"]["id"].as_str().expect("an id");
+    froben_e2e::eventually("a reason", || {
+        let status = network.status(id)["waiting"].to_string();
+        status
+            .contains("over what is left of the budget")
+            .then_some(())
+    });
+    network.froben(&["cancel", id]).ok();
+}

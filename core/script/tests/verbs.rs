@@ -256,7 +256,7 @@ fn misuse_says_where_and_what_to_write() {
     check(
         "ctx:delegate { kind = 'a.b/1', max_price = '1 cent' }",
         expect![
-            "ctx:delegate: `max_price`: `1 cent` is not a amount of money: digits, and up to six more behind a point: 0.05"
+            "ctx:delegate: `max_price`: `1 cent` is not an amount of money: digits, and up to six more behind a point: 0.05"
         ],
     );
     check(
@@ -328,7 +328,7 @@ fn misuse_says_where_and_what_to_write() {
     check(
         "ctx:delegate { kind = 'a.b/1', avoid = { 'Op A' } }",
         expect![
-            "ctx:delegate: `avoid`: `Op A` is not a operator name: lower-case letters, digits, `-`, `_` and `.` only"
+            "ctx:delegate: `avoid`: `Op A` is not an operator name: lower-case letters, digits, `-`, `_` and `.` only"
         ],
     );
     check(

@@ -293,6 +293,36 @@ interface SeekerSession {
   # `from` on, fewer if a message has no room. Works for workflows that live and for those that are over.
   # Idempotent.
 
+  why @14 (id :Text, which :Text) -> (answer :WhyAnswer);
+  # Why a delegation of a live workflow is where it is, machine by machine; `which` is a call's number or a
+  # key. Idempotent.
+
+  struct WhyAnswer {
+    union {
+      why @0 :Why;
+      refused @1 :Failure;
+      # There is none that is called so, or the workflow is over.
+    }
+  }
+
+  struct Why {
+    call @0 :UInt64;
+    key @1 :Text;
+    kind @2 :Text;
+    state @3 :DelegationState;
+    waits @4 :Text;
+    # What it waits for, in one line; empty if it does not.
+    machines @5 :List(Reason);
+    # Fewer than are connected if a message has no room.
+
+    struct Reason {
+      machine @0 :Text;
+      reason @1 :Text;
+      lasts @2 :Bool;
+      # Whether waiting does not help while the machine is as it is.
+    }
+  }
+
   struct TrailAnswer {
     union {
       page @0 :Page;

@@ -18,6 +18,7 @@ mod task;
 mod trail;
 mod value;
 mod view;
+mod why;
 
 pub use assignment::{read_assignment, write_assignment};
 pub use blob::{read_blob, write_blob};
@@ -40,6 +41,7 @@ pub use view::{
     read_workflow_state, write_detail, write_failure, write_log_line, write_machine_view,
     write_pipeline, write_summary, write_workflow_state,
 };
+pub use why::{read_why, write_why};
 
 use capnp::text;
 

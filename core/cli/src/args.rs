@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Logs(Logs),
     /// Show what became of a workflow's delegations, attempt by attempt: where, when, and why not
     Trail(Trail),
+    /// Tell why a delegation waits, or who has it: the reason for each machine
+    Why(Why),
     /// Pause, resume, cancel, fork, migrate, export or replay a workflow
     #[command(subcommand)]
     Workflow(WorkflowVerb),
@@ -270,6 +272,17 @@ fn metrics_address(text: &str) -> Result<SocketAddr, String> {
             "give a port like 9464, or an address with one like 0.0.0.0:9464".to_owned()
         }),
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// The workflow's id, live: wf-...
+    pub(crate) id: String,
+    /// The number of a call, or the key of a delegation: see `froben status ID`
+    #[arg(value_name = "CALL|KEY")]
+    pub(crate) which: String,
+    #[command(flatten)]
+    pub(crate) query: Query,
 }
 
 #[derive(Debug, Args)]

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use froben_model::trail::{TrailPage, TrailQuery};
 use froben_model::view::{
-    Failure, LogLine, MachineView, PipelineInfo, WorkflowDetail, WorkflowState, WorkflowSummary,
+    Failure, LogLine, MachineView, PipelineInfo, WhyView, WorkflowDetail, WorkflowState, WorkflowSummary,
 };
 use froben_model::{BlobHash, BlobRef, CallId, RevisionHash, Terms, Value, WorkflowId, limits};
 use froben_schema::common_capnp::{self, blob_store};
 use froben_schema::convert;
 use froben_schema::seeker_capnp::seeker_session::{
-    self, export_answer, migrate_answer, parting, submit_answer, trail_answer,
+    self, export_answer, migrate_answer, parting, submit_answer, trail_answer, why_answer,
 };
 use froben_wire::{Error, Identity, Link, Policy, blobs, call, dial, failed};
 use tokio::io::AsyncWriteExt;
@@ -263,6 +263,23 @@ impl Client {
     }
 
     /// What became of delegations, a page of them.
+    pub(crate) async fn why(
+        &self,
+        id: WorkflowId,
+        which: &str,
+    ) -> Result<Result<WhyView, Failure>, Error> {
+        let mut request = self.session.why_request();
+        let mut params = request.get();
+        params.set_id(id.to_string());
+        params.set_which(which);
+        ask!(self, "asking why", request, |answer| {
+            match answer.get_answer()?.which()? {
+                why_answer::Why(why) => Ok(Ok(convert::read_why(why?)?)),
+                why_answer::Refused(refused) => Ok(Err(convert::read_failure(refused?)?)),
+            }
+        })
+    }
+
     pub(crate) async fn trail(
         &self,
         id: WorkflowId,

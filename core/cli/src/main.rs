@@ -55,6 +55,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::List(args) => command::show::list(&args),
         Command::Cancel(args) => command::show::cancel(&args),
         Command::Logs(args) => command::show::logs(&args),
+        Command::Why(args) => command::why::why(&args),
         Command::Trail(args) => command::trail::trail(&args),
         Command::Workflow(verb) => command::workflow::run(&verb),
         Command::Pipelines(args) => command::show::pipelines(&args),

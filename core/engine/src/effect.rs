@@ -2,7 +2,7 @@
 
 use froben_journal::RevisionHash;
 use froben_model::view::{
-    Failure, MachineView, PipelineInfo, WorkflowDetail, WorkflowState, WorkflowSummary,
+    Failure, MachineView, PipelineInfo, WhyView, WorkflowDetail, WorkflowState, WorkflowSummary,
 };
 use froben_model::{Assignment, LeaseToken, TimeMs, Value, WorkflowId};
 use froben_scheduler::SessionId;
@@ -33,6 +33,8 @@ pub enum Answer {
     /// `None`: the seeker has no such workflow.
     State(Option<WorkflowState>),
     Detail(Found),
+    /// `None`: the seeker has no such workflow.
+    Why(Option<Result<WhyView, Failure>>),
     List(Vec<WorkflowSummary>),
     Serve(Outcome),
     Serving(ServingNow),

@@ -156,6 +156,15 @@ impl Engine {
                 let found = self.find(&seeker, workflow);
                 self.reply(ticket, Answer::Detail(found));
             }
+            Input::Why {
+                ticket,
+                seeker,
+                workflow,
+                which,
+            } => {
+                let why = self.why(&seeker, workflow, &which);
+                self.reply(ticket, Answer::Why(why));
+            }
             Input::List {
                 ticket,
                 seeker,

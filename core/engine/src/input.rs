@@ -48,6 +48,13 @@ pub enum Input {
     Newest {
         ticket: Ticket,
     },
+    /// Why a delegation is where it is: of a call's number or of a key.
+    Why {
+        ticket: Ticket,
+        seeker: SeekerId,
+        workflow: WorkflowId,
+        which: String,
+    },
     Status {
         ticket: Ticket,
         seeker: SeekerId,

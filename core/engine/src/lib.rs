@@ -31,6 +31,7 @@ mod submit;
 #[cfg(test)]
 mod tests;
 mod trail;
+mod why;
 mod workflow;
 
 pub use driver::{Capacity, Config, Error, Running};

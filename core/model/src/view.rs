@@ -220,6 +220,27 @@ pub struct PipelineInput {
     pub optional: bool,
 }
 
+/// Why a delegation is where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WhyView {
+    pub call: CallId,
+    pub key: String,
+    pub kind: Kind,
+    pub state: DelegationState,
+    /// What it waits for, in one line; `None` if it does not.
+    pub waits: Option<String>,
+    /// Each connected machine, and why it does not have it.
+    pub machines: Vec<MachineReason>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineReason {
+    pub machine: MachineId,
+    pub reason: String,
+    /// Whether waiting does not help while the machine is as it is.
+    pub lasts: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

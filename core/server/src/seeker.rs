@@ -18,6 +18,8 @@ use crate::trail;
 
 /// A pipeline's name.
 const PIPELINE_BYTES: usize = 256;
+/// A call's number or the key of a delegation.
+const WHICH_BYTES: usize = 256;
 /// What a seeker may call one submit.
 const KEY_BYTES: usize = 256;
 /// Workflows or lines in one answer.
@@ -245,6 +247,30 @@ impl seeker_session::Server for Seeker {
         results: seeker_session::TrailResults,
     ) -> Result<(), capnp::Error> {
         trail::answer(&self, params, results).await
+    }
+
+    async fn why(
+        self: Rc<Self>,
+        params: seeker_session::WhyParams,
+        mut results: seeker_session::WhyResults,
+    ) -> Result<(), capnp::Error> {
+        let params = params.get()?;
+        let id = workflow(params.get_id()?)?;
+        let which = answer::text("a delegation", params.get_which()?, WHICH_BYTES)?;
+        let found = self.peer.engine.why(self.id.clone(), id, which).await;
+        let found = found.map_err(busy)?.ok_or_else(|| no_such_workflow(id))?;
+        let answer = results.get().init_answer();
+        match found {
+            Ok(mut why) => {
+                let fit = first_that_fit(&why.machines, |machine| {
+                    160 + machine.reason.len()
+                });
+                why.machines.truncate(fit.len());
+                convert::write_why(&why, answer.init_why());
+            }
+            Err(failure) => convert::write_failure(&failure, answer.init_refused()),
+        }
+        Ok(())
     }
 
     async fn pipelines(

@@ -22,4 +22,5 @@ pub(crate) mod test;
 pub(crate) mod trail;
 pub(crate) mod verify;
 pub(crate) mod wait;
+pub(crate) mod why;
 pub(crate) mod workflow;

@@ -3,7 +3,7 @@
 use froben_journal::{RevisionHash, Seq, Store};
 use froben_model::trail::{TrailPage, TrailQuery};
 use froben_model::view::{
-    Failure, LogLine, MachineView, PipelineInfo, WorkflowDetail, WorkflowSummary,
+    Failure, LogLine, MachineView, PipelineInfo, WhyView, WorkflowDetail, WorkflowSummary,
 };
 use froben_model::{SeekerId, WorkflowId};
 
@@ -43,6 +43,27 @@ impl EngineHandle {
                     .map(Some)
                     .map_err(|misfit| Busy::Journal(misfit.to_string()))
             }
+        }
+    }
+
+    /// Why a delegation is where it is. `None`: the seeker has no such workflow.
+    pub async fn why(
+        &self,
+        seeker: SeekerId,
+        workflow: WorkflowId,
+        which: String,
+    ) -> Result<Option<Result<WhyView, Failure>>, Busy> {
+        match self
+            .ask(|ticket| Input::Why {
+                ticket,
+                seeker,
+                workflow,
+                which,
+            })
+            .await?
+        {
+            Answer::Why(why) => Ok(why),
+            other => unexpected(&other),
         }
     }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use froben_model::trail::{TrailPage, TrailQuery};
 use froben_model::view::{
-    Failure, LogLine, MachineView, PipelineInfo, WhyView, WorkflowDetail, WorkflowState, WorkflowSummary,
+    Failure, LogLine, MachineView, PipelineInfo, WhyView, WorkflowDetail, WorkflowState,
+    WorkflowSummary,
 };
 use froben_model::{BlobHash, BlobRef, CallId, RevisionHash, Terms, Value, WorkflowId, limits};
 use froben_schema::common_capnp::{self, blob_store};

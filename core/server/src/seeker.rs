@@ -262,9 +262,7 @@ impl seeker_session::Server for Seeker {
         let answer = results.get().init_answer();
         match found {
             Ok(mut why) => {
-                let fit = first_that_fit(&why.machines, |machine| {
-                    160 + machine.reason.len()
-                });
+                let fit = first_that_fit(&why.machines, |machine| 160 + machine.reason.len());
                 why.machines.truncate(fit.len());
                 convert::write_why(&why, answer.init_why());
             }

@@ -83,5 +83,14 @@ fn a_budget_that_does_not_reach_is_named() {
             .contains("over what is left of the budget")
             .then_some(())
     });
+    let why = network.froben(&["why", id, "prove/keccak256/1-1/1"]).ok();
+    let reasons = why
+        .stdout
+        .matches("would cost 0.05, and 0.04 is left of the budget");
+    assert_eq!(reasons.count(), 2, "one for each machine: {}", why.stdout);
+    let unknown = network.froben(&["why", id, "prove/md5"]);
+    assert_eq!(unknown.code, Some(3), "{}", unknown.stderr);
     network.froben(&["cancel", id]).ok();
+    let over = network.froben(&["why", id, "5"]);
+    assert!(over.stderr.contains("froben trail"), "{}", over.stderr);
 }

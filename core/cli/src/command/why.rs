@@ -14,7 +14,9 @@ use crate::output::print_json;
 
 pub(crate) fn why(args: &Why) -> Result<(), Error> {
     let id = parse_id(&args.id)?;
-    let found = ask(&args.query, async |client| client.why(id, &args.which).await)?;
+    let found = ask(&args.query, async |client| {
+        client.why(id, &args.which).await
+    })?;
     let why = found.map_err(refused)?;
     match args.query.output {
         Format::Json => print_json(&why_json(&why)),

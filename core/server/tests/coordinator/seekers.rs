@@ -7,7 +7,7 @@ use froben_schema::common_capnp::PROTOCOL_VERSION;
 use froben_schema::convert;
 use froben_wire::{Disposition, Error, FaultCode, Role, blobs, call};
 
-use crate::host::{Coordinator, PATIENCE, run};
+use crate::host::{Coordinator, PATIENCE, eventually, run};
 
 fn code(error: &Error) -> Option<FaultCode> {
     match error {
@@ -192,7 +192,11 @@ fn a_trail_tells_every_attempt_also_when_all_is_over() {
         let input = Value::map([("n", Value::Int(3))]);
         let first = ada.submit("squares", input.clone(), "").await;
         let first = first.unwrap().unwrap();
-        let waits = ada.trail(first, "").await.unwrap();
+        let waits = eventually(async || {
+            let page = ada.trail(first, "").await.unwrap();
+            (!page.delegations.is_empty()).then_some(page)
+        })
+        .await;
         assert_eq!(waits.delegations[0].state, DelegationState::Queued);
         assert!(waits.delegations[0].attempts.is_empty());
         let mut request = ada.session.cancel_request();

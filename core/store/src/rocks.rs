@@ -174,12 +174,31 @@ impl RocksStore {
 
     fn posting(&self, index: u64) -> Result<Posting, Error> {
         let bytes = self.get(keys::LEDGER, &index.to_be_bytes())?;
-        let bytes = bytes.ok_or_else(|| Error::ledger_damaged(index, "it is missing"))?;
-        let posting = decode_posting(&bytes).map_err(|why| Error::ledger_damaged(index, why))?;
-        match posting.index == index {
-            true => Ok(posting),
-            false => Err(Error::ledger_damaged(index, "it is another entry")),
-        }
+        read_posting(index, bytes.as_deref())
+    }
+
+    /// Entries of a family that is keyed by index, from `from` on, at most `limit`. `read` gets the bytes of
+    /// each index in turn, or nothing for one that is missing before another.
+    fn by_index<T>(
+        &self,
+        family: &'static str,
+        from: u64,
+        limit: usize,
+        read: impl Fn(u64, Option<&[u8]>) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        let from = from.max(1);
+        let first = from.to_be_bytes();
+        let mode = IteratorMode::From(&first, Direction::Forward);
+        let found = self
+            .db
+            .iterator_cf_opt(self.family(family), options::read(), mode);
+        let entries = (from..=u64::MAX).zip(found.take(limit));
+        let entries = entries.map(|(index, entry)| {
+            let (key, bytes) = entry.map_err(read_error)?;
+            let here = keys::index(&key) == Some(index);
+            read(index, here.then_some(&*bytes))
+        });
+        entries.collect()
     }
 
     fn next_on_disk(&self, workflow: WorkflowId) -> Result<Seq, Error> {
@@ -388,24 +407,14 @@ impl Store for RocksStore {
     }
 
     fn history(&self, from: u64, limit: usize) -> Result<Vec<Served>, Error> {
-        let from = from.max(1);
-        let first = from.to_be_bytes();
-        let mode = IteratorMode::From(&first, Direction::Forward);
-        let family = self.family(keys::HISTORY);
-        let found = self.db.iterator_cf_opt(family, options::read(), mode);
-        let mut read = Vec::new();
-        for (index, entry) in (from..=u64::MAX).zip(found.take(limit)) {
-            let (key, bytes) = entry.map_err(read_error)?;
-            if keys::index(&key) != Some(index) {
-                return Err(Error::history_damaged(index, "it is missing"));
+        self.by_index(keys::HISTORY, from, limit, |index, bytes| {
+            let bytes = bytes.ok_or_else(|| Error::history_damaged(index, "it is missing"))?;
+            let entry = decode_served(bytes).map_err(|why| Error::history_damaged(index, why))?;
+            match entry.index == index {
+                true => Ok(entry),
+                false => Err(Error::history_damaged(index, "it is another entry")),
             }
-            let entry = decode_served(&bytes).map_err(|why| Error::history_damaged(index, why))?;
-            if entry.index != index {
-                return Err(Error::history_damaged(index, "it is another entry"));
-            }
-            read.push(entry);
-        }
-        Ok(read)
+        })
     }
 
     fn newest_posting(&self) -> Result<u64, Error> {
@@ -420,11 +429,7 @@ impl Store for RocksStore {
     ) -> Result<Vec<Posting>, Error> {
         let from = from.max(1);
         let Some(account) = of else {
-            let newest = self.newest_of(keys::LEDGER)?;
-            return (from..=newest)
-                .take(limit)
-                .map(|index| self.posting(index))
-                .collect();
+            return self.by_index(keys::LEDGER, from, limit, read_posting);
         };
         let prefix = keys::account(account);
         let first = [prefix.as_slice(), &from.to_be_bytes()].concat();
@@ -481,6 +486,15 @@ impl Store for RocksStore {
         );
         self.write(write)?;
         Ok(epoch)
+    }
+}
+
+fn read_posting(index: u64, bytes: Option<&[u8]>) -> Result<Posting, Error> {
+    let bytes = bytes.ok_or_else(|| Error::ledger_damaged(index, "it is missing"))?;
+    let posting = decode_posting(bytes).map_err(|why| Error::ledger_damaged(index, why))?;
+    match posting.index == index {
+        true => Ok(posting),
+        false => Err(Error::ledger_damaged(index, "it is another entry")),
     }
 }
 

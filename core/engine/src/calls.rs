@@ -93,7 +93,7 @@ impl Engine {
             queued_ms: self.now,
             attempts: delegation.attempt,
             done,
-            purse: Some(self.root_of(id)),
+            purse: self.purse_of(id),
         };
         self.schedule(input);
     }

@@ -192,27 +192,17 @@ impl Engine {
     }
 
     pub(crate) fn item(&mut self, ticket: Ticket, token: LeaseToken, report: ItemReport) {
-        let ItemReport {
-            index,
-            outcome,
-            device,
-            usage,
-        } = report;
-        let outcome = self.attributed(&token, outcome);
-        let error = outcome.as_ref().err().map(|error| error.class);
+        let report = ItemReport {
+            outcome: self.attributed(&token, report.outcome),
+            device: report.device.map(|name| limits::one_line(&name)),
+            ..report
+        };
         let input = Input::Item {
             token,
-            index,
-            error,
+            index: report.index,
+            error: report.outcome.as_ref().err().map(|error| error.class),
         };
-        let device = device.map(|name| limits::one_line(&name));
-        let item = Some(ItemReport {
-            index,
-            outcome,
-            device,
-            usage,
-        });
-        let report = Report { item };
+        let report = Report { item: Some(report) };
         let receipt = self.schedule_report(input, report);
         self.reply(ticket, Answer::Receipt(receipt));
     }

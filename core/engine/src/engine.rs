@@ -335,12 +335,9 @@ impl Engine {
             .began(&workflow.seeker, workflow.parent.as_ref());
         if workflow.parent.is_none() {
             *self.live_of.entry(workflow.seeker.clone()).or_default() += 1;
+            self.open_purse(workflow.id, workflow.budget);
         }
-        let (id, parent, budget) = (workflow.id, workflow.parent, workflow.budget);
-        self.live.insert(id, workflow);
-        if parent.is_none() {
-            self.open_purse(id, budget);
-        }
+        self.live.insert(workflow.id, workflow);
     }
 
     /// A key starts one workflow. No key is no key.
@@ -407,13 +404,11 @@ impl Engine {
         if let Some(workflow) = self.live.remove(&id) {
             if workflow.parent.is_none() {
                 self.close_account(&workflow);
-            }
-            if workflow.parent.is_none()
-                && let Some(own) = self.live_of.get_mut(&workflow.seeker)
-            {
-                *own -= 1;
-                if *own == 0 {
-                    self.live_of.remove(&workflow.seeker);
+                if let Some(own) = self.live_of.get_mut(&workflow.seeker) {
+                    *own -= 1;
+                    if *own == 0 {
+                        self.live_of.remove(&workflow.seeker);
+                    }
                 }
             }
             let summary = workflow.summary();

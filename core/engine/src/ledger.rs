@@ -209,6 +209,12 @@ impl Engine {
         id
     }
 
+    /// The purse that a workflow's delegations draw on, if it is limited.
+    pub(crate) fn purse_of(&self, id: WorkflowId) -> Option<WorkflowId> {
+        let root = self.live.get(&self.root_of(id))?;
+        root.budget.map(|_| root.id)
+    }
+
     /// Posts what the next record of a workflow moves.
     pub(crate) fn post(&mut self, id: WorkflowId, at: TimeMs, body: &Body) {
         let Some(workflow) = self.live.get(&id) else {

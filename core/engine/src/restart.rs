@@ -122,16 +122,23 @@ fn read_live(
         }
         Ok(())
     })?;
-    let totals = posted(store, id)?;
-    Ok(read.and_then(|()| {
-        let workflow = workflow.end()?;
-        let owes = !workflow.state().ended() && workflow.owes();
-        let history = match kept.filter(|_| owes) {
-            Some(records) => history(id, records)?,
-            None => None,
-        };
+    let workflow = match read.and_then(|()| workflow.end()) {
+        Ok(workflow) => workflow,
+        Err(misfit) => return Ok(Err(misfit)),
+    };
+    // What a child draws on is posted of its root.
+    let totals = match workflow.parent {
+        None => posted(store, id)?,
+        Some(_) => Totals::default(),
+    };
+    let owes = !workflow.state().ended() && workflow.owes();
+    let history = match kept.filter(|_| owes) {
+        Some(records) => history(id, records),
+        None => Ok(None),
+    };
+    Ok(history.map(|history| {
         let history = history.filter(|history| take_room(room, history.weight()));
-        Ok(Recovered::live(workflow, history, totals))
+        Recovered::live(workflow, history, totals)
     }))
 }
 

@@ -214,6 +214,11 @@ impl Network {
 
     /// Submits `file` with `dev` parameters and gives the id.
     pub fn submit(&self, file: &Path) -> String {
+        self.submit_with(file, &[])
+    }
+
+    /// The same with more options.
+    pub fn submit_with(&self, file: &Path, more: &[&str]) -> String {
         let data = format!("data={}", file.display());
         let args = [
             "submit",
@@ -225,7 +230,7 @@ impl Network {
             "-o",
             "json",
         ];
-        let submitted = self.froben(&args).ok().json();
+        let submitted = self.froben(&[&args, more].concat()).ok().json();
         submitted["workflow"]["id"]
             .as_str()
             .expect("an id")

@@ -62,35 +62,21 @@ fn everybody_is_paid_once_though_operator_and_coordinator_are_killed() {
 fn a_budget_that_does_not_reach_is_named() {
     let network = Network::start(priced());
     let file = network.file("data.bin", 100);
-    let data = format!("data={}", file.display());
-    let args = [
-        "submit",
-        "data_commitments",
-        "--input",
-        &data,
-        "--set",
-        "params=dev",
-        "--budget",
-        "0.04",
-        "-o",
-        "json",
-    ];
-    let submitted = network.froben(&args).ok().json();
-    let id = submitted["workflow"]["id"].as_str().expect("an id");
+    let id = network.submit_with(&file, &["--budget", "0.04"]);
     froben_e2e::eventually("a reason", || {
-        let status = network.status(id)["waiting"].to_string();
+        let status = network.status(&id)["waiting"].to_string();
         status
             .contains("over what is left of the budget")
             .then_some(())
     });
-    let why = network.froben(&["why", id, "prove/keccak256/1-1/1"]).ok();
+    let why = network.froben(&["why", &id, "prove/keccak256/1-1/1"]).ok();
     let reasons = why
         .stdout
         .matches("would cost 0.05, and 0.04 is left of the budget");
     assert_eq!(reasons.count(), 2, "one for each machine: {}", why.stdout);
-    let unknown = network.froben(&["why", id, "prove/md5"]);
+    let unknown = network.froben(&["why", &id, "prove/md5"]);
     assert_eq!(unknown.code, Some(3), "{}", unknown.stderr);
-    network.froben(&["cancel", id]).ok();
-    let over = network.froben(&["why", id, "5"]);
+    network.froben(&["cancel", &id]).ok();
+    let over = network.froben(&["why", &id, "5"]);
     assert!(over.stderr.contains("froben trail"), "{}", over.stderr);
 }

@@ -16,6 +16,23 @@ interface Coordinator {
 
   ledger @4 (protocolVersion :UInt32) -> (ledger :Ledger);
   # Open to operators, seekers and admins.
+
+  profiles @5 (protocolVersion :UInt32) -> (profiles :List(Profile));
+  # What kinds of tasks are known to take, by kind, at most 10,000. Open to operators and admins. Idempotent.
+}
+
+struct Profile {
+  # What a kind of task is known to take on one sort of device.
+  kind @0 :Text;
+  device @1 :Text;
+  # Its name, or `cpu`; empty: on all of them together.
+  items @2 :UInt64;
+  # That it is known from.
+  p50Ms @3 :UInt64;
+  p90Ms @4 :UInt64;
+  p99Ms @5 :UInt64;
+  usage @6 :Common.Usage;
+  # What 99 of a hundred items stayed within.
 }
 
 interface Ledger {

@@ -13,6 +13,7 @@ mod ledger;
 mod machine;
 mod money;
 mod outcome;
+mod profile;
 mod revision;
 mod task;
 mod trail;
@@ -29,6 +30,7 @@ pub use money::{read_amount, read_keys, read_usage, write_amount, write_keys, wr
 pub use outcome::{
     read_class, read_item_error, read_outcome, write_class, write_item_error, write_outcome,
 };
+pub use profile::{read_profile, write_profile};
 pub use revision::{
     read_plan, read_problems, read_script_set, read_served, write_plan, write_problems,
     write_script_set, write_served,

@@ -72,6 +72,9 @@ pub(crate) enum Command {
     Pipelines(Query),
     /// List the machines that are connected
     Machines(Query),
+    /// Show what kinds of tasks are known to take: time and memory, by kind and device
+    #[command(after_help = PROFILES_AFTER)]
+    Profiles(Query),
     /// Show who is owed what: your own accounts, or all of them to an admin
     Ledger(Ledger),
     /// Check a set of scripts; as an admin, say which ones new workflows run
@@ -247,6 +250,11 @@ pub(crate) enum BookFormat {
     /// A line an entry, for a spreadsheet
     Csv,
 }
+
+const PROFILES_AFTER: &str = "\
+Learned from the items that came with a value, the last few thousand of each kind. The matchmaker asks the \
+faster machines first, reserves at least the memory that a kind is known to need, and gives a task whose \
+script names no timeout one that suits its kind. For operators and admins.";
 
 const LEDGER_AFTER: &str = "\
 An operator is paid for each item that was accepted, at the price that its machine asked when it got the \

@@ -41,9 +41,11 @@ macro_rules! ask {
 
 mod admin;
 mod ledger;
+mod profiles;
 
 pub(crate) use admin::{Admin, Changed};
 pub(crate) use ledger::Ledger;
+pub(crate) use profiles::profiles;
 
 impl Client {
     /// *Errors*: unreachable, a certificate that does not open the door, no answer in time.

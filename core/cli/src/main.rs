@@ -60,6 +60,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Workflow(verb) => command::workflow::run(&verb),
         Command::Pipelines(args) => command::show::pipelines(&args),
         Command::Machines(args) => command::show::machines(&args),
+        Command::Profiles(args) => command::profiles::profiles(&args),
         Command::Ledger(args) => command::ledger::run(&args),
         Command::Ca(command) => command::ca::run(command),
         Command::Scripts(command) => command::scripts::run(command),

@@ -96,6 +96,13 @@ impl Engine {
                 let items = owed
                     .into_iter()
                     .filter_map(|index| Some((index, task.items.get(index as usize)?.clone())));
+                // Machines end a worker that takes more. Who asks for nothing is not limited, also where
+                // something is reserved because the kind is known to need it.
+                let ram_bytes = if task.needs.ram_bytes > 0 {
+                    ram_bytes
+                } else {
+                    0
+                };
                 let command = MachineCommand::Assign(Assignment {
                     token,
                     kind: task.kind.clone(),
@@ -201,6 +208,7 @@ impl Engine {
             token,
             index: report.index,
             error: report.outcome.as_ref().err().map(|error| error.class),
+            usage: report.usage,
         };
         let report = Report { item: Some(report) };
         let receipt = self.schedule_report(input, report);
@@ -217,7 +225,7 @@ impl Engine {
     /// whatever the message says, and a value that no script can hold is none.
     fn attributed(&self, token: &LeaseToken, outcome: ItemOutcome) -> ItemOutcome {
         let delegation = self.delegation(token.workflow, token.call);
-        let machine = delegation.and_then(|delegation| delegation.machine.as_ref());
+        let machine = delegation.and_then(|delegation| delegation.machine_of(token.attempt));
         let operator = machine.map(MachineId::operator);
         let error = match outcome {
             Ok(value) => match froben_script::holdable(&value) {

@@ -2,7 +2,8 @@
 
 use froben_journal::RevisionHash;
 use froben_model::view::{
-    Failure, MachineView, PipelineInfo, WhyView, WorkflowDetail, WorkflowState, WorkflowSummary,
+    Failure, MachineView, PipelineInfo, ProfileView, WhyView, WorkflowDetail, WorkflowState,
+    WorkflowSummary,
 };
 use froben_model::{Assignment, LeaseToken, TimeMs, Value, WorkflowId};
 use froben_scheduler::SessionId;
@@ -40,6 +41,7 @@ pub enum Answer {
     Serving(ServingNow),
     Pipelines(Vec<PipelineInfo>),
     Machines(Vec<MachineView>),
+    Profiles(Vec<ProfileView>),
     Receipt(Receipt),
     /// The revision that new workflows get.
     Newest(RevisionHash),

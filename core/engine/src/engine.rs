@@ -186,6 +186,10 @@ impl Engine {
                 let machines = self.machine_views();
                 self.reply(ticket, Answer::Machines(machines));
             }
+            Input::Profiles { ticket } => {
+                let profiles = self.scheduler.profiles().collect();
+                self.reply(ticket, Answer::Profiles(profiles));
+            }
             Input::MachineJoined {
                 session,
                 machine,

@@ -122,8 +122,8 @@ impl Counter {
                 let delegation = &workflow.delegations[&call];
                 let kind = counter.kind(delegation.spec.kind.as_str());
                 counter.begin((*id, call), kind, delegation.queued_ms);
-                if let Some(assigned_ms) = delegation.reserved_since() {
-                    counter.assigned((*id, call), delegation.attempt, assigned_ms);
+                for open in &delegation.attempts {
+                    counter.assigned((*id, call), open.number, open.assigned_ms);
                 }
             }
         }

@@ -77,6 +77,10 @@ pub enum Input {
     Machines {
         ticket: Ticket,
     },
+    /// What kinds of tasks are known to take.
+    Profiles {
+        ticket: Ticket,
+    },
     MachineJoined {
         session: SessionId,
         machine: MachineId,

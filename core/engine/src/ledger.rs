@@ -15,14 +15,6 @@ use froben_model::{Amount, CallId, OperatorId, TimeMs, WorkflowId};
 use crate::engine::Engine;
 use crate::workflow::Workflow;
 
-/// What an attempt that is not over is paid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stake {
-    pub(crate) operator: OperatorId,
-    /// Of each item.
-    pub(crate) price: Amount,
-}
-
 /// Money that a record moves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Move {
@@ -156,30 +148,27 @@ fn moves(workflow: &Workflow, body: &Body) -> Vec<Move> {
             outcome,
             ..
         }) => {
-            for (number, stake) in of(call).into_iter().flat_map(|d| &d.stakes) {
+            for open in of(call).into_iter().flat_map(|d| &d.attempts) {
                 let what = match outcome {
-                    Ok(_) if number == attempt => What::Settle(stake.operator.clone()),
+                    Ok(_) if open.number == *attempt => What::Settle(open.machine.operator()),
                     _ => What::Release,
                 };
-                add(*call, *number, stake.price, what);
+                add(*call, open.number, open.price, what);
             }
         }
         Body::Requeued { call, attempt, .. } | Body::Lost { call, attempt, .. } => {
-            let delegation = of(call);
-            if let Some((d, stake)) = delegation.and_then(|d| Some((d, d.stakes.get(attempt)?))) {
-                add(
-                    *call,
-                    *attempt,
-                    stake.price.times(d.missing()),
-                    What::Release,
-                );
+            if let Some(d) = of(call)
+                && let Some(open) = d.open(*attempt)
+            {
+                let amount = open.price.times(d.missing());
+                add(*call, *attempt, amount, What::Release);
             }
         }
         Body::Ended(ended) => {
             if let Some(delegation) = of(&ended.call) {
-                for (number, stake) in &delegation.stakes {
-                    let amount = stake.price.times(delegation.missing());
-                    add(ended.call, *number, amount, What::Release);
+                for open in &delegation.attempts {
+                    let amount = open.price.times(delegation.missing());
+                    add(ended.call, open.number, amount, What::Release);
                 }
             }
         }
@@ -278,8 +267,8 @@ impl Engine {
         for (id, workflow) in &self.live {
             let total = held.entry(self.root_of(*id)).or_default();
             for delegation in workflow.delegations.values() {
-                for stake in delegation.stakes.values() {
-                    *total = total.saturating_add(stake.price.times(delegation.missing()));
+                for open in &delegation.attempts {
+                    *total = total.saturating_add(open.price.times(delegation.missing()));
                 }
             }
         }

@@ -189,7 +189,7 @@ impl Engine {
         }
     }
 
-    /// Rebuilds the reputation that tallies tell of.
+    /// Rebuilds the reputation and the profiles that tallies tell of.
     fn credit(&mut self, tallies: Vec<Tally>) {
         for tally in tallies {
             let Tally {
@@ -198,7 +198,7 @@ impl Engine {
                 ok,
                 failed,
                 at_ms: at,
-                times: _,
+                times,
             } = tally;
             for (ok, items) in [(true, ok), (false, failed)] {
                 if items == 0 {
@@ -214,6 +214,13 @@ impl Engine {
                 };
                 self.scheduler.handle(self.now, outcome);
             }
+            let times = froben_scheduler::Input::RecordTimes {
+                machine,
+                kind,
+                times,
+                at,
+            };
+            self.scheduler.handle(self.now, times);
         }
     }
 }

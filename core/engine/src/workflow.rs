@@ -14,13 +14,14 @@ use froben_model::view::{
     DelegationState, DelegationView, Stage, WorkflowDetail, WorkflowState, WorkflowSummary,
 };
 use froben_model::{
-    Amount, CallId, ItemError, Kind, MachineId, SeekerId, TaskSpec, TimeMs, Value, WorkflowId,
+    Amount, CallId, ItemError, Kind, MachineId, SeekerId, TaskSpec, TimeBucket, TimeMs, Value,
+    WorkflowId,
 };
+use froben_scheduler::Laps;
 use froben_scheduler::planted::{Bug, planted};
 use froben_script::Completion;
 
 use crate::history;
-use crate::ledger::Stake;
 
 /// Phases that a script may name; more are not shown.
 const STAGES: usize = 64;
@@ -94,8 +95,26 @@ pub(crate) struct Delegation {
     assigned_ms: Option<TimeMs>,
     ended_ms: Option<TimeMs>,
     error: Option<ItemError>,
-    /// What attempts that are not over are paid, by attempt; those that cost nothing are left out.
-    pub(crate) stakes: BTreeMap<u32, Stake>,
+    /// Those that are not over.
+    pub(crate) attempts: Vec<Attempt>,
+}
+
+/// An attempt that is not over.
+pub(crate) struct Attempt {
+    pub(crate) number: u32,
+    pub(crate) machine: MachineId,
+    pub(crate) assigned_ms: TimeMs,
+    /// What it is paid for each item; nothing if a fork carries it over.
+    pub(crate) price: Amount,
+    laps: Laps,
+}
+
+/// What became of some items, as far as it counts for a machine.
+enum Count {
+    /// An item with a value, and how long it took.
+    Ok(u64),
+    /// So many by the operator's own fault.
+    Failed(u32),
 }
 
 /// A record that cannot follow what came before it: the journal, or we, are wrong.
@@ -272,10 +291,10 @@ impl Workflow {
                 fault,
             } => {
                 let failed = u32::from(*fault);
-                self.tally(now, *call, 0, failed);
+                self.tally(now, *call, *attempt, Count::Failed(failed));
                 self.delegation(*call).map(|d| {
                     d.state = DelegationState::Queued;
-                    d.stakes.remove(attempt);
+                    d.over(*attempt);
                 })
             }
             Body::Ended(ended) => self.ended(now, ended),
@@ -313,9 +332,7 @@ impl Workflow {
                 self.finished(now, finish.clone());
                 Ok(())
             }
-            Body::Lost { call, attempt, .. } => self.delegation(*call).map(|d| {
-                d.stakes.remove(attempt);
-            }),
+            Body::Lost { call, attempt, .. } => self.delegation(*call).map(|d| d.over(*attempt)),
             Body::Claimed(_) => Ok(()),
             Body::Logged {
                 source: _,
@@ -342,16 +359,15 @@ impl Workflow {
         }
     }
 
-    /// Counts what the machine that has a delegation did. What a fork carries over is counted where it
-    /// came from.
-    fn tally(&mut self, now: TimeMs, call: CallId, ok: u32, failed: u32) {
+    /// Counts what the machine of an attempt did. What a fork carries over is counted where it came from.
+    fn tally(&mut self, now: TimeMs, call: CallId, attempt: u32, count: Count) {
         let delegation = self.delegations.get(&call);
         let Some((machine, kind)) =
-            delegation.and_then(|d| Some((d.machine.clone()?, &d.spec.kind)))
+            delegation.and_then(|d| Some((d.machine_of(attempt)?.clone(), &d.spec.kind)))
         else {
             return;
         };
-        if self.is_carried() || ok + failed == 0 {
+        if self.is_carried() || matches!(count, Count::Failed(0)) {
             return;
         }
         let key = (machine, kind.clone(), now / TALLY_MS);
@@ -363,8 +379,17 @@ impl Workflow {
             at_ms: now,
             times: Vec::new(),
         });
-        tally.ok = tally.ok.saturating_add(ok);
-        tally.failed = tally.failed.saturating_add(failed);
+        match count {
+            Count::Ok(took_ms) => {
+                tally.ok = tally.ok.saturating_add(1);
+                let bucket = TimeBucket::of_ms(took_ms);
+                match tally.times.binary_search_by_key(&bucket, |(b, _)| *b) {
+                    Ok(at) => tally.times[at].1 = tally.times[at].1.saturating_add(1),
+                    Err(at) => tally.times.insert(at, (bucket, 1)),
+                }
+            }
+            Count::Failed(items) => tally.failed = tally.failed.saturating_add(items),
+        }
         tally.at_ms = now;
     }
 
@@ -390,13 +415,17 @@ impl Workflow {
         delegation.attempt = assigned.attempt;
         delegation.machine = Some(assigned.machine.clone());
         delegation.assigned_ms = Some(now);
-        if !assigned.price.is_zero() && !carried {
-            let stake = Stake {
-                operator: assigned.machine.operator(),
-                price: assigned.price,
-            };
-            delegation.stakes.insert(assigned.attempt, stake);
-        }
+        delegation.attempts.push(Attempt {
+            number: assigned.attempt,
+            machine: assigned.machine.clone(),
+            assigned_ms: now,
+            price: if carried {
+                Amount::ZERO
+            } else {
+                assigned.price
+            },
+            laps: Laps::begin(now),
+        });
         Ok(())
     }
 
@@ -423,7 +452,7 @@ impl Workflow {
                     assigned_ms: None,
                     ended_ms: None,
                     error: None,
-                    stakes: BTreeMap::new(),
+                    attempts: Vec::new(),
                 };
                 match self.delegations.insert(*call, Box::new(delegation)) {
                     None => Ok(()),
@@ -481,7 +510,7 @@ impl Workflow {
     fn item(&mut self, now: TimeMs, item: &froben_journal::Item) -> Result<(), String> {
         let froben_journal::Item {
             call,
-            attempt: _,
+            attempt,
             index,
             outcome,
             device,
@@ -499,11 +528,18 @@ impl Workflow {
         if device.is_some() {
             delegation.device.clone_from(device);
         }
-        let operator = delegation.machine.as_ref().map(MachineId::operator);
+        let operator = delegation.machine_of(*attempt).map(MachineId::operator);
+        let took_ms = delegation.lap(*attempt, now);
         match outcome {
-            Ok(_) if planted(Bug::CreditTwice) => self.tally(now, *call, 2, 0),
-            Ok(_) => self.tally(now, *call, 1, 0),
-            Err(error) if error.class.blames_operator() => self.tally(now, *call, 0, 1),
+            Ok(_) => {
+                if planted(Bug::CreditTwice) {
+                    self.tally(now, *call, *attempt, Count::Ok(took_ms));
+                }
+                self.tally(now, *call, *attempt, Count::Ok(took_ms));
+            }
+            Err(error) if error.class.blames_operator() => {
+                self.tally(now, *call, *attempt, Count::Failed(1));
+            }
             Err(_) => {}
         }
         self.tell(|| history::item_came(now, item.clone(), operator));
@@ -513,7 +549,7 @@ impl Workflow {
     fn ended(&mut self, now: TimeMs, ended: &froben_journal::Ended) -> Result<(), String> {
         let froben_journal::Ended {
             call,
-            attempt: _,
+            attempt,
             end,
             failure,
         } = ended;
@@ -525,7 +561,6 @@ impl Workflow {
             End::Cancelled => DelegationState::Cancelled,
         };
         delegation.ended_ms = Some(now);
-        delegation.stakes.clear();
         if let Some(failure) = failure {
             delegation.error.get_or_insert_with(|| failure.clone());
         }
@@ -541,7 +576,11 @@ impl Workflow {
             })
             .collect();
         if failure.as_ref().is_some_and(|f| f.class.blames_operator()) {
-            self.tally(now, *call, 0, missing.len() as u32);
+            let failed = Count::Failed(missing.len() as u32);
+            self.tally(now, *call, *attempt, failed);
+        }
+        if let Some(delegation) = self.delegations.get_mut(call) {
+            delegation.attempts = Vec::new();
         }
         for completion in history::delegation_ended(now, ended, missing.into_iter()) {
             self.tell(|| completion);
@@ -596,13 +635,26 @@ impl Workflow {
 }
 
 impl Delegation {
-    /// Since when an attempt holds a reservation for it.
-    pub(crate) fn reserved_since(&self) -> Option<TimeMs> {
-        let held = matches!(
-            self.state,
-            DelegationState::Assigned | DelegationState::Running
-        );
-        self.assigned_ms.filter(|_| held)
+    /// The attempt of this number, if it is not over.
+    pub(crate) fn open(&self, attempt: u32) -> Option<&Attempt> {
+        self.attempts.iter().find(|open| open.number == attempt)
+    }
+
+    fn over(&mut self, attempt: u32) {
+        self.attempts.retain(|open| open.number != attempt);
+    }
+
+    /// Who has an attempt, or the delegation's latest if it is over.
+    pub(crate) fn machine_of(&self, attempt: u32) -> Option<&MachineId> {
+        let open = self.open(attempt).map(|open| &open.machine);
+        open.or(self.machine.as_ref())
+    }
+
+    /// How long the item that has come took.
+    fn lap(&mut self, attempt: u32, now: TimeMs) -> u64 {
+        let mut open = self.attempts.iter_mut();
+        let open = open.find(|open| open.number == attempt);
+        open.map_or(0, |open| open.laps.lap(now))
     }
 
     /// How many items have not come.

@@ -34,6 +34,8 @@ pub const KINDS: usize = 256;
 pub const SETUP_KEYS: usize = 1024;
 /// Devices of one machine.
 pub const DEVICES: usize = 64;
+/// The timeout of a delegation whose script names none, unless less suits its kind: 10 min.
+pub const DEFAULT_TIMEOUT_MS: u64 = 10 * 60 * 1000;
 /// The longest timeout of a delegation: 24 h.
 pub const TIMEOUT_MS: u64 = 24 * 60 * 60 * 1000;
 

@@ -204,6 +204,23 @@ pub struct MachineView {
     pub failed: u64,
 }
 
+/// What a kind of task is known to take on one sort of device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileView {
+    pub kind: Kind,
+    /// Its name, or `cpu`; `None`: on all of them together.
+    pub device: Option<String>,
+    /// Items that it is known from.
+    pub items: u64,
+    /// What so many of a hundred items stayed within.
+    pub p50_ms: u64,
+    pub p90_ms: u64,
+    pub p99_ms: u64,
+    /// What 99 of a hundred items stayed within; `None` if it is not known.
+    pub ram_bytes: Option<u64>,
+    pub vram_bytes: Option<u64>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PipelineInfo {
     pub name: String,

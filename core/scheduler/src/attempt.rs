@@ -3,14 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use froben_model::limits::one_line;
+use froben_model::limits::{self, one_line};
 use froben_model::{
-    Amount, ErrorClass, ItemError, Kind, LeaseToken, MachineId, TimeMs, WorkflowId,
+    Amount, ErrorClass, ItemError, Kind, LeaseToken, MachineId, TimeMs, Usage, WorkflowId,
 };
 
 use crate::capacity::{Class, Offer};
 use crate::delegation::{Delegation, Event, Lease, State};
 use crate::planted::{Bug, planted};
+use crate::profile::Done;
 use crate::timers::Owner;
 use crate::{Decision, DelegationKey, End, Scheduler, SessionId};
 
@@ -69,7 +70,13 @@ impl Scheduler {
         }
     }
 
-    pub(crate) fn item(&mut self, token: LeaseToken, index: u32, error: Option<ErrorClass>) {
+    pub(crate) fn item(
+        &mut self,
+        token: LeaseToken,
+        index: u32,
+        error: Option<ErrorClass>,
+        usage: Usage,
+    ) {
         let Some(key) = self.fence_running(token) else {
             return;
         };
@@ -92,9 +99,23 @@ impl Scheduler {
             Some(_) => self.pass.fresh.extend(self.purses.release(purse, price)),
         }
         let fault = error.is_some_and(ErrorClass::blames_operator);
+        let lease = delegation.lease.as_mut();
+        let lease = lease.expect("invariant: the fence found its lease");
+        let took_ms = lease.laps.lap(self.now);
+        if error.is_none() {
+            let machine = self.fleet.get(lease.session);
+            let devices = machine.map(|machine| &machine.spec.devices);
+            let device = devices.and_then(|devices| devices.get(lease.claim.device?));
+            let done = Done {
+                machine: &lease.machine,
+                kind: &delegation.task.kind,
+                device: device.map(|device| device.name.as_str()),
+                took_ms,
+                usage,
+            };
+            self.profiles.record(self.now, done);
+        }
         if error.is_none() || fault {
-            let lease = delegation.lease.as_mut();
-            let lease = lease.expect("invariant: the fence found its lease");
             lease.ok += u32::from(!fault);
             lease.faults += u32::from(fault);
             let kind = &delegation.task.kind;
@@ -149,8 +170,12 @@ impl Scheduler {
         let delegation = known(self.delegations.get(&key));
         match (delegation.state, &delegation.lease) {
             (State::Assigned, Some(lease)) if at < lease.deadline_ms => self.unanswered(key),
-            (_, Some(_)) => {
-                let waited = duration(delegation.task.timeout_ms);
+            (_, Some(lease)) => {
+                let after_ms = at.saturating_sub(lease.assigned_ms);
+                let waited = duration(after_ms);
+                if delegation.task.timeout_ms == limits::DEFAULT_TIMEOUT_MS {
+                    self.profiles.too_short(&delegation.task.kind, after_ms);
+                }
                 let items = &delegation.items;
                 let message = format!(
                     "not over after {waited}, {} of {} items missing",

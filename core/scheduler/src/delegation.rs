@@ -3,6 +3,7 @@
 use froben_model::{Amount, LeaseToken, MachineId, SeekerId, SetupKey, TimeMs, WorkflowId};
 
 use crate::capacity::{Claim, Demand, Offer};
+use crate::laps::Laps;
 use crate::machine::Machine;
 use crate::queue::Place;
 use crate::{SessionId, Task};
@@ -92,7 +93,9 @@ pub(crate) struct Lease {
     pub(crate) session: SessionId,
     pub(crate) machine: MachineId,
     pub(crate) claim: Claim,
+    pub(crate) assigned_ms: TimeMs,
     pub(crate) deadline_ms: TimeMs,
+    pub(crate) laps: Laps,
     /// Of each item; held of the purse for those that are missing.
     pub(crate) price: Amount,
     /// Items of this attempt that have a value.

@@ -8,6 +8,7 @@ use froben_model::{MachineId, MachineSpec};
 use crate::SessionId;
 use crate::capacity::Offer;
 use crate::machine::{Machine, Rank};
+use crate::profile::Pace;
 use crate::reputation::Tier;
 use crate::rng::Rng;
 
@@ -101,11 +102,11 @@ impl Fleet {
     }
 
     /// Puts the machine anew, with fresh tags, into the pools of all that it could take now. `standing`
-    /// gives its tier for a kind, `None` while it is benched for it.
+    /// gives its tier and its pace for a kind, `None` while it is benched for it.
     pub(crate) fn reindex(
         &mut self,
         session: SessionId,
-        standing: impl Fn(&Machine, &Offer) -> Option<Tier>,
+        standing: impl Fn(&Machine, &Offer) -> Option<(Tier, Pace)>,
     ) {
         let Some(machine) = self.machines.get_mut(&session) else {
             return;
@@ -119,9 +120,9 @@ impl Fleet {
             if !machine.free.open(offer.class) {
                 continue;
             }
-            if let Some(tier) = standing(machine, offer) {
+            if let Some((tier, pace)) = standing(machine, offer) {
                 let tier = Reverse(tier);
-                let rank = Rank { tier, tag };
+                let rank = Rank { tier, pace, tag };
                 self.pools
                     .entry(offer.clone())
                     .or_default()

@@ -4,7 +4,7 @@ use std::fmt;
 
 use froben_model::{
     Amount, CallId, ErrorClass, ItemError, Kind, LeaseToken, MachineId, MachineSpec, Needs,
-    OperatorId, SeekerId, SetupKey, TaskSpec, TimeMs, WorkflowId,
+    OperatorId, SeekerId, SetupKey, TaskSpec, TimeBucket, TimeMs, Usage, WorkflowId,
 };
 
 /// One connection of one machine. Chosen by the caller, never used twice.
@@ -41,7 +41,8 @@ pub struct Task {
     pub needs: Needs,
     /// How many items it owes.
     pub items: u32,
-    /// From assignment to the end of the attempt.
+    /// From assignment to the end of the attempt. [`froben_model::limits::DEFAULT_TIMEOUT_MS`], which a
+    /// script has that names none, stands for what suits the kind, and that at most.
     pub timeout_ms: u64,
     /// From `queued_ms` to assignment. 0: it is handed out at once or not at all.
     pub queue_timeout_ms: u64,
@@ -127,6 +128,8 @@ pub enum Input {
         token: LeaseToken,
         index: u32,
         error: Option<ErrorClass>,
+        /// What the machine says that it took.
+        usage: Usage,
     },
     /// The machine says that the attempt is over.
     Finish {
@@ -148,6 +151,13 @@ pub enum Input {
         kind: Kind,
         ok: bool,
         items: u32,
+        at: TimeMs,
+    },
+    /// The same of how long items with a value took.
+    RecordTimes {
+        machine: MachineId,
+        kind: Kind,
+        times: Vec<(TimeBucket, u32)>,
         at: TimeMs,
     },
     /// Nothing but time has passed.

@@ -23,8 +23,13 @@
 //!
 //! **Which machine.** Those that offer the kind, have the resources free, hold the keys that the task
 //! needs, ask no more than it may cost and than is left of its workflow's budget, are not avoided by it,
-//! and are not benched; of these the best reputation tier, ties at random. A
-//! newcomer starts in the best tier, so it gets its share of the ties and builds a record.
+//! and are not benched; of these the best reputation tier, then the best pace, ties at random. A
+//! newcomer starts in the best tier at the usual pace, so it gets its share of the ties and builds a record.
+//!
+//! **Profiles** tell from the items that came how long those of a kind take and how much memory, on which
+//! device and on which machine. A machine's *pace* is how many times its median is twice that of the kind. A
+//! task has at least the memory reserved that its kind is known to need, and, if its script names no timeout,
+//! one that suits its kind.
 //!
 //! **Reputation** counts items, decayed by half-life, per machine and kind; only faults that are the
 //! operator's own count against it. A machine that fails several attempts in a row within a short time
@@ -39,21 +44,25 @@ mod decision;
 mod delegation;
 mod fleet;
 mod input;
+mod laps;
 mod machine;
 mod matcher;
 pub mod planted;
 mod policy;
+mod profile;
 mod purse;
 mod queue;
 mod reputation;
 mod rng;
 mod scheduler;
+mod sketch;
 mod timers;
 mod why;
 
 pub use decision::{Decision, End};
 pub use delegation::{Event, Illegal, State, next};
 pub use input::{DelegationKey, Input, SessionId, Task};
+pub use laps::Laps;
 pub use policy::Policy;
 pub use scheduler::{MachineView, Scheduler};
-pub use why::Reason;
+pub use why::{Need, Reason};

@@ -6,14 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use froben_model::{LeaseToken, MachineId, MachineSpec, TimeMs};
 
 use crate::capacity::{Capacity, Claim, Class, Demand, Offer};
+use crate::profile::Pace;
 use crate::reputation::Tier;
 use crate::{DelegationKey, SessionId};
 
-/// A machine's place among those that are free for an offer: the better tier first, at random within a
-/// tier, since each entry draws a new tag.
+/// A machine's place among those that are free for an offer: the better tier first, within a tier the
+/// faster pace, and at random within that, since each entry draws a new tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank {
     pub(crate) tier: Reverse<Tier>,
+    /// As of when the machine was ranked: it hangs on what others have done since.
+    pub(crate) pace: Pace,
     pub(crate) tag: u64,
 }
 

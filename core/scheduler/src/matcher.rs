@@ -7,10 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use froben_model::{LeaseToken, SeekerId};
+use froben_model::{LeaseToken, SeekerId, limits};
 
 use crate::capacity::{Claim, Demand, Offer};
 use crate::delegation::{Delegation, Event, Lease};
+use crate::laps::Laps;
 use crate::machine::{Machine, Rank, Reservation};
 use crate::planted::{Bug, planted};
 use crate::queue::{Place, Standing, Waiting};
@@ -115,10 +116,14 @@ impl Scheduler {
 
     fn reindex(&mut self, session: SessionId) {
         let (bench, reputation, now) = (&self.bench, &self.reputation, self.now);
+        let profiles = &self.profiles;
         self.fleet.reindex(session, |machine, offer| {
             match bench.until(&machine.id, &offer.kind) {
                 Some(_) => None,
-                None => Some(reputation.tier(&machine.id, &offer.kind, now)),
+                None => Some((
+                    reputation.tier(&machine.id, &offer.kind, now),
+                    profiles.pace(&machine.id, &offer.kind),
+                )),
             }
         });
     }
@@ -331,7 +336,14 @@ impl Scheduler {
             attempt: delegation.attempts,
             epoch: self.epoch,
         };
-        let deadline_ms = self.now.saturating_add(delegation.task.timeout_ms);
+        let timeout_ms = match delegation.task.timeout_ms {
+            limits::DEFAULT_TIMEOUT_MS => {
+                let owed = delegation.items.missing();
+                self.profiles.timeout_ms(&delegation.task.kind, owed)
+            }
+            named => named,
+        };
+        let deadline_ms = self.now.saturating_add(timeout_ms);
         machine.reserve(token, Reservation { claim, deadline_ms });
         let price = machine.spec.price(&delegation.task.kind);
         self.purses.hold(delegation.purse, delegation.cost(machine));
@@ -358,7 +370,9 @@ impl Scheduler {
             session,
             machine: machine.id.clone(),
             claim,
+            assigned_ms: self.now,
             deadline_ms,
+            laps: Laps::begin(self.now),
             price,
             ok: 0,
             faults: 0,

@@ -24,6 +24,13 @@ pub struct Policy {
     /// refusal until it accepts one, up to `pause_max_ms`.
     pub pause_ms: u64,
     pub pause_max_ms: u64,
+    /// What a kind takes is known once so many items of it have come.
+    pub learn_after: u32,
+    /// A task whose script names no timeout has so many times as long as 99 of a hundred items of its kind
+    /// would take, for each item that it owes; not less than `timeout_floor_ms`, and not more than
+    /// [`froben_model::limits::DEFAULT_TIMEOUT_MS`].
+    pub timeout_times: u32,
+    pub timeout_floor_ms: u64,
 }
 
 impl Default for Policy {
@@ -39,6 +46,9 @@ impl Default for Policy {
             quarantine_max_ms: 10 * 60 * 1000,
             pause_ms: 500,
             pause_max_ms: 30_000,
+            learn_after: 20,
+            timeout_times: 4,
+            timeout_floor_ms: 60_000,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use froben_model::view::ProfileView;
 use froben_model::{CallId, ErrorClass, Kind, MachineId, MachineSpec, TimeMs, WorkflowId};
 
 use crate::bench::Bench;
@@ -10,6 +11,7 @@ use crate::delegation::{Delegation, Items, State};
 use crate::fleet::Fleet;
 use crate::matcher::Pass;
 use crate::planted::{Bug, planted};
+use crate::profile::Profiles;
 use crate::purse::Purses;
 use crate::queue::{Queue, Waiting};
 use crate::reputation::Reputation;
@@ -32,6 +34,7 @@ pub struct Scheduler {
     pub(crate) paused: BTreeSet<WorkflowId>,
     pub(crate) fleet: Fleet,
     pub(crate) reputation: Reputation,
+    pub(crate) profiles: Profiles,
     pub(crate) bench: Bench,
     pub(crate) timers: Timers,
     pub(crate) purses: Purses,
@@ -71,6 +74,7 @@ impl Scheduler {
             paused: BTreeSet::new(),
             fleet: Fleet::new(seed),
             reputation: Reputation::new(&policy),
+            profiles: Profiles::new(&policy),
             bench: Bench::new(&policy),
             timers: Timers::default(),
             purses: Purses::default(),
@@ -109,16 +113,18 @@ impl Scheduler {
                 for (index, ok) in done {
                     items.add(index, ok);
                 }
-                let demand = Demand::from(&task.needs);
+                let mut demand = Demand::from(&task.needs);
+                let offer = Offer {
+                    kind: task.kind.clone(),
+                    class: demand.class,
+                };
+                self.profiles.raise(&offer, &mut demand);
                 let place = self.queue.place(queued_ms);
                 self.queue(
                     key,
                     Delegation {
                         seeker,
-                        offer: Offer {
-                            kind: task.kind.clone(),
-                            class: demand.class,
-                        },
+                        offer,
                         demand,
                         task,
                         place,
@@ -143,7 +149,8 @@ impl Scheduler {
                 token,
                 index,
                 error,
-            } => self.item(token, index, error),
+                usage,
+            } => self.item(token, index, error, usage),
             Input::Finish { token, failure } => self.finish(token, failure),
             Input::Cancel { key } => self.cancel(key),
             Input::Pause { workflow } => self.pause_workflow(workflow),
@@ -155,6 +162,18 @@ impl Scheduler {
                 items,
                 at,
             } => self.record_outcome(&machine, &kind, ok, items, at),
+            Input::RecordTimes {
+                machine,
+                kind,
+                times,
+                at,
+            } => {
+                let at = at.min(self.now);
+                self.profiles.record_times(&machine, &kind, &times, at);
+                if let Some(session) = self.fleet.session_of(&machine) {
+                    self.pass.touch(session);
+                }
+            }
             Input::Tick => {}
         }
         self.match_waiting();
@@ -180,6 +199,11 @@ impl Scheduler {
                 benched: self.bench.of(&machine.id).collect(),
             }
         })
+    }
+
+    /// What kinds of tasks are known to take, by kind and device.
+    pub fn profiles(&self) -> impl Iterator<Item = ProfileView> {
+        self.profiles.views()
     }
 
     fn queue(&mut self, key: DelegationKey, delegation: Delegation) {
@@ -351,6 +375,7 @@ impl Scheduler {
         let fleet = &self.fleet;
         let here = |machine: &MachineId| fleet.session_of(machine).is_some();
         self.reputation.prune(self.now, here);
+        self.profiles.prune(self.now, here);
         self.bench.prune(self.now, here);
         for session in self.fleet.sessions() {
             self.pass.touch(session);

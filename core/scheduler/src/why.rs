@@ -12,6 +12,27 @@ use crate::delegation::Delegation;
 use crate::machine::Machine;
 use crate::{DelegationKey, Scheduler};
 
+/// Memory that a delegation needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    pub bytes: u64,
+    /// Whether that is more than its task asks for: its kind is known to take it.
+    pub learned: bool,
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.learned {
+            true => write!(
+                f,
+                "{} needed by what is known of the kind",
+                Size(self.bytes)
+            ),
+            false => write!(f, "{} needed", Size(self.bytes)),
+        }
+    }
+}
+
 /// Why a machine does not get a delegation now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
@@ -51,11 +72,11 @@ pub enum Reason {
         have: u32,
     },
     TooLittleRam {
-        need_bytes: u64,
+        need: Need,
         have_bytes: u64,
     },
     NoDeviceLargeEnough {
-        need_bytes: u64,
+        need: Need,
         /// Of its largest; `None` if it has no device.
         largest_bytes: Option<u64>,
     },
@@ -72,12 +93,12 @@ pub enum Reason {
         free: u32,
     },
     RamBusy {
-        need_bytes: u64,
+        need: Need,
         free_bytes: u64,
     },
     /// No free device is large enough.
     DevicesBusy {
-        need_bytes: u64,
+        need: Need,
     },
     /// What is free is kept for a delegation that has waited longer.
     KeptForElder,
@@ -158,43 +179,32 @@ impl fmt::Display for Reason {
                 write!(f, "would cost {cost}, and {left} is left of the budget")
             }
             Reason::TooFewCores { need, have } => write!(f, "has {have} cores, {need} needed"),
-            Reason::TooLittleRam {
-                need_bytes,
-                have_bytes,
-            } => write!(
-                f,
-                "has {} of memory, {} needed",
-                Size(*have_bytes),
-                Size(*need_bytes)
-            ),
+            Reason::TooLittleRam { need, have_bytes } => {
+                write!(f, "has {} of memory, {need}", Size(*have_bytes))
+            }
             Reason::NoDeviceLargeEnough {
-                need_bytes,
+                need,
                 largest_bytes,
             } => match largest_bytes {
                 None => write!(f, "has no device"),
-                Some(largest_bytes) => write!(
-                    f,
-                    "its largest device has {}, {} needed",
-                    Size(*largest_bytes),
-                    Size(*need_bytes)
-                ),
+                Some(largest_bytes) => {
+                    write!(f, "its largest device has {}, {need}", Size(*largest_bytes))
+                }
             },
             Reason::Quarantined { .. } => write!(f, "quarantined after failures in a row"),
             Reason::Paused { .. } => write!(f, "paused after it refused a task"),
             Reason::CoresBusy { need, free } => {
                 write!(f, "busy: {free} cores free, {need} needed")
             }
-            Reason::RamBusy {
-                need_bytes,
-                free_bytes,
-            } => write!(
-                f,
-                "busy: {} of memory free, {} needed",
-                Size(*free_bytes),
-                Size(*need_bytes)
-            ),
-            Reason::DevicesBusy { need_bytes } => {
-                write!(f, "busy: no device with {} is free", Size(*need_bytes))
+            Reason::RamBusy { need, free_bytes } => {
+                write!(f, "busy: {} of memory free, {need}", Size(*free_bytes))
+            }
+            Reason::DevicesBusy { need } => {
+                write!(f, "busy: no device with {} is free", Size(need.bytes))?;
+                match need.learned {
+                    true => write!(f, ", which the kind is known to need"),
+                    false => Ok(()),
+                }
             }
             Reason::KeptForElder => write!(f, "kept for a delegation that has waited longer"),
             Reason::Free => write!(f, "free"),
@@ -312,19 +322,27 @@ impl Scheduler {
         if let Some((price, most)) = delegation.dearer(machine) {
             return Reason::TooDear { price, most };
         }
-        let demand = &delegation.demand;
+        let (demand, asked) = (&delegation.demand, &delegation.task.needs);
+        let ram = |bytes| Need {
+            bytes,
+            learned: bytes > asked.ram_bytes,
+        };
+        let vram = |bytes| Need {
+            bytes,
+            learned: bytes > asked.vram_bytes,
+        };
         match machine.whole.shortage(demand) {
             None => {}
             Some(Shortage::Cores { need, have }) => return Reason::TooFewCores { need, have },
             Some(Shortage::Ram { need, have }) => {
                 return Reason::TooLittleRam {
-                    need_bytes: need,
+                    need: ram(need),
                     have_bytes: have,
                 };
             }
             Some(Shortage::Device { need, largest }) => {
                 return Reason::NoDeviceLargeEnough {
-                    need_bytes: need,
+                    need: vram(need),
                     largest_bytes: largest,
                 };
             }
@@ -345,10 +363,10 @@ impl Scheduler {
         match machine.free.shortage(demand) {
             Some(Shortage::Cores { need, have }) => Reason::CoresBusy { need, free: have },
             Some(Shortage::Ram { need, have }) => Reason::RamBusy {
-                need_bytes: need,
+                need: ram(need),
                 free_bytes: have,
             },
-            Some(Shortage::Device { need, .. }) => Reason::DevicesBusy { need_bytes: need },
+            Some(Shortage::Device { need, .. }) => Reason::DevicesBusy { need: vram(need) },
             None if machine.claim(demand, Some(key)).is_none() => Reason::KeptForElder,
             None => Reason::Free,
         }

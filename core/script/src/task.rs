@@ -8,7 +8,6 @@ use crate::limits::{KEY_BYTES, TASK_BYTES};
 use crate::options::Options;
 use crate::registry::DELEGATE;
 
-const TIMEOUT_MS: u64 = 10 * 60 * 1000;
 const QUEUE_TIMEOUT_MS: u64 = 60 * 60 * 1000;
 /// Operators that a task may avoid.
 const AVOIDED: usize = 256;
@@ -49,7 +48,7 @@ pub(crate) fn read(
         input,
         items,
         needs: read_needs(needs).map_err(wrong)?,
-        timeout_ms: time(&mut options, "timeout", TIMEOUT_MS).map_err(wrong)?,
+        timeout_ms: time(&mut options, "timeout", limits::DEFAULT_TIMEOUT_MS).map_err(wrong)?,
         queue_timeout_ms: time(&mut options, "queue_timeout", QUEUE_TIMEOUT_MS).map_err(wrong)?,
         avoid: read_avoid(options.texts("avoid").unwrap_or_default()).map_err(wrong)?,
         key,

@@ -7,14 +7,18 @@ use froben_blobs::Blobs;
 use froben_engine::{EngineHandle, Viewer};
 use froben_model::{OperatorId, SeekerId};
 use froben_schema::common_capnp::PROTOCOL_VERSION;
+use froben_schema::convert::{list_len, write_profile};
 use froben_schema::seeker_capnp::coordinator;
 use froben_wire::{Cutter, FaultCode, Policy, Role, Subject};
 
 use crate::admin::Admin;
-use crate::answer::fault;
+use crate::answer::{busy, fault};
 use crate::ledger::Ledger;
 use crate::operator::Operator;
 use crate::seeker::Seeker;
+
+/// Profiles in one answer.
+const PROFILES: usize = 10_000;
 
 /// What the objects of one connection share.
 pub(crate) struct Peer {
@@ -151,6 +155,26 @@ impl coordinator::Server for Door {
         };
         let ledger = Ledger::new(self.peer.clone(), viewer);
         results.get().set_ledger(capnp_rpc::new_client(ledger));
+        Ok(())
+    }
+
+    async fn profiles(
+        self: Rc<Self>,
+        params: coordinator::ProfilesParams,
+        mut results: coordinator::ProfilesResults,
+    ) -> Result<(), capnp::Error> {
+        // An admin may see what an operator may.
+        let role = match self.peer.subject.role {
+            Role::Admin => Role::Admin,
+            _ => Role::Operator,
+        };
+        self.open(role, params.get()?.get_protocol_version())?;
+        let mut profiles = self.peer.engine.profiles().await.map_err(busy)?;
+        profiles.truncate(PROFILES);
+        let mut list = results.get().init_profiles(list_len(profiles.len()));
+        for (i, profile) in (0..).zip(&profiles) {
+            write_profile(profile, list.reborrow().get(i));
+        }
         Ok(())
     }
 

@@ -318,6 +318,11 @@ impl Seen {
                     let told = told.entry(tally.machine.clone()).or_default();
                     told.0 += u64::from(tally.ok);
                     told.1 += u64::from(tally.failed);
+                    let timed: u32 = tally.times.iter().map(|(_, count)| *count).sum();
+                    must!(
+                        timed == tally.ok,
+                        "a tally that times other items than it counts"
+                    );
                 }
                 must!(
                     told == self.credit,

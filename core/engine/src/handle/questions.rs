@@ -3,7 +3,8 @@
 use froben_journal::{RevisionHash, Seq, Store};
 use froben_model::trail::{TrailPage, TrailQuery};
 use froben_model::view::{
-    Failure, LogLine, MachineView, PipelineInfo, WhyView, WorkflowDetail, WorkflowSummary,
+    Failure, LogLine, MachineView, PipelineInfo, ProfileView, WhyView, WorkflowDetail,
+    WorkflowSummary,
 };
 use froben_model::{SeekerId, WorkflowId};
 
@@ -161,6 +162,14 @@ impl EngineHandle {
     pub async fn machines(&self) -> Result<Vec<MachineView>, Busy> {
         match self.ask(|ticket| Input::Machines { ticket }).await? {
             Answer::Machines(machines) => Ok(machines),
+            other => unexpected(&other),
+        }
+    }
+
+    /// What kinds of tasks are known to take.
+    pub async fn profiles(&self) -> Result<Vec<ProfileView>, Busy> {
+        match self.ask(|ticket| Input::Profiles { ticket }).await? {
+            Answer::Profiles(profiles) => Ok(profiles),
             other => unexpected(&other),
         }
     }

@@ -6,5 +6,6 @@ mod life;
 mod matchmaking;
 mod money;
 mod net;
+mod profiles;
 mod scale;
 mod walk;

@@ -2,7 +2,7 @@
 
 use froben_model::{
     Amount, CallId, DeviceSpec, ErrorClass, ItemError, Kind, LeaseToken, MachineId, MachineSpec,
-    Needs, OperatorId, SeekerId, WorkflowId,
+    Needs, OperatorId, SeekerId, Usage, WorkflowId,
 };
 use froben_scheduler::{
     Decision, DelegationKey, End, Input, Policy, Reason, Scheduler, SessionId, Task,
@@ -232,6 +232,7 @@ impl Net {
             token,
             index,
             error: None,
+            usage: Usage::default(),
         })
     }
 
@@ -245,6 +246,7 @@ impl Net {
             token,
             index,
             error: Some(class),
+            usage: Usage::default(),
         })
     }
 

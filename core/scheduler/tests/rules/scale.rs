@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use froben_model::{LeaseToken, SeekerId};
+use froben_model::{LeaseToken, SeekerId, Usage};
 use froben_scheduler::{Decision, Input, Policy, Scheduler, SessionId};
 
 use crate::net::{cpu, gpu, key, kind, spec};
@@ -77,6 +77,7 @@ impl Crowd {
                 token,
                 index: 0,
                 error: None,
+                usage: Usage::default(),
             });
         }
     }

@@ -52,7 +52,7 @@ pub(crate) const DELEGATE: &OptionTable = &OptionTable {
         optional(
             "timeout",
             ArgType::Duration,
-            "from assignment to the end; \"10m\" if left out",
+            "from assignment to the end; if left out, or \"10m\", at most that: less where the kind is known to take less",
         ),
         optional(
             "queue_timeout",

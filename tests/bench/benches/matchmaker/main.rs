@@ -10,7 +10,7 @@ mod network;
 use std::time::{Duration, Instant};
 
 use froben_bench::{Durations, Quantiles, median};
-use froben_model::{ErrorClass, ItemError, LeaseToken};
+use froben_model::{ErrorClass, ItemError, LeaseToken, Usage};
 use froben_scheduler::{Decision, Input, Policy, Scheduler, SessionId};
 
 use nix::time::{ClockId, clock_gettime};
@@ -231,6 +231,7 @@ impl Play {
                 token,
                 index,
                 error,
+                usage: Usage::default(),
             });
         }
     }

@@ -182,6 +182,7 @@ impl<'a> Fleet<'a> {
         };
         let mut report = ItemReport::new(index, outcome);
         report.device = device.map(|device| device.name.clone());
+        report.usage.vram_bytes = device.map_or(0, |_| takes.memory_bytes);
         let input = Input::Item {
             ticket,
             token,

@@ -1,0 +1,454 @@
+//! What kinds of tasks are known to take, by kind, device and machine.
+//!
+//! It is told of every item with a value, and what it tells is used in three ways: a machine that takes
+//! longer than others comes behind them (its *pace*); a task whose script names no timeout gets one that
+//! suits its kind; and a task has at least the memory reserved that its kind is known to need. It counts
+//! only what came: an item that never comes is a matter of deadlines and of reputation.
+
+use std::collections::BTreeMap;
+
+use froben_model::view::ProfileView;
+use froben_model::{Kind, MachineId, TimeBucket, TimeMs, Usage, limits};
+
+use crate::Policy;
+use crate::capacity::{Class, Demand, Offer};
+use crate::sketch::Sketch;
+
+/// Kinds, and devices of a kind, that are told apart; of more nothing is learned. Operators name them.
+const KINDS: usize = 4096;
+const DEVICES: usize = 64;
+/// Items that are remembered of a kind, and of a machine at a kind.
+const WINDOW: u32 = 4096;
+const MACHINE_WINDOW: u32 = 64;
+/// An eighth of a second: times below it say more about the network than about machines.
+const SHORT: TimeBucket = TimeBucket(40);
+/// Buckets for each doubling.
+const DOUBLING: i32 = 8;
+/// A timeout that was too short counts as so many of a hundred items, so that the next one is longer.
+const LESSON: u64 = 2;
+/// For how many half-lives of reputation an absent machine's pace is remembered.
+const REMEMBERED: u64 = 8;
+
+/// How many times a machine takes twice as long as is usual for a kind; negative for one that is faster.
+/// Machines of one pace are as fast as each other.
+pub(crate) type Pace = i8;
+
+const FASTEST: i32 = -3;
+const SLOWEST: i32 = 6;
+
+/// Items of one kind on one sort of device.
+#[derive(Debug, Default)]
+struct Known {
+    times: Sketch,
+    /// In KiB.
+    ram: Sketch,
+    vram: Sketch,
+}
+
+#[derive(Debug, Default)]
+struct OfKind {
+    /// On whatever device; also those of which the device is not known any more.
+    times: Sketch,
+    cpu: Known,
+    /// By their names.
+    devices: BTreeMap<String, Known>,
+}
+
+impl OfKind {
+    fn known(&mut self, device: Option<&str>) -> Option<&mut Known> {
+        let Some(device) = device else {
+            return Some(&mut self.cpu);
+        };
+        if !self.devices.contains_key(device) {
+            if self.devices.len() == DEVICES {
+                return None;
+            }
+            self.devices.insert(device.to_owned(), Known::default());
+        }
+        self.devices.get_mut(device)
+    }
+
+    fn of_class(&self, class: Class) -> Vec<&Known> {
+        match class {
+            Class::Cpu => vec![&self.cpu],
+            Class::Device => self.devices.values().collect(),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct OfMachine {
+    times: BTreeMap<Kind, Sketch>,
+    last_ms: TimeMs,
+}
+
+/// An item with a value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Done<'a> {
+    pub(crate) machine: &'a MachineId,
+    pub(crate) kind: &'a Kind,
+    /// The device's name; `None` for CPU tasks.
+    pub(crate) device: Option<&'a str>,
+    pub(crate) took_ms: u64,
+    pub(crate) usage: Usage,
+}
+
+#[derive(Debug)]
+pub(crate) struct Profiles {
+    learn_after: u64,
+    timeout_times: u64,
+    timeout_floor_ms: u64,
+    remembered_ms: u64,
+    kinds: BTreeMap<Kind, OfKind>,
+    machines: BTreeMap<MachineId, OfMachine>,
+}
+
+impl Profiles {
+    pub(crate) fn new(policy: &Policy) -> Self {
+        Profiles {
+            learn_after: u64::from(policy.learn_after.max(1)),
+            timeout_times: u64::from(policy.timeout_times),
+            timeout_floor_ms: policy.timeout_floor_ms,
+            remembered_ms: policy.half_life_ms.saturating_mul(REMEMBERED),
+            kinds: BTreeMap::new(),
+            machines: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn record(&mut self, now: TimeMs, done: Done<'_>) {
+        let Done {
+            machine,
+            kind,
+            device,
+            took_ms,
+            usage,
+        } = done;
+        let took = TimeBucket::of_ms(took_ms);
+        self.record_times(machine, kind, &[(took, 1)], now);
+        let Some(of_kind) = self.kinds.get_mut(kind) else {
+            return;
+        };
+        let Some(known) = of_kind.known(device) else {
+            return;
+        };
+        known.times.add(took, 1, WINDOW);
+        let Usage {
+            ram_bytes,
+            vram_bytes,
+        } = usage;
+        for (sketch, bytes) in [(&mut known.ram, ram_bytes), (&mut known.vram, vram_bytes)] {
+            if bytes > 0 {
+                sketch.add(TimeBucket::of_ms(bytes >> 10), 1, WINDOW);
+            }
+        }
+    }
+
+    /// Items of which only the times are known.
+    pub(crate) fn record_times(
+        &mut self,
+        machine: &MachineId,
+        kind: &Kind,
+        times: &[(TimeBucket, u32)],
+        at: TimeMs,
+    ) {
+        let room = self.kinds.len() < KINDS;
+        let of_kind = match self.kinds.get_mut(kind) {
+            Some(of_kind) => of_kind,
+            None if room => self.kinds.entry(kind.clone()).or_default(),
+            None => return,
+        };
+        if !self.machines.contains_key(machine) {
+            self.machines.insert(machine.clone(), OfMachine::default());
+        }
+        let of_machine = self.machines.get_mut(machine);
+        let of_machine = of_machine.expect("invariant: just inserted");
+        of_machine.last_ms = of_machine.last_ms.max(at);
+        let own = match of_machine.times.get_mut(kind) {
+            Some(own) => own,
+            None => of_machine.times.entry(kind.clone()).or_default(),
+        };
+        for (bucket, count) in times {
+            of_kind.times.add(*bucket, *count, WINDOW);
+            own.add(*bucket, *count, MACHINE_WINDOW);
+        }
+    }
+
+    /// An attempt was broken off after so long, by a timeout that its kind's profile gave it.
+    pub(crate) fn too_short(&mut self, kind: &Kind, after_ms: u64) {
+        if let Some(of_kind) = self.kinds.get_mut(kind) {
+            let times = of_kind.times.total() * LESSON / 100 + 1;
+            let times = u32::try_from(times).unwrap_or(u32::MAX);
+            of_kind
+                .times
+                .add(TimeBucket::of_ms(after_ms), times, WINDOW);
+        }
+    }
+
+    /// By whole doublings of the median. A machine or a kind that is not known well enough is as fast as
+    /// any.
+    pub(crate) fn pace(&self, machine: &MachineId, kind: &Kind) -> Pace {
+        let known = || {
+            let own = self.machines.get(machine)?.times.get(kind)?;
+            let all = &self.kinds.get(kind)?.times;
+            let enough = all.total() >= self.learn_after && own.total() > 0;
+            let (own, all) = (own.quantile(50)?, all.quantile(50)?);
+            (enough && all >= SHORT).then_some((own, all))
+        };
+        let Some((own, all)) = known() else {
+            return 0;
+        };
+        let steps = i32::from(own.0) - i32::from(all.0);
+        let doublings = (steps + DOUBLING / 2).div_euclid(DOUBLING);
+        doublings.clamp(FASTEST, SLOWEST) as Pace
+    }
+
+    /// What `percent` of the items of a kind stay within, if it is known well enough.
+    pub(crate) fn within_ms(&self, kind: &Kind, percent: u32) -> Option<u64> {
+        let times = &self.kinds.get(kind)?.times;
+        let enough = times.total() >= self.learn_after;
+        let bucket = times.quantile(percent).filter(|_| enough)?;
+        Some(bucket.middle_ms())
+    }
+
+    /// How long an attempt that owes so many items may take if its task's script named no timeout.
+    pub(crate) fn timeout_ms(&self, kind: &Kind, owed: u32) -> u64 {
+        let most = limits::DEFAULT_TIMEOUT_MS;
+        let Some(item_ms) = self.within_ms(kind, 99) else {
+            return most;
+        };
+        let all_ms = item_ms.saturating_mul(u64::from(owed));
+        let suits = all_ms.saturating_mul(self.timeout_times);
+        suits.max(self.timeout_floor_ms).min(most)
+    }
+
+    /// Raises a demand to what is known of its kind: to what 99 of a hundred items stay within on the
+    /// device that needs least of those that are known, rounded down to an eighth. So no machine is shut
+    /// out that has done it, and tasks that ask for the same go on having one shape.
+    pub(crate) fn raise(&self, offer: &Offer, demand: &mut Demand) {
+        let Some(of_kind) = self.kinds.get(&offer.kind) else {
+            return;
+        };
+        let known = of_kind.of_class(offer.class);
+        let least = |sketch: fn(&Known) -> &Sketch| {
+            let sketches = known.iter().map(|known| sketch(known));
+            let enough = sketches.filter(|sketch| sketch.total() >= self.learn_after);
+            enough.filter_map(|sketch| sketch.quantile(99)).min()
+        };
+        let bytes = |bucket: Option<TimeBucket>| bucket.map_or(0, |kib| kib.floor_ms() << 10);
+        demand.ram_bytes = demand.ram_bytes.max(bytes(least(|known| &known.ram)));
+        if offer.class == Class::Device {
+            demand.vram_bytes = demand.vram_bytes.max(bytes(least(|known| &known.vram)));
+        }
+    }
+
+    /// By kind, all devices together first.
+    pub(crate) fn views(&self) -> impl Iterator<Item = ProfileView> {
+        self.kinds.iter().flat_map(|(kind, of_kind)| {
+            let cpu = Some(("cpu", &of_kind.cpu)).filter(|(_, cpu)| cpu.times.total() > 0);
+            let devices = of_kind.devices.iter();
+            let devices = devices.map(|(device, known)| (device.as_str(), known));
+            let each = cpu.into_iter().chain(devices);
+            let each = each.map(|(device, known)| ProfileView {
+                device: Some(device.to_owned()),
+                ram_bytes: memory(&known.ram),
+                vram_bytes: memory(&known.vram),
+                ..view(kind, &known.times)
+            });
+            std::iter::once(view(kind, &of_kind.times)).chain(each)
+        })
+    }
+
+    /// Forgets machines that are not `here` and have not been for long.
+    pub(crate) fn prune(&mut self, now: TimeMs, here: impl Fn(&MachineId) -> bool) {
+        let remembered_ms = self.remembered_ms;
+        self.machines.retain(|machine, of_machine| {
+            here(machine) || now.saturating_sub(of_machine.last_ms) <= remembered_ms
+        });
+    }
+}
+
+fn view(kind: &Kind, times: &Sketch) -> ProfileView {
+    let within = |percent| times.quantile(percent).map_or(0, TimeBucket::middle_ms);
+    ProfileView {
+        kind: kind.clone(),
+        device: None,
+        items: times.total(),
+        p50_ms: within(50),
+        p90_ms: within(90),
+        p99_ms: within(99),
+        ram_bytes: None,
+        vram_bytes: None,
+    }
+}
+
+fn memory(kib: &Sketch) -> Option<u64> {
+    Some(kib.quantile(99)?.middle_ms() << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use froben_model::Needs;
+
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    fn kind() -> Kind {
+        Kind::new("x/1").unwrap()
+    }
+
+    fn machine(name: &str) -> MachineId {
+        MachineId::new(name).unwrap()
+    }
+
+    fn policy() -> Policy {
+        Policy {
+            learn_after: 10,
+            timeout_times: 4,
+            timeout_floor_ms: 30_000,
+            half_life_ms: 1000,
+            ..Policy::default()
+        }
+    }
+
+    fn learn(profiles: &mut Profiles, name: &str, device: Option<&str>, items: u32, took_ms: u64) {
+        learn_usage(profiles, name, device, items, took_ms, Usage::default());
+    }
+
+    fn learn_usage(
+        profiles: &mut Profiles,
+        name: &str,
+        device: Option<&str>,
+        items: u32,
+        took_ms: u64,
+        usage: Usage,
+    ) {
+        for _ in 0..items {
+            let done = Done {
+                machine: &machine(name),
+                kind: &kind(),
+                device,
+                took_ms,
+                usage,
+            };
+            profiles.record(0, done);
+        }
+    }
+
+    #[test]
+    fn paces_are_doublings_of_the_median() {
+        let mut profiles = Profiles::new(&policy());
+        learn(&mut profiles, "op/slow", None, 1, 60_000);
+        assert_eq!(profiles.pace(&machine("op/slow"), &kind()), 0, "too few");
+        for n in 0..20 {
+            learn(&mut profiles, &format!("op/m{n}"), None, 5, 20_000);
+        }
+        learn(&mut profiles, "op/fast", None, 5, 4000);
+        learn(&mut profiles, "op/dead", None, 5, 86_400_000);
+        learn(&mut profiles, "op/zero", None, 5, 0);
+        for (name, pace) in [
+            ("op/slow", 2),
+            ("op/m3", 0),
+            ("op/fast", -2),
+            ("op/dead", 6),
+            ("op/zero", -3),
+            ("op/new", 0),
+        ] {
+            assert_eq!(profiles.pace(&machine(name), &kind()), pace, "{name}");
+        }
+    }
+
+    #[test]
+    fn short_times_make_no_pace() {
+        let mut profiles = Profiles::new(&policy());
+        learn(&mut profiles, "op/a", None, 50, 20);
+        learn(&mut profiles, "op/b", None, 10, 400);
+        assert_eq!(profiles.pace(&machine("op/b"), &kind()), 0);
+    }
+
+    #[test]
+    fn a_pace_is_known_again_from_times_alone_and_forgotten_in_the_end() {
+        let mut profiles = Profiles::new(&policy());
+        let times = |ms, n| [(TimeBucket::of_ms(ms), n)];
+        profiles.record_times(&machine("op/a"), &kind(), &times(1000, 50), 500);
+        profiles.record_times(&machine("op/b"), &kind(), &times(4000, 5), 500);
+        assert_eq!(profiles.pace(&machine("op/b"), &kind()), 2);
+        profiles.prune(9000, |machine| machine.as_str() == "op/a");
+        assert_eq!(profiles.pace(&machine("op/b"), &kind()), 0);
+        assert_eq!(profiles.machines.len(), 1);
+    }
+
+    #[test]
+    fn a_timeout_suits_the_kind_and_stays_between_its_bounds() {
+        let mut profiles = Profiles::new(&policy());
+        let most = limits::DEFAULT_TIMEOUT_MS;
+        assert_eq!(profiles.timeout_ms(&kind(), 1), most);
+        learn(&mut profiles, "op/a", None, 9, 10_000);
+        assert_eq!(profiles.timeout_ms(&kind(), 1), most, "too few");
+        learn(&mut profiles, "op/a", None, 1, 10_000);
+        let item_ms = TimeBucket::of_ms(10_000).middle_ms();
+        assert_eq!(profiles.timeout_ms(&kind(), 1), 4 * item_ms);
+        assert_eq!(profiles.timeout_ms(&kind(), 5), 20 * item_ms);
+        assert_eq!(profiles.timeout_ms(&kind(), 100), most);
+        assert_eq!(profiles.timeout_ms(&kind(), u32::MAX), most);
+        assert_eq!(profiles.timeout_ms(&kind(), 0), 30_000);
+    }
+
+    #[test]
+    fn a_timeout_that_was_too_short_is_longer_the_next_time() {
+        let mut profiles = Profiles::new(&policy());
+        learn(&mut profiles, "op/a", None, 2000, 10_000);
+        let mut timeouts = vec![profiles.timeout_ms(&kind(), 1)];
+        while *timeouts.last().unwrap() < limits::DEFAULT_TIMEOUT_MS {
+            profiles.too_short(&kind(), *timeouts.last().unwrap());
+            timeouts.push(profiles.timeout_ms(&kind(), 1));
+        }
+        assert!(timeouts.len() <= 4, "{timeouts:?}");
+    }
+
+    #[test]
+    fn memory_is_raised_to_what_the_least_demanding_device_needs() {
+        let usage = |ram, vram| Usage {
+            ram_bytes: ram * GIB,
+            vram_bytes: vram * GIB,
+        };
+        let raised = |profiles: &Profiles, vram_bytes: u64| {
+            let needs = Needs {
+                vram_bytes,
+                ..Needs::default()
+            };
+            let mut demand = Demand::from(&needs);
+            let offer = Offer {
+                kind: kind(),
+                class: demand.class,
+            };
+            profiles.raise(&offer, &mut demand);
+            (demand.ram_bytes / GIB, demand.vram_bytes / GIB)
+        };
+        let mut profiles = Profiles::new(&policy());
+        learn_usage(&mut profiles, "op/a", Some("large"), 20, 5, usage(8, 16));
+        learn_usage(&mut profiles, "op/b", None, 20, 5, usage(32, 0));
+        assert_eq!(raised(&profiles, GIB), (8, 16));
+        assert_eq!(raised(&profiles, 20 * GIB), (8, 20), "it asks for more");
+        assert_eq!(raised(&profiles, 0), (32, 0), "CPU tasks are apart");
+        learn_usage(&mut profiles, "op/c", Some("small"), 9, 5, usage(4, 6));
+        assert_eq!(raised(&profiles, GIB), (8, 16), "too few");
+        learn_usage(&mut profiles, "op/c", Some("small"), 1, 5, usage(4, 6));
+        assert_eq!(raised(&profiles, GIB), (4, 6));
+    }
+
+    #[test]
+    fn what_is_known_is_bounded() {
+        let mut profiles = Profiles::new(&policy());
+        for n in 0..2 * DEVICES {
+            let device = format!("d{n}");
+            learn(&mut profiles, "op/a", Some(&device), 1, 1000);
+        }
+        assert_eq!(profiles.views().count(), 1 + DEVICES);
+        for n in 0..2 * KINDS {
+            let kind = Kind::new(format!("k{n}/1")).unwrap();
+            profiles.record_times(&machine("op/a"), &kind, &[(TimeBucket(9), 1)], 0);
+        }
+        assert_eq!(profiles.kinds.len(), KINDS);
+    }
+}

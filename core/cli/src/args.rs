@@ -86,6 +86,9 @@ pub(crate) enum Command {
     /// Run the coordinator
     #[command(subcommand)]
     Coordinator(Coordinator),
+    /// Show or check the numbers that the matchmaker goes by
+    #[command(subcommand)]
+    Policy(PolicyVerb),
     /// Start a coordinator and operators on this machine, and stay up
     Dev(Dev),
     /// Format scripts in the house style
@@ -152,6 +155,10 @@ pub(crate) struct Submit {
     /// What the workflow and its children may cost together, like 2.50; no limit by default
     #[arg(long, value_name = "AMOUNT")]
     pub(crate) budget: Option<Amount>,
+    /// How soon you would like to have the result, like 30m: of your workflows those in a hurry go first.
+    /// It is no timeout
+    #[arg(long, value_name = "DURATION", value_parser = froben_model::parse_duration_ms)]
+    pub(crate) within: Option<u64>,
     #[command(flatten)]
     pub(crate) result: ResultArgs,
     #[command(flatten)]
@@ -467,6 +474,10 @@ pub(crate) struct CoordinatorRun {
     /// Read the scripts again whenever a file of them changes
     #[arg(long)]
     pub(crate) watch: bool,
+    /// The matchmaker's numbers and the weights of seekers, as `froben policy show` prints them. The file is
+    /// read again on SIGHUP
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
     /// Threads that serve connections
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) shards: u8,
@@ -475,6 +486,17 @@ pub(crate) struct CoordinatorRun {
     /// Stop when standard input closes, as a child of another program
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyVerb {
+    /// Print a file with every number, its default and what it means
+    Show,
+    /// Read a file as the coordinator would, and say what is wrong with it
+    Check {
+        /// What `froben coordinator run --policy` is given
+        file: PathBuf,
+    },
 }
 
 /// How much a coordinator takes on.

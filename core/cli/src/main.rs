@@ -11,6 +11,7 @@ mod command;
 mod error;
 mod kinds;
 mod output;
+mod policy;
 mod scripts;
 mod session;
 mod watch;
@@ -65,6 +66,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Ca(command) => command::ca::run(command),
         Command::Scripts(command) => command::scripts::run(command),
         Command::Coordinator(args::Coordinator::Run(args)) => command::coordinator::run(*args),
+        Command::Policy(verb) => command::policy::run(&verb),
         Command::Dev(args) => command::dev::run(args),
         Command::Fmt(args) => command::fmt::run(&args),
         Command::Lint(args) => command::lint::run(&args),

@@ -94,6 +94,7 @@ impl Engine {
             attempts: delegation.attempt,
             done,
             purse: self.purse_of(id),
+            urgency: self.urgency(id, &delegation.spec.kind),
         };
         self.schedule(input);
     }

@@ -124,6 +124,7 @@ impl Engine {
             return;
         };
         let (seeker, revision, paused) = (above.seeker.clone(), above.revision, above.paused);
+        let wanted_by_ms = above.wanted_by_ms;
         let seed = child_seed(above.seed, call);
         let workflow = child_id(parent, call);
         let submitted = Submitted {
@@ -140,7 +141,7 @@ impl Engine {
             }),
             forked_from: None,
             budget: None,
-            wanted_by_ms: None,
+            wanted_by_ms,
         };
         self.begin(workflow, Body::Submitted(submitted));
         if let Some(begun) = self.live.get_mut(&workflow) {

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use froben_journal::Store;
 use froben_model::revision::ScriptProblem;
 use froben_model::{TimeMs, WorkflowId};
-use froben_scheduler::{Policy, SessionId};
+use froben_scheduler::SessionId;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use crate::effect::{Answer, Effect, MachineCommand, Receipt, ScriptCommand};
@@ -34,6 +34,7 @@ use crate::figures::Counter;
 use crate::handle::EngineHandle;
 use crate::input::{Input, Ticket};
 use crate::revisions::Revisions;
+use crate::rules::Rules;
 use crate::scripts::{self, Budget, ScriptHost};
 use crate::{restart, serve};
 
@@ -44,7 +45,7 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// How a coordinator is started.
 pub struct Config {
-    pub policy: Policy,
+    pub rules: Rules,
     /// Of the scheduler's ties.
     pub seed: u64,
     /// The coordinator's own; see [`serve::at_start`] for when they are served.
@@ -142,7 +143,7 @@ impl Running {
     /// Recovers every workflow of `store` and starts.
     pub fn start(store: Arc<dyn Store>, config: Config) -> Result<Running, Error> {
         let Config {
-            policy,
+            rules,
             seed,
             scripts: set,
             capacity,
@@ -152,7 +153,8 @@ impl Running {
         let epoch = store.next_epoch()?;
         let revisions = Arc::new(Revisions::new(store.clone()));
         revisions.keep(serving.hash(), Ok(serving.revision.clone()));
-        let mut engine = Engine::new(epoch, seed, policy, serving, capacity);
+        let mut engine = Engine::new(epoch, seed, rules.policy, serving, capacity);
+        engine.rules(rules);
         let begin = Instant::now();
         let script_threads = capacity.script_threads.max(1);
         let recovered = restart::recover(&mut engine, store.as_ref(), clock.now(), script_threads)?;

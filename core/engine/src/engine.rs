@@ -21,6 +21,7 @@ use crate::driver::Capacity;
 use crate::effect::{Answer, Effect, Found, ScriptCommand};
 use crate::input::{Input, Ticket};
 use crate::ledger::Ledger;
+use crate::urgency::Ahead;
 use crate::workflow::Workflow;
 
 /// How many lines of why delegations wait a status shows.
@@ -49,6 +50,7 @@ pub struct Engine {
     pub(crate) live: BTreeMap<WorkflowId, Workflow>,
     pub(crate) children: Children,
     pub(crate) ledger: Ledger,
+    pub(crate) ahead: Ahead,
     /// How many of them each seeker has, without children.
     pub(crate) live_of: BTreeMap<SeekerId, usize>,
     pub(crate) ended: BTreeMap<WorkflowId, (SeekerId, WorkflowSummary)>,
@@ -85,6 +87,7 @@ impl Engine {
             capacity,
             children: Children::default(),
             ledger: Ledger::default(),
+            ahead: Ahead::default(),
             live_of: BTreeMap::new(),
             scheduler: Scheduler::new(policy, reused(epoch), seed),
             live: BTreeMap::new(),
@@ -125,6 +128,7 @@ impl Engine {
                 let state = self.pause(&seeker, workflow, paused);
                 self.reply(ticket, Answer::State(state));
             }
+            Input::Rules(rules) => self.rules(rules),
             Input::Fork(fork) => self.fork(fork),
             Input::StartedBy {
                 ticket,
@@ -406,6 +410,9 @@ impl Engine {
             self.sleeps.remove(&sleep);
         }
         if let Some(workflow) = self.live.remove(&id) {
+            if let Finish::Output(_) = finish {
+                self.ahead.learn(&workflow, self.now);
+            }
             if workflow.parent.is_none() {
                 self.close_account(&workflow);
                 if let Some(own) = self.live_of.get_mut(&workflow.seeker) {

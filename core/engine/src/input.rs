@@ -8,6 +8,7 @@ use froben_model::{
 use froben_scheduler::SessionId;
 use froben_script::Progress;
 
+use crate::rules::Rules;
 use crate::serve::Serve;
 
 /// Names a request, so that its answer finds its way back. The engine never looks inside.
@@ -29,6 +30,8 @@ pub enum Input {
         workflow: WorkflowId,
         paused: bool,
     },
+    /// From here on the scheduler goes by these.
+    Rules(Rules),
     Fork(Fork),
     /// Which workflow a key has started.
     StartedBy {

@@ -24,6 +24,7 @@ mod recover;
 mod replay;
 mod restart;
 mod revisions;
+mod rules;
 mod scripts;
 pub mod serve;
 mod step;
@@ -31,6 +32,7 @@ mod submit;
 #[cfg(test)]
 mod tests;
 mod trail;
+mod urgency;
 mod why;
 mod workflow;
 
@@ -39,12 +41,13 @@ pub use effect::{MachineCommand, Receipt};
 pub use figures::{BOUNDS_MS, Figures, Histogram, OfKind, Outcome};
 #[cfg(feature = "planted")]
 pub use froben_scheduler::planted;
-pub use froben_scheduler::{Policy, SessionId};
+pub use froben_scheduler::{NotSet, Policy, SessionId};
 pub use froben_script::is_secret_name;
 pub use handle::{Busy, EngineHandle, Statement, Viewer};
 pub use history::History;
 pub use offline::{Migrated, Parting, Unfit, Want};
 pub use replay::{Divergence, Got, Replayed, describe, replay};
+pub use rules::Rules;
 pub use serve::{Applied, Change, NotServed, Sources};
 pub use submit::meant;
 pub use workflow::Misfit;

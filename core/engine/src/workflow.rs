@@ -45,6 +45,8 @@ pub(crate) struct Workflow {
     pub(crate) forked_from: Option<ForkedFrom>,
     /// What it and its children may cost.
     pub(crate) budget: Option<Amount>,
+    /// When its seeker would like to have it.
+    pub(crate) wanted_by_ms: Option<TimeMs>,
     pub(crate) submitted_ms: TimeMs,
     /// Where its next record goes.
     pub(crate) next_seq: Seq,
@@ -148,7 +150,7 @@ impl Workflow {
             parent,
             forked_from,
             budget,
-            wanted_by_ms: _,
+            wanted_by_ms,
         } = submitted;
         Ok(Workflow {
             id,
@@ -161,6 +163,7 @@ impl Workflow {
             parent: *parent,
             forked_from: forked_from.clone(),
             budget: *budget,
+            wanted_by_ms: *wanted_by_ms,
             submitted_ms: record.time_ms,
             next_seq: 1,
             delegations: BTreeMap::new(),

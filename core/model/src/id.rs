@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::Error;
 
@@ -76,13 +77,13 @@ macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $what:literal, $check:path) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $type(String);
+        pub struct $type(Arc<str>);
 
         impl $type {
             pub fn new(text: impl Into<String>) -> Result<Self, Error> {
                 let text = text.into();
                 match $check(&text) {
-                    Ok(()) => Ok(Self(text)),
+                    Ok(()) => Ok(Self(text.into())),
                     Err(why) => Err(Error::malformed($what, &text, why)),
                 }
             }
@@ -143,7 +144,7 @@ impl MachineId {
             .0
             .split_once('/')
             .expect("invariant: a machine's name has a slash");
-        OperatorId(operator.to_string())
+        OperatorId(operator.into())
     }
 }
 

@@ -8,10 +8,11 @@ use froben_model::{
     Amount, ErrorClass, ItemError, Kind, LeaseToken, MachineId, TimeMs, Usage, WorkflowId,
 };
 
-use crate::capacity::{Class, Offer};
+use crate::capacity::{Claim, Class, Offer};
 use crate::delegation::{Delegation, Event, Lease, State};
 use crate::planted::{Bug, planted};
 use crate::profile::Done;
+use crate::reputation::Changed;
 use crate::timers::Owner;
 use crate::{Decision, DelegationKey, End, Scheduler, SessionId};
 
@@ -51,6 +52,7 @@ impl Scheduler {
         let lease = held(&delegation.lease);
         self.timers.set(Owner::Delegation(key), lease.deadline_ms);
         self.bench.accepted(&lease.machine, &delegation.task.kind);
+        self.fleet.load(lease.session, &delegation.task.keys);
         self.out.push(Decision::Start { key, attempt });
     }
 
@@ -60,7 +62,7 @@ impl Scheduler {
             Some((key, State::Assigned)) => {
                 let (lease, kind) = self.give_back(key, one_line(reason), false);
                 self.pause(&lease.machine, &kind);
-                self.wait_again(key);
+                self.wait_again(key, &lease.claim);
             }
             Some((key, _)) => {
                 let message = format!("gave up a task that it had taken: {reason}");
@@ -94,10 +96,6 @@ impl Scheduler {
         let complete = delegation.items.missing() == 0;
         let attempt = delegation.attempts;
         let (purse, price) = (delegation.purse, held(&delegation.lease).price);
-        match error {
-            None => self.purses.spend(purse, price),
-            Some(_) => self.pass.fresh.extend(self.purses.release(purse, price)),
-        }
         let fault = error.is_some_and(ErrorClass::blames_operator);
         let lease = delegation.lease.as_mut();
         let lease = lease.expect("invariant: the fence found its lease");
@@ -118,10 +116,12 @@ impl Scheduler {
         if error.is_none() || fault {
             lease.ok += u32::from(!fault);
             lease.faults += u32::from(fault);
-            let kind = &delegation.task.kind;
-            self.reputation
-                .record(&lease.machine, kind, !fault, 1, self.now);
-            self.pass.touch(lease.session);
+            let (machine, kind) = (lease.machine.clone(), delegation.task.kind.clone());
+            self.record(&machine, &kind, !fault, 1, self.now);
+        }
+        match error {
+            None => self.purses.spend(purse, price),
+            Some(_) => self.release_money(purse, price),
         }
         self.out.push(Decision::AcceptItem {
             key,
@@ -216,12 +216,12 @@ impl Scheduler {
         let waited = duration(self.policy.accept_timeout_ms);
         let reason = format!("the machine did not answer within {waited}");
         let (lease, kind) = self.give_back(key, reason, true);
-        self.reputation
-            .record(&lease.machine, &kind, false, 1, self.now);
+        self.record(&lease.machine, &kind, false, 1, self.now);
         self.pause(&lease.machine, &kind);
         self.strike(&lease.machine, &kind);
+        let claim = lease.claim;
         self.stop(Some(lease));
-        self.wait_again(key);
+        self.wait_again(key, &claim);
     }
 
     /// Ends an attempt that did not begin. [`Scheduler::wait_again`] has to follow.
@@ -247,15 +247,15 @@ impl Scheduler {
     }
 
     /// Queues a delegation that came back; its wait is not longer for it.
-    fn wait_again(&mut self, key: DelegationKey) {
+    fn wait_again(&mut self, key: DelegationKey, claim: &Claim) {
         self.wait(key);
         let delegation = known(self.delegations.get(&key));
-        self.queue.take_back(&delegation.seeker);
+        self.queue.take_back(&delegation.seeker, claim);
         match delegation.queue_deadline_ms() <= self.now {
             _ if self.parked(key) => {}
             true => self.no_capacity(key),
             false => {
-                self.pass.fresh.insert(key);
+                self.freshen(key);
             }
         }
     }
@@ -278,11 +278,17 @@ impl Scheduler {
             elder.hold = None;
         }
         let machine = self.fleet.leave(session);
+        if let Some(machine) = &machine {
+            self.operators.leave(&machine.spec.operator, session);
+        }
+        self.queue.set_total(self.fleet.total);
         // However many attempts it had, it left once.
         for kind in &kinds {
             self.strike(&id, kind);
         }
-        self.lift_last(&machine.map(|machine| machine.offers).unwrap_or_default());
+        let offers = machine.into_iter().flat_map(|machine| machine.offers);
+        let offers: Vec<_> = offers.map(|offered| offered.offer).collect();
+        self.lift_last(&offers);
         self.pass.forget(session);
     }
 
@@ -342,17 +348,15 @@ impl Scheduler {
         if !planted(Bug::KeepTimer) {
             self.timers.clear(&Owner::Delegation(key));
         }
-        self.pass.fresh.remove(&key);
         let lease = delegation.lease.take();
         if let Some(lease) = &lease {
             let held = lease.price.times(delegation.items.missing());
             self.release(lease, (delegation.purse, held));
-            self.queue.take_back(&delegation.seeker);
+            self.queue.take_back(&delegation.seeker, &lease.claim);
             if failure.as_ref().is_some_and(|f| f.class.blames_operator()) {
                 let missing = delegation.items.missing();
                 let kind = &delegation.task.kind;
-                self.reputation
-                    .record(&lease.machine, kind, false, missing, self.now);
+                self.record(&lease.machine, kind, false, missing, self.now);
             }
         }
         self.out.push(Decision::End {
@@ -369,9 +373,53 @@ impl Scheduler {
         let machine = self.fleet.get_mut(lease.session);
         let machine = machine.expect("invariant: a lease is of a connected machine");
         machine.release(&lease.token);
-        self.pass.fresh.extend(self.purses.release(purse, held));
-        if !planted(Bug::WakeNobody) {
-            self.pass.wake(lease.session);
+        let operator = machine.spec.operator.clone();
+        self.fleet.refit(lease.session);
+        self.release_money(purse, held);
+        self.bound(|operators, _| operators.ended(&operator));
+        if planted(Bug::WakeNobody) {
+            return;
+        }
+        self.pass.wake(lease.session);
+        if self.operators.is_newcomer(&operator) {
+            self.wake_operator(&operator);
+        }
+    }
+
+    /// Whoever may have waited for the money is looked at again.
+    fn release_money(&mut self, purse: Option<WorkflowId>, amount: Amount) {
+        let waiting: Vec<_> = self.purses.release(purse, amount).collect();
+        for key in waiting {
+            self.freshen(key);
+        }
+    }
+
+    /// Counts items for or against a machine.
+    pub(crate) fn record(
+        &mut self,
+        machine: &MachineId,
+        kind: &Kind,
+        ok: bool,
+        items: u32,
+        at: TimeMs,
+    ) {
+        let session = self.fleet.session_of(machine);
+        let operator = match session.and_then(|session| self.fleet.get(session)) {
+            Some(machine) => machine.spec.operator.clone(),
+            None => machine.operator(),
+        };
+        let when = (at, self.now);
+        let changed = self
+            .reputation
+            .record(machine, &operator, kind, ok, items, when);
+        match changed {
+            _ if planted(Bug::KeepRank) => {}
+            Changed::Operator => self.settle(&operator),
+            Changed::Machine => {
+                if let Some(session) = session {
+                    self.rank(session, Some(kind));
+                }
+            }
         }
     }
 
@@ -435,6 +483,7 @@ impl Scheduler {
         if until.is_some() && elder.is_some_and(|elder| elder.task.kind == *kind) {
             self.drop_hold(session);
         }
+        self.rank(session, Some(kind));
         self.pass.wake(session);
     }
 }

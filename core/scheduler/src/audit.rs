@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use froben_model::{Amount, LeaseToken, SeekerId};
+use froben_model::{Amount, LeaseToken, OperatorId, SeekerId};
 
 use crate::delegation::{Delegation, State};
-use crate::machine::{Machine, Rank};
-use crate::queue::{Share, Waiting};
+use crate::machine::{Machine, Offered};
+use crate::pool::Rank;
+use crate::queue::Waiting;
+use crate::share::Amounts;
 use crate::timers::Owner;
 use crate::{DelegationKey, Scheduler, SessionId};
 
@@ -43,6 +45,7 @@ impl Scheduler {
         self.check_queue()?;
         self.check_purses()?;
         self.check_pools()?;
+        self.check_operators()?;
         self.check_bench()?;
         self.check_nobody_waits_in_vain()
     }
@@ -95,7 +98,7 @@ impl Scheduler {
             elder.is_some_and(|elder| elder.hold == Some(machine.session)
                 && elder.state == State::Queued
                 && elder.demand == hold.demand
-                && machine.offers.contains(&elder.offer)
+                && machine.offered(&elder.offer).is_some()
                 && elder.may_have(machine)),
             "held for {}, which knows nothing of it",
             hold.key
@@ -171,7 +174,7 @@ impl Scheduler {
         let machine = self.fleet.get(session);
         must!(
             machine.is_some_and(|machine| machine.reservations.contains_key(&token)
-                && machine.offers.contains(&delegation.offer)
+                && machine.offered(&delegation.offer).is_some()
                 && delegation.may_have(machine)),
             "its attempt {token} has no reservation that it may have"
         );
@@ -197,54 +200,65 @@ impl Scheduler {
     }
 
     fn check_queue(&self) -> Found {
-        let mut standing = BTreeMap::new();
-        for (offer, lines) in self.queue.lines() {
-            for (demand, line) in lines {
-                let mut plain = false;
-                for (seeker, waiting) in line.seekers() {
-                    must!(!waiting.is_empty(), "{seeker} has an empty line");
-                    for (place, Waiting { key, picky }) in waiting {
-                        let known = self.delegations.get(key).is_some_and(|d| {
-                            d.state == State::Queued
-                                && (&d.offer, &d.demand) == (offer, demand)
-                                && (&d.seeker, d.place, d.picky()) == (seeker, *place, *picky)
-                        });
-                        must!(known, "{key} stands in a line that is not its own");
-                        must!(
-                            standing.insert(*key, ()).is_none(),
-                            "{key} stands in two lines"
-                        );
-                        plain |= !picky;
-                    }
+        let mut standing = BTreeSet::new();
+        for (name, seeker) in self.queue.seekers() {
+            for (shape, line) in seeker.lines() {
+                must!(!line.is_empty(), "{name} has an empty line");
+                for (turn, Waiting { key, picky }) in line {
+                    let known = self.delegations.get(key).is_some_and(|d| {
+                        d.state == State::Queued
+                            && d.shape == Some(shape)
+                            && (&d.seeker, d.turn(), d.picky()) == (name, *turn, *picky)
+                    });
+                    must!(known, "{key} stands in a line that is not its own");
+                    must!(standing.insert(*key), "{key} stands in two lines");
                 }
-                must!(plain == line.has_plain(), "a line has miscounted the picky");
             }
         }
-        let mut shares: BTreeMap<&SeekerId, (u32, u32)> = BTreeMap::new();
+        for (id, shape) in self.fleet.shapes.iter() {
+            let own = || {
+                let all = self.delegations.iter();
+                all.filter(move |(_, d)| d.shape == Some(id))
+            };
+            let fits = own().all(|(_, d)| (&d.offer, &d.demand) == (&shape.offer, &shape.demand));
+            must!(fits, "somebody waits with a shape that is not its own");
+            let elders: BTreeMap<_, _> = own().map(|(key, d)| (d.place, *key)).collect();
+            must!(
+                elders == shape.elders,
+                "a shape does not know who waits with it"
+            );
+            let plain = own().filter(|(_, d)| !d.picky()).count();
+            must!(plain == shape.plain, "a shape has miscounted the picky");
+        }
+        let mut shares: BTreeMap<&SeekerId, (u32, u32, Amounts)> = BTreeMap::new();
         for (key, delegation) in &self.delegations {
             if delegation.state == State::Queued && self.parked(*key) {
-                must!(!standing.contains_key(key), "{key} is parked and in a line");
+                must!(!standing.contains(key), "{key} is parked and in a line");
                 continue;
             }
             let share = shares.entry(&delegation.seeker).or_default();
-            match delegation.state {
-                State::Queued => {
-                    must!(standing.contains_key(key), "{key} is queued and in no line");
+            match &delegation.lease {
+                None => {
+                    must!(standing.contains(key), "{key} is queued and in no line");
                     share.1 += 1;
                 }
-                _ => share.0 += 1,
+                Some(lease) => {
+                    share.0 += 1;
+                    share.2.add(&lease.claim.amounts());
+                }
             }
         }
-        let kept = |share: &Share| (share.in_flight, share.waiting);
-        let kept = self
-            .queue
-            .shares()
-            .iter()
-            .map(|(seeker, s)| (seeker, kept(s)));
+        let kept = self.queue.seekers().into_iter();
+        let kept = kept.map(|(name, s)| (name, (s.in_flight, s.waiting, s.used())));
         must!(
             kept.eq(shares),
             "the seekers' shares are not what they have"
         );
+        let order = self
+            .queue
+            .in_order()
+            .map(|(id, _)| (self.queue.standing(id), id));
+        must!(order.is_sorted(), "the seekers are not in order");
         Ok(())
     }
 
@@ -285,36 +299,93 @@ impl Scheduler {
     }
 
     fn check_pools(&self) -> Found {
-        let mut pools: BTreeMap<_, BTreeSet<(Rank, SessionId)>> = BTreeMap::new();
+        let mut total = Amounts::default();
         for machine in self.fleet.iter() {
-            for offer in &machine.offers {
-                let benched = self.bench.until(&machine.id, &offer.kind).is_some();
-                let free = machine.free.open(offer.class) && !benched;
-                let rank = machine.ranks.get(offer);
+            total.add(&machine.whole.amounts());
+            for Offered { offer, rank } in &machine.offers {
+                let due = self.rank_of(machine, &offer.kind);
+                // A pace hangs on what others have done since.
+                let fixed = |rank: &Rank| (rank.newcomer, rank.tier);
                 must!(
-                    rank.is_some() == free,
-                    "{} is free for {offer:?}: {free}, ranked: {rank:?}",
+                    rank.as_ref().map(fixed) == due.as_ref().map(fixed),
+                    "{} is ranked by an old record: {rank:?} for {due:?}",
                     machine.id
                 );
-                let tier = self.reputation.tier(&machine.id, &offer.kind, self.now);
-                if let Some(rank) = rank {
-                    must!(
-                        rank.tier.0 == tier,
-                        "{} is ranked by an old record",
-                        machine.id
-                    );
-                    let pool = pools.entry(offer.clone()).or_default();
-                    pool.insert((*rank, machine.session));
-                }
             }
+            let shapes = machine
+                .offers
+                .iter()
+                .flat_map(|o| self.fleet.shapes.of(&o.offer));
+            let fitting: BTreeSet<_> = shapes
+                .filter(|shape| {
+                    machine
+                        .whole
+                        .claim(&self.fleet.shapes.get(*shape).demand)
+                        .is_some()
+                })
+                .collect();
+            let kept: BTreeSet<_> = machine.fits.iter().map(|fit| fit.shape).collect();
+            must!(
+                kept == fitting && kept.len() == machine.fits.len(),
+                "{} does not know the shapes that fit it",
+                machine.id
+            );
         }
-        must!(pools == *self.fleet.pools(), "the pools are not the ranks");
+        must!(
+            total == self.queue.total(),
+            "the network is not what its machines are"
+        );
+        for (_, shape) in self.fleet.shapes.iter() {
+            let mut pool: Vec<(SessionId, Rank)> = Vec::new();
+            for machine in self.fleet.offering(&shape.offer) {
+                let offered = machine.offered(&shape.offer).map(|at| &machine.offers[at]);
+                let rank = offered.and_then(|offered| offered.rank);
+                let free = machine.free.claim(&shape.demand).is_some();
+                pool.extend(rank.filter(|_| free).map(|rank| (machine.session, rank)));
+            }
+            must!(
+                pool == shape.pool.sorted(),
+                "the pool of {:?} {:?} is not who is free for it",
+                shape.offer,
+                shape.demand
+            );
+        }
+        Ok(())
+    }
+
+    fn check_operators(&self) -> Found {
+        let mut all: BTreeMap<&OperatorId, (BTreeSet<SessionId>, u32)> = BTreeMap::new();
+        for machine in self.fleet.iter() {
+            let own = all.entry(&machine.spec.operator).or_default();
+            own.0.insert(machine.session);
+            own.1 += machine.reservations.len() as u32;
+        }
+        let kept = self.operators.sorted();
+        let counts = kept
+            .iter()
+            .map(|(id, o)| (*id, (o.sessions.clone(), o.in_flight)));
+        must!(counts.eq(all), "operators are not what their machines are");
+        for (id, operator) in &kept {
+            let established = self.reputation.is_established(id);
+            must!(
+                !(operator.newcomer && established),
+                "{id} is established and bounded"
+            );
+        }
+        let sum = |all: bool| {
+            let counted = kept.iter().filter(|(_, o)| all || o.newcomer);
+            counted.map(|(_, o)| o.in_flight).sum()
+        };
+        must!(
+            self.operators.in_flight() == (sum(true), sum(false)),
+            "newcomers' attempts are miscounted"
+        );
         Ok(())
     }
 
     fn check_bench(&self) -> Found {
         for machine in self.fleet.iter() {
-            for offer in &machine.offers {
+            for Offered { offer, .. } in &machine.offers {
                 let mut others = self.fleet.offering(offer);
                 let left =
                     others.any(|m| self.bench.quarantined_until(&m.id, &offer.kind).is_none());
@@ -325,24 +396,20 @@ impl Scheduler {
     }
 
     fn check_nobody_waits_in_vain(&self) -> Found {
-        for (offer, lines) in self.queue.lines() {
+        for (_, shape) in self.fleet.shapes.waited_for() {
             let open: Vec<&Machine> = self
                 .fleet
-                .offering(offer)
-                .filter(|m| self.bench.until(&m.id, &offer.kind).is_none())
+                .offering(&shape.offer)
+                .filter(|m| self.bench.until(&m.id, &shape.offer.kind).is_none())
                 .collect();
-            for (demand, line) in lines {
-                for (_, waiting) in line.seekers() {
-                    for key in waiting.values().map(|waiting| waiting.key) {
-                        let delegation = &self.delegations[&key];
-                        let found = open.iter().find(|machine| {
-                            self.allows(delegation, machine)
-                                && machine.claim(demand, Some(key)).is_some()
-                        });
-                        if let Some(machine) = found {
-                            return Err(format!("{key} waits while {} could take it", machine.id));
-                        }
-                    }
+            for key in shape.elders.values() {
+                let delegation = &self.delegations[key];
+                let found = open.iter().find(|machine| {
+                    self.allows(delegation, machine)
+                        && machine.claim(&shape.demand, Some(*key)).is_some()
+                });
+                if let Some(machine) = found {
+                    return Err(format!("{key} waits while {} could take it", machine.id));
                 }
             }
         }
@@ -358,7 +425,7 @@ mod tests {
     use crate::capacity::Claim;
     use crate::capacity::tests::spec;
     use crate::machine::Reservation;
-    use crate::{Input, Policy, Task};
+    use crate::{Input, Policy, Task, Urgency};
 
     fn key(call: u64) -> DelegationKey {
         DelegationKey {
@@ -400,6 +467,7 @@ mod tests {
             attempts: 0,
             done: vec![],
             purse: None,
+            urgency: Urgency::default(),
         };
         scheduler.handle(0, queue(1, true, 0));
         scheduler.handle(0, Input::Accepted { token: token(1) });
@@ -436,7 +504,7 @@ mod tests {
 
     #[test]
     fn every_planted_fault_is_found() {
-        let faults: [(&str, Plant); 16] = [
+        let faults: [(&str, Plant); 22] = [
             ("is not what is not reserved", |s| {
                 machine(s).free = machine(s).whole.clone();
             }),
@@ -476,16 +544,38 @@ mod tests {
             }),
             ("in no line", |s| {
                 let d = &s.delegations[&key(3)];
-                s.queue.leave((&d.offer, &d.demand), &d.seeker, d.place);
+                s.queue.leave(d.shape.unwrap(), &d.seeker, d.turn());
             }),
             ("not its own", |s| {
                 delegation(s, 3).place.arrival += 100;
             }),
             ("shares are not what they have", |s| {
-                s.queue.hand_out(&SeekerId::new("s").unwrap());
+                let claim = s.delegations[&key(1)].lease.as_ref().unwrap().claim;
+                s.queue.hand_out(&SeekerId::new("s").unwrap(), &claim);
             }),
             ("ranked", |s| {
-                machine(s).ranks.clear();
+                machine(s).offers[0].rank = None;
+            }),
+            ("the shapes that fit it", |s| {
+                machine(s).fits.clear();
+            }),
+            ("is not who is free for it", |s| {
+                let shape = delegation(s, 3).shape.unwrap();
+                s.fleet.shapes.get_mut(shape).pool.remove(SessionId(1));
+            }),
+            ("does not know who waits with it", |s| {
+                let shape = delegation(s, 3).shape.unwrap();
+                s.fleet.shapes.get_mut(shape).elders.clear();
+            }),
+            ("miscounted the picky", |s| {
+                let shape = delegation(s, 3).shape.unwrap();
+                s.fleet.shapes.get_mut(shape).plain += 1;
+            }),
+            ("the network is not", |s| {
+                s.queue.set_total(Amounts::default());
+            }),
+            ("operators are not", |s| {
+                s.operators.began(&OperatorId::new("op").unwrap());
             }),
             ("knows nothing of it", |s| {
                 delegation(s, 2).hold = None;

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use froben_model::{Kind, MachineId, TimeMs};
+use rustc_hash::FxHashMap;
 
 use crate::Policy;
 use crate::policy::doubled;
@@ -42,15 +43,20 @@ pub(crate) enum Benched {
 #[derive(Debug)]
 pub(crate) struct Bench {
     policy: Policy,
-    entries: BTreeMap<MachineId, BTreeMap<Kind, Entry>>,
+    entries: FxHashMap<MachineId, BTreeMap<Kind, Entry>>,
 }
 
 impl Bench {
     pub(crate) fn new(policy: &Policy) -> Self {
         Bench {
             policy: *policy,
-            entries: BTreeMap::new(),
+            entries: FxHashMap::default(),
         }
+    }
+
+    /// From here on; what is benched stays so until then.
+    pub(crate) fn set_policy(&mut self, policy: &Policy) {
+        self.policy = *policy;
     }
 
     fn get(&self, machine: &MachineId, kind: &Kind) -> Option<&Entry> {

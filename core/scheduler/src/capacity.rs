@@ -6,16 +6,17 @@
 use froben_model::{Kind, MachineSpec, Needs};
 
 use crate::planted::{Bug, planted};
+use crate::share::Amounts;
 
 /// Which of a machine's workers takes a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Class {
     Cpu,
     Device,
 }
 
 /// A kind together with the class of worker: what a machine offers and a task asks for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Offer {
     pub(crate) kind: Kind,
     pub(crate) class: Class,
@@ -71,6 +72,13 @@ pub(crate) struct Claim {
     pub(crate) device: Option<usize>,
 }
 
+impl Claim {
+    pub(crate) fn amounts(&self) -> Amounts {
+        let devices = u64::from(self.device.is_some());
+        Amounts::new(u64::from(self.cores), self.ram_bytes, devices)
+    }
+}
+
 /// Why a demand is not met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shortage {
@@ -117,6 +125,12 @@ impl Capacity {
             ram_bytes: spec.ram_bytes,
             devices: devices.collect(),
         }
+    }
+
+    /// What there is, free or not.
+    pub(crate) fn amounts(&self) -> Amounts {
+        let devices = self.devices.len() as u64;
+        Amounts::new(u64::from(self.all_cores), self.ram_bytes, devices)
     }
 
     /// Whether anything could be free for a task of the class. Cheaper than asking for a claim.

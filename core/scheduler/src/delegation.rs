@@ -5,8 +5,9 @@ use froben_model::{Amount, LeaseToken, MachineId, SeekerId, SetupKey, TimeMs, Wo
 use crate::capacity::{Claim, Demand, Offer};
 use crate::laps::Laps;
 use crate::machine::Machine;
-use crate::queue::Place;
-use crate::{SessionId, Task};
+use crate::queue::{Place, Turn};
+use crate::shapes::ShapeId;
+use crate::{SessionId, Task, Urgency};
 
 /// Where a delegation stands. The last four are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,6 +121,9 @@ pub(crate) struct Delegation {
     /// The machine that is held for it while it waits.
     pub(crate) hold: Option<SessionId>,
     pub(crate) purse: Option<WorkflowId>,
+    pub(crate) urgency: Urgency,
+    /// While it stands in a line.
+    pub(crate) shape: Option<ShapeId>,
 }
 
 impl Delegation {
@@ -131,6 +135,11 @@ impl Delegation {
             Ok(state) => state,
             Err(illegal) => unreachable!("invariant: {illegal}"),
         };
+    }
+
+    /// Its place among those of its seeker.
+    pub(crate) fn turn(&self) -> Turn {
+        Turn::new(&self.urgency, self.place)
     }
 
     pub(crate) fn queue_deadline_ms(&self) -> TimeMs {

@@ -1,49 +1,44 @@
 //! The machines that are connected, and who among them is free for what.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use froben_model::{MachineId, MachineSpec};
+use froben_model::{MachineId, MachineSpec, SetupKey};
+use rustc_hash::FxHashMap;
 
 use crate::SessionId;
-use crate::capacity::Offer;
-use crate::machine::{Machine, Rank};
-use crate::profile::Pace;
-use crate::reputation::Tier;
-use crate::rng::Rng;
+use crate::capacity::{Demand, Offer};
+use crate::machine::{Fit, Machine};
+use crate::pool::Rank;
+use crate::shapes::{ShapeId, Shapes};
+use crate::share::Amounts;
 
-/// Machines free for one offer, the best first.
-pub(crate) type Pool = BTreeSet<(Rank, SessionId)>;
-
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Fleet {
-    machines: BTreeMap<SessionId, Machine>,
+    machines: FxHashMap<SessionId, Machine>,
     by_name: BTreeMap<MachineId, SessionId>,
     /// Everybody who offers it, free or not.
-    offering: BTreeMap<Offer, BTreeSet<SessionId>>,
-    pools: BTreeMap<Offer, Pool>,
-    rng: Rng,
+    offering: FxHashMap<Offer, BTreeSet<SessionId>>,
+    /// Who has what loaded.
+    loaded: FxHashMap<[u8; 32], BTreeSet<SessionId>>,
+    /// What all machines have together.
+    pub(crate) total: Amounts,
+    /// The shapes that are known. Each has its pool of the machines here.
+    pub(crate) shapes: Shapes,
 }
 
 impl Fleet {
-    pub(crate) fn new(seed: u64) -> Self {
-        Fleet {
-            machines: BTreeMap::new(),
-            by_name: BTreeMap::new(),
-            offering: BTreeMap::new(),
-            pools: BTreeMap::new(),
-            rng: Rng::new(seed),
-        }
-    }
-
+    /// The machine is in no pool until it is ranked.
     pub(crate) fn join(&mut self, session: SessionId, id: MachineId, spec: MachineSpec) {
-        let machine = Machine::new(session, id.clone(), spec);
-        for offer in &machine.offers {
-            self.offering
-                .entry(offer.clone())
-                .or_default()
-                .insert(session);
+        let mut machine = Machine::new(session, id.clone(), spec);
+        for (index, offered) in machine.offers.iter().enumerate() {
+            let offering = self.offering.entry(offered.offer.clone()).or_default();
+            offering.insert(session);
+            for shape in self.shapes.of(&offered.offer) {
+                let demand = &self.shapes.get(shape).demand;
+                machine.fits.extend(fit(&machine, shape, demand, index));
+            }
         }
+        self.total.add(&machine.whole.amounts());
         let name = self.by_name.insert(id, session);
         let before = self.machines.insert(session, machine);
         assert!(
@@ -55,11 +50,20 @@ impl Fleet {
     pub(crate) fn leave(&mut self, session: SessionId) -> Option<Machine> {
         let machine = self.machines.remove(&session)?;
         self.by_name.remove(&machine.id);
-        for offer in &machine.offers {
-            remove(&mut self.offering, offer, &session);
+        self.total.sub(&machine.whole.amounts());
+        for offered in &machine.offers {
+            if let Some(offering) = self.offering.get_mut(&offered.offer) {
+                offering.remove(&session);
+                if offering.is_empty() {
+                    self.offering.remove(&offered.offer);
+                }
+            }
         }
-        for (offer, rank) in &machine.ranks {
-            remove(&mut self.pools, offer, &(*rank, session));
+        for fit in &machine.fits {
+            self.shapes.get_mut(fit.shape).pool.remove(session);
+        }
+        for key in &machine.loaded {
+            unload(&mut self.loaded, key, session);
         }
         Some(machine)
     }
@@ -76,16 +80,15 @@ impl Fleet {
         self.by_name.get(machine).copied()
     }
 
+    /// By session.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Machine> {
-        self.machines.values()
+        let mut all: Vec<_> = self.machines.values().collect();
+        all.sort_by_key(|machine| machine.session);
+        all.into_iter()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.machines.is_empty()
-    }
-
-    pub(crate) fn sessions(&self) -> Vec<SessionId> {
-        self.machines.keys().copied().collect()
     }
 
     pub(crate) fn offering(&self, offer: &Offer) -> impl Iterator<Item = &Machine> {
@@ -93,52 +96,115 @@ impl Fleet {
         sessions.filter_map(|session| self.machines.get(session))
     }
 
-    pub(crate) fn pool(&self, offer: &Offer) -> Option<&Pool> {
-        self.pools.get(offer)
+    /// The id of a shape; makes it known if it is not, with all machines that are free for it.
+    pub(crate) fn shape(&mut self, offer: &Offer, demand: &Demand) -> ShapeId {
+        if let Some(known) = self.shapes.find(offer, demand) {
+            return known;
+        }
+        if let Some((forgotten, shape)) = self.shapes.forget_one() {
+            for session in self.offering.get(&shape.offer).into_iter().flatten() {
+                let machine = known(self.machines.get_mut(session));
+                machine.fits.retain(|fit| fit.shape != forgotten);
+            }
+        }
+        let id = self.shapes.add(offer, demand);
+        for session in self.offering.get(offer).into_iter().flatten() {
+            let machine = known(self.machines.get_mut(session));
+            let index = machine.offered(offer);
+            let index = index.expect("invariant: it is listed under what it offers");
+            if let Some(fit) = fit(machine, id, demand, index) {
+                machine.fits.push(fit);
+                let last = machine.fits.len() - 1;
+                refit(machine, &mut self.shapes, last);
+            }
+        }
+        id
     }
 
-    pub(crate) fn pools(&self) -> &BTreeMap<Offer, Pool> {
-        &self.pools
+    /// Brings the pools in line with what is free of the machine.
+    pub(crate) fn refit(&mut self, session: SessionId) {
+        if let Some(machine) = self.machines.get_mut(&session) {
+            for index in 0..machine.fits.len() {
+                refit(machine, &mut self.shapes, index);
+            }
+        }
     }
 
-    /// Puts the machine anew, with fresh tags, into the pools of all that it could take now. `standing`
-    /// gives its tier and its pace for a kind, `None` while it is benched for it.
-    pub(crate) fn reindex(
-        &mut self,
-        session: SessionId,
-        standing: impl Fn(&Machine, &Offer) -> Option<(Tier, Pace)>,
-    ) {
+    /// Gives the machine a rank for each of its offers.
+    pub(crate) fn rank(&mut self, session: SessionId, ranks: &[Option<Rank>]) {
         let Some(machine) = self.machines.get_mut(&session) else {
             return;
         };
-        for (offer, rank) in std::mem::take(&mut machine.ranks) {
-            remove(&mut self.pools, &offer, &(rank, session));
+        let mut changed = false;
+        for (offered, rank) in machine.offers.iter_mut().zip(ranks) {
+            changed |= offered.rank != *rank;
+            offered.rank = *rank;
         }
-        let tag = self.rng.next();
-        let mut ranks = BTreeMap::new();
-        for offer in &machine.offers {
-            if !machine.free.open(offer.class) {
-                continue;
-            }
-            if let Some((tier, pace)) = standing(machine, offer) {
-                let tier = Reverse(tier);
-                let rank = Rank { tier, pace, tag };
-                self.pools
-                    .entry(offer.clone())
-                    .or_default()
-                    .insert((rank, session));
-                ranks.insert(offer.clone(), rank);
-            }
+        if changed {
+            self.refit(session);
         }
-        machine.ranks = ranks;
+    }
+
+    /// The machine runs a task with these keys.
+    pub(crate) fn load(&mut self, session: SessionId, keys: &[SetupKey]) {
+        let Some(machine) = self.machines.get_mut(&session) else {
+            return;
+        };
+        let before = machine.loaded.clone();
+        machine.load(keys);
+        for key in before.iter().filter(|key| !machine.loaded.contains(*key)) {
+            unload(&mut self.loaded, key, session);
+        }
+        for key in &machine.loaded {
+            self.loaded.entry(*key).or_default().insert(session);
+        }
+    }
+
+    /// Machines that have the key loaded.
+    pub(crate) fn with_loaded(&self, key: &SetupKey) -> impl Iterator<Item = SessionId> {
+        let sessions = self.loaded.get(&key.sha256).into_iter().flatten();
+        sessions.copied()
     }
 }
 
-fn remove<T: Ord>(sets: &mut BTreeMap<Offer, BTreeSet<T>>, offer: &Offer, item: &T) {
-    if let Some(set) = sets.get_mut(offer) {
-        set.remove(item);
-        if set.is_empty() {
-            sets.remove(offer);
+/// How a shape of the machine's offer `index` fits the whole machine, if it does.
+fn fit(machine: &Machine, shape: ShapeId, demand: &Demand, offer: usize) -> Option<Fit> {
+    machine.whole.claim(demand).map(|_| Fit {
+        shape,
+        offer,
+        rank: None,
+    })
+}
+
+fn refit(machine: &mut Machine, shapes: &mut Shapes, index: usize) {
+    let fit = &mut machine.fits[index];
+    let shape = shapes.get_mut(fit.shape);
+    let rank = machine.offers[fit.offer].rank;
+    let rank = rank.filter(|_| machine.free.claim(&shape.demand).is_some());
+    if fit.rank != rank {
+        if fit.rank.is_some() {
+            shape.pool.remove(machine.session);
+        }
+        if let Some(rank) = rank {
+            shape.pool.insert(machine.session, rank);
+        }
+        fit.rank = rank;
+    }
+}
+
+fn unload(
+    loaded: &mut FxHashMap<[u8; 32], BTreeSet<SessionId>>,
+    key: &[u8; 32],
+    session: SessionId,
+) {
+    if let Some(sessions) = loaded.get_mut(key) {
+        sessions.remove(&session);
+        if sessions.is_empty() {
+            loaded.remove(key);
         }
     }
+}
+
+fn known<T>(machine: Option<T>) -> T {
+    machine.expect("invariant: a session that is listed is connected")
 }

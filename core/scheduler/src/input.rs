@@ -1,11 +1,14 @@
 //! What the scheduler is told.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use froben_model::{
     Amount, CallId, ErrorClass, ItemError, Kind, LeaseToken, MachineId, MachineSpec, Needs,
     OperatorId, SeekerId, SetupKey, TaskSpec, TimeBucket, TimeMs, Usage, WorkflowId,
 };
+
+use crate::Policy;
 
 /// One connection of one machine. Chosen by the caller, never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +85,17 @@ impl From<&TaskSpec> for Task {
     }
 }
 
+/// How soon a delegation has to go on, among those of its seeker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Urgency {
+    /// When the seeker would like to have the workflow's output.
+    pub wanted_by_ms: Option<TimeMs>,
+    /// When the workflow began; a child's, when the first of its line did.
+    pub begun_ms: TimeMs,
+    /// How long the workflow is thought to take from here on to its end, without waits. 0: unknown.
+    pub ahead_ms: u64,
+}
+
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
@@ -109,6 +123,7 @@ pub enum Input {
         done: Vec<(u32, bool)>,
         /// The purse that pays for it; `None`, or one that is not open: it may cost anything.
         purse: Option<WorkflowId>,
+        urgency: Urgency,
     },
     /// From here on what draws on the purse costs no more than `limit` together, of which `spent` is
     /// gone already. Nothing happens if it is open.
@@ -160,6 +175,10 @@ pub enum Input {
         times: Vec<(TimeBucket, u32)>,
         at: TimeMs,
     },
+    /// The numbers that the rules turn on are these from here on.
+    Policy(Policy),
+    /// What seekers weigh in the order of service; those that are not named weigh 1.
+    Weights { weights: BTreeMap<SeekerId, u32> },
     /// Nothing but time has passed.
     Tick,
 }

@@ -13,8 +13,9 @@
 //! owns one timer: waiting for a machine, waiting for the machine's answer, the deadline. Only messages
 //! that carry the token of the attempt which holds the reservation count.
 //!
-//! **Who goes first.** The seeker with the fewest attempts in flight; among equals the one that was
-//! served least recently; within a seeker the oldest delegation. Nobody waits behind a delegation that
+//! **Who goes first.** The seeker with the smallest dominant share of the network over its weight; among
+//! equals the one that was served least recently. Within a seeker deadlines, then the oldest workflow,
+//! then what has most left to do behind it. Nobody waits behind a delegation that
 //! fits nowhere now: whatever fits is handed out. So that a big task does not starve while small ones
 //! pass it, a machine on which a younger delegation would overtake one that has waited for
 //! [`Policy::patience_ms`] is *held* for the elder: from then on it takes only what fits beside the
@@ -23,16 +24,20 @@
 //!
 //! **Which machine.** Those that offer the kind, have the resources free, hold the keys that the task
 //! needs, ask no more than it may cost and than is left of its workflow's budget, are not avoided by it,
-//! and are not benched; of these the best reputation tier, then the best pace, ties at random. A
-//! newcomer starts in the best tier at the usual pace, so it gets its share of the ties and builds a record.
+//! and are not benched; of these the best reputation tier, then the best pace, then who has most of the
+//! keys loaded, ties at random.
 //!
 //! **Profiles** tell from the items that came how long those of a kind take and how much memory, on which
 //! device and on which machine. A machine's *pace* is how many times its median is twice that of the kind. A
 //! task has at least the memory reserved that its kind is known to need, and, if its script names no timeout,
 //! one that suits its kind.
 //!
+//! **Newcomers** are operators with few good items, once anybody is known for more. They have one attempt
+//! at a time and together a small share of what is in flight; so many of the draws look at them first.
+//!
 //! **Reputation** counts items, decayed by half-life, per machine and kind; only faults that are the
-//! operator's own count against it. A machine that fails several attempts in a row within a short time
+//! operator's own count against it, and where a machine has little of a record, its operator's others
+//! speak for it. A machine that fails several attempts in a row within a short time
 //! is quarantined for a time that grows, unless nobody else offers the kind; one that refuses, or that
 //! does not answer, is passed over for a moment, so that a queue does not drain into refusals.
 
@@ -47,22 +52,26 @@ mod input;
 mod laps;
 mod machine;
 mod matcher;
+mod operators;
 pub mod planted;
 mod policy;
+mod pool;
 mod profile;
 mod purse;
 mod queue;
 mod reputation;
 mod rng;
 mod scheduler;
+mod shapes;
+mod share;
 mod sketch;
 mod timers;
 mod why;
 
 pub use decision::{Decision, End};
 pub use delegation::{Event, Illegal, State, next};
-pub use input::{DelegationKey, Input, SessionId, Task};
+pub use input::{DelegationKey, Input, SessionId, Task, Urgency};
 pub use laps::Laps;
-pub use policy::Policy;
+pub use policy::{NotSet, Policy};
 pub use scheduler::{MachineView, Scheduler};
 pub use why::{Need, Reason};

@@ -1,23 +1,33 @@
 //! A connected machine: what it offers, what of it is reserved, and for whom it is held.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use froben_model::{LeaseToken, MachineId, MachineSpec, TimeMs};
+use froben_model::{LeaseToken, MachineId, MachineSpec, SetupKey, TimeMs};
 
 use crate::capacity::{Capacity, Claim, Class, Demand, Offer};
-use crate::profile::Pace;
-use crate::reputation::Tier;
+use crate::pool::Rank;
+use crate::shapes::ShapeId;
 use crate::{DelegationKey, SessionId};
 
-/// A machine's place among those that are free for an offer: the better tier first, within a tier the
-/// faster pace, and at random within that, since each entry draws a new tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Rank {
-    pub(crate) tier: Reverse<Tier>,
-    /// As of when the machine was ranked: it hangs on what others have done since.
-    pub(crate) pace: Pace,
-    pub(crate) tag: u64,
+/// So many keys a machine is taken to keep loaded.
+const LOADED: usize = 8;
+
+/// A kind that a machine offers, to tasks of one class.
+#[derive(Debug)]
+pub(crate) struct Offered {
+    pub(crate) offer: Offer,
+    /// Where the machine stands; `None` while it is benched for the kind.
+    pub(crate) rank: Option<Rank>,
+}
+
+/// A shape of task that the whole machine has room for.
+#[derive(Debug)]
+pub(crate) struct Fit {
+    pub(crate) shape: ShapeId,
+    /// Position in [`Machine::offers`].
+    pub(crate) offer: usize,
+    /// The rank by which it is in the shape's pool; `None` while it has no room.
+    pub(crate) rank: Option<Rank>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,15 +62,18 @@ pub(crate) struct Machine {
     pub(crate) session: SessionId,
     pub(crate) id: MachineId,
     pub(crate) spec: MachineSpec,
-    pub(crate) offers: BTreeSet<Offer>,
+    /// By offer.
+    pub(crate) offers: Vec<Offered>,
     /// Hashes of what its keystore holds.
     pub(crate) keys: BTreeSet<[u8; 32]>,
     pub(crate) whole: Capacity,
     pub(crate) free: Capacity,
     pub(crate) reservations: BTreeMap<LeaseToken, Reservation>,
     pub(crate) hold: Option<Hold>,
-    /// Where it stands in the pools of the offers that it could take something of now.
-    pub(crate) ranks: BTreeMap<Offer, Rank>,
+    /// Of the shapes that are known.
+    pub(crate) fits: Vec<Fit>,
+    /// What its workers have loaded most recently, the latest last.
+    pub(crate) loaded: Vec<[u8; 32]>,
 }
 
 impl Machine {
@@ -76,7 +89,10 @@ impl Machine {
         };
         let cpu = spec.cpu_kinds.iter().map(offer(Class::Cpu));
         let offers = cpu.chain(spec.device_kinds.iter().map(offer(Class::Device)));
-        let offers = offers.collect();
+        let offers: BTreeSet<Offer> = offers.collect();
+        let offers = offers
+            .into_iter()
+            .map(|offer| Offered { offer, rank: None });
         let whole = Capacity::whole(&spec);
         let keys = spec.keys.iter().map(|key| key.sha256).collect();
         Machine {
@@ -84,13 +100,36 @@ impl Machine {
             session,
             id,
             spec,
-            offers,
+            offers: offers.collect(),
             free: whole.clone(),
             whole,
             reservations: BTreeMap::new(),
             hold: None,
-            ranks: BTreeMap::new(),
+            fits: Vec::new(),
+            loaded: Vec::new(),
         }
+    }
+
+    /// The position of an offer among its own.
+    pub(crate) fn offered(&self, offer: &Offer) -> Option<usize> {
+        let found = self.offers.binary_search_by(|own| own.offer.cmp(offer));
+        found.ok()
+    }
+
+    /// A task with these keys runs: they are loaded from here on, and push out the stalest.
+    pub(crate) fn load(&mut self, keys: &[SetupKey]) {
+        for key in keys {
+            self.loaded.retain(|loaded| *loaded != key.sha256);
+            self.loaded.push(key.sha256);
+        }
+        let surplus = self.loaded.len().saturating_sub(LOADED);
+        self.loaded.drain(..surplus);
+    }
+
+    /// How many of the keys its workers would have to load.
+    pub(crate) fn to_load(&self, keys: &[SetupKey]) -> usize {
+        let missing = keys.iter().filter(|key| !self.loaded.contains(&key.sha256));
+        missing.count()
     }
 
     /// How the machine would take `demand` now for `key`, which matters if it is held.

@@ -1,20 +1,24 @@
 //! Who gets what: the pass that follows each input.
 //!
 //! Between inputs nobody waits who could be served: so a pass looks only at the machines that have
-//! something to give since (*woken*) and at the delegations that have just come (*fresh*). It does not
-//! weigh one delegation's future against another's; the one exception is the hold, which keeps a machine
-//! for an elder that is passed over.
+//! something to give since (*woken*), at the delegations that have just come (*fresh*), and at the
+//! newcomers when their bounds have opened. It does not weigh one delegation's future against another's;
+//! the one exception is the hold, which keeps a machine for an elder that is passed over.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use froben_model::{LeaseToken, SeekerId, limits};
+use froben_model::{Kind, LeaseToken, OperatorId, SeekerId, limits};
 
 use crate::capacity::{Claim, Demand, Offer};
 use crate::delegation::{Delegation, Event, Lease};
 use crate::laps::Laps;
-use crate::machine::{Machine, Rank, Reservation};
-use crate::planted::{Bug, planted};
-use crate::queue::{Place, Standing, Waiting};
+use crate::machine::{Machine, Reservation};
+use crate::operators::Operators;
+use crate::pool::{Newcomers, Rank};
+use crate::queue::{Place, Seeker, Turn};
+use crate::reputation::Reputation;
+use crate::shapes::ShapeId;
 use crate::timers::Owner;
 use crate::{Decision, DelegationKey, Scheduler, SessionId};
 
@@ -23,34 +27,22 @@ use crate::{Decision, DelegationKey, Scheduler, SessionId};
 pub(crate) struct Pass {
     /// Machines that may take something that they could not take before.
     woken: BTreeSet<SessionId>,
-    /// Machines whose ranks may be old.
-    touched: BTreeSet<SessionId>,
+    /// Newcomers may take something that they could not take before.
+    newcomers: bool,
     /// Delegations that no machine has been sought for yet.
-    pub(crate) fresh: BTreeSet<DelegationKey>,
-    /// Lines that the woken machines can do nothing for.
-    closed: BTreeMap<Offer, BTreeSet<Demand>>,
-    /// What delegations of a line wait for, if they are not picky.
+    fresh: BTreeMap<SeekerId, BTreeMap<Turn, DelegationKey>>,
+    /// What delegations of a shape wait for, if they are not picky.
     obstacles: BTreeMap<Offer, BTreeMap<Demand, String>>,
 }
 
 impl Pass {
     pub(crate) fn wake(&mut self, session: SessionId) {
         self.woken.insert(session);
-        self.touched.insert(session);
-        self.closed.clear();
         self.obstacles.clear();
-    }
-
-    pub(crate) fn touch(&mut self, session: SessionId) {
-        if planted(Bug::KeepRank) {
-            return;
-        }
-        self.touched.insert(session);
     }
 
     pub(crate) fn forget(&mut self, session: SessionId) {
         self.woken.remove(&session);
-        self.touched.remove(&session);
     }
 
     pub(crate) fn obstacle(&self, offer: &Offer, demand: &Demand) -> Option<String> {
@@ -60,11 +52,6 @@ impl Pass {
     pub(crate) fn note_obstacle(&mut self, offer: Offer, demand: Demand, obstacle: String) {
         let demands = self.obstacles.entry(offer).or_default();
         demands.insert(demand, obstacle);
-    }
-
-    fn is_closed(&self, offer: &Offer, demand: &Demand) -> bool {
-        let demands = self.closed.get(offer);
-        demands.is_some_and(|demands| demands.contains(demand))
     }
 }
 
@@ -76,34 +63,12 @@ struct Match {
     claim: Claim,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Among {
-    Woken,
-    All,
-}
-
-/// One seeker's delegations in one line, or a single fresh one. The order of the fields is the order in
-/// which they are served.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Turn<'a> {
-    standing: Standing,
-    seeker: &'a SeekerId,
-    oldest: Place,
-    what: What<'a>,
-}
-
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum What<'a> {
-    Fresh(DelegationKey),
-    Line(&'a Offer, &'a Demand),
-}
+/// A shape that somebody waits with, and machines that may have become free for it.
+type Ready = BTreeMap<ShapeId, BTreeSet<(Rank, SessionId)>>;
 
 impl Scheduler {
     /// Hands out all that can be handed out.
     pub(crate) fn match_waiting(&mut self) {
-        for session in std::mem::take(&mut self.pass.touched) {
-            self.reindex(session);
-        }
         if !self.queue.is_empty() && !self.fleet.is_empty() {
             while let Some(found) = self.for_an_elder().or_else(|| self.for_the_next()) {
                 if !self.hold_for_an_elder(&found) {
@@ -114,18 +79,83 @@ impl Scheduler {
         self.pass = Pass::default();
     }
 
-    fn reindex(&mut self, session: SessionId) {
-        let (bench, reputation, now) = (&self.bench, &self.reputation, self.now);
-        let profiles = &self.profiles;
-        self.fleet.reindex(session, |machine, offer| {
-            match bench.until(&machine.id, &offer.kind) {
-                Some(_) => None,
-                None => Some((
-                    reputation.tier(&machine.id, &offer.kind, now),
-                    profiles.pace(&machine.id, &offer.kind),
-                )),
+    /// Has a machine sought for a delegation that waits.
+    pub(crate) fn freshen(&mut self, key: DelegationKey) {
+        let delegation = &self.delegations[&key];
+        let own = self.pass.fresh.entry(delegation.seeker.clone());
+        own.or_default().insert(delegation.turn(), key);
+    }
+
+    /// Takes back what [`Scheduler::freshen`] did.
+    pub(crate) fn stale(&mut self, key: DelegationKey) {
+        let delegation = &self.delegations[&key];
+        if let Some(own) = self.pass.fresh.get_mut(&delegation.seeker) {
+            own.remove(&delegation.turn());
+            if own.is_empty() {
+                self.pass.fresh.remove(&delegation.seeker);
+            }
+        }
+    }
+
+    /// A machine's rank for a kind; `None` while it is benched for it.
+    pub(crate) fn rank_of(&self, machine: &Machine, kind: &Kind) -> Option<Rank> {
+        if self.bench.until(&machine.id, kind).is_some() {
+            return None;
+        }
+        let operator = &machine.spec.operator;
+        let tier = self.reputation.tier(&machine.id, operator, kind, self.now);
+        Some(Rank {
+            newcomer: self.operators.is_newcomer(operator),
+            tier: Reverse(tier),
+            pace: self.profiles.pace(&machine.id, kind),
+        })
+    }
+
+    /// Ranks a machine anew: for one kind, or for all that it offers.
+    pub(crate) fn rank(&mut self, session: SessionId, kind: Option<&Kind>) {
+        let Some(machine) = self.fleet.get(session) else {
+            return;
+        };
+        let ranks = machine.offers.iter().map(|offered| {
+            let own = &offered.offer.kind;
+            match kind.is_none_or(|kind| kind == own) {
+                true => self.rank_of(machine, own),
+                false => offered.rank,
             }
         });
+        let ranks: Vec<_> = ranks.collect();
+        self.fleet.rank(session, &ranks);
+    }
+
+    /// Brings an operator and the ranks of all his machines in line with his record.
+    pub(crate) fn settle(&mut self, id: &OperatorId) {
+        let mut changed = false;
+        self.bound(|operators, reputation| {
+            changed = operators.set_established(id, reputation.is_established(id));
+        });
+        let operator = self.operators.get(id);
+        let sessions = operator.map(|operator| operator.sessions.clone());
+        for session in sessions.into_iter().flatten() {
+            self.rank(session, None);
+        }
+        if changed {
+            self.wake_operator(id);
+        }
+    }
+
+    /// Changes what newcomers have; if that opens their bounds, they are looked at.
+    pub(crate) fn bound(&mut self, change: impl FnOnce(&mut Operators, &Reputation)) {
+        let before = self.operators.admits_newcomers();
+        change(&mut self.operators, &self.reputation);
+        self.pass.newcomers |= !before && self.operators.admits_newcomers();
+    }
+
+    /// Lets all machines of an operator look for work.
+    pub(crate) fn wake_operator(&mut self, id: &OperatorId) {
+        let operator = self.operators.get(id);
+        for session in operator.into_iter().flat_map(|operator| &operator.sessions) {
+            self.pass.wake(*session);
+        }
     }
 
     /// A woken machine that is held and has become free enough.
@@ -133,7 +163,7 @@ impl Scheduler {
         self.pass.woken.iter().find_map(|session| {
             let machine = self.fleet.get(*session)?;
             let hold = machine.hold.as_ref()?;
-            if !self.affords(&self.delegations[&hold.key], machine) {
+            if !self.allows(&self.delegations[&hold.key], machine) {
                 return None;
             }
             Some(Match {
@@ -146,68 +176,115 @@ impl Scheduler {
 
     /// The next delegation in the order of service that can be served.
     fn for_the_next(&mut self) -> Option<Match> {
-        let mut turns = Vec::new();
-        let mut closed = Vec::new();
-        for (offer, lines) in self.queue.lines() {
-            if self.pass.woken.is_empty() || self.fleet.pool(offer).is_none() {
-                continue;
+        let ready = self.ready();
+        loop {
+            let served = self.queue.in_order().find_map(|(id, seeker)| {
+                let fresh = self.pass.fresh.contains_key(id);
+                let waiting = self.for_seeker(seeker, &ready);
+                (fresh || waiting.is_some()).then_some((id, waiting))
+            });
+            // Everybody who comes before has nothing that fits.
+            let (id, waiting) = served.map(|(id, waiting)| (id.clone(), waiting))?;
+            let found = self.fresher(&id, waiting);
+            if found.is_some() {
+                return found;
             }
-            for (demand, line) in lines {
-                if self.pass.is_closed(offer, demand) {
-                    continue;
+        }
+    }
+
+    /// Of a seeker's delegations the first that can be served: `waiting`, or a fresh one that comes
+    /// before it. Those that find nothing are fresh no more.
+    fn fresher(&mut self, seeker: &SeekerId, waiting: Option<(Turn, Match)>) -> Option<Match> {
+        loop {
+            let own = self.pass.fresh.get(seeker);
+            let first = own.and_then(BTreeMap::first_key_value);
+            let first = first.map(|(turn, key)| (*turn, *key));
+            match (first, waiting) {
+                (Some((turn, key)), _) if waiting.is_none_or(|(found, _)| turn < found) => {
+                    self.stale(key);
+                    if let Some(found) = self.place(key) {
+                        return Some(found);
+                    }
                 }
-                if self
-                    .best(offer, demand, None, Among::Woken, |_| true)
-                    .is_none()
+                (_, waiting) => return waiting.map(|(_, found)| found),
+            }
+        }
+    }
+
+    /// Shapes that somebody waits with and that woken machines have become free for.
+    fn ready(&self) -> Ready {
+        let mut ready = Ready::new();
+        for session in &self.pass.woken {
+            let machine = self.fleet.get(*session);
+            for fit in machine.into_iter().flat_map(|machine| &machine.fits) {
+                if let Some(rank) = fit.rank
+                    && !self.fleet.shapes.get(fit.shape).elders.is_empty()
                 {
-                    closed.push((offer.clone(), *demand));
-                    continue;
+                    ready.entry(fit.shape).or_default().insert((rank, *session));
                 }
-                turns.extend(line.seekers().filter_map(|(seeker, waiting)| {
-                    Some(Turn {
-                        standing: self.queue.standing(seeker),
-                        seeker,
-                        oldest: *waiting.first_key_value()?.0,
-                        what: What::Line(offer, demand),
-                    })
-                }));
             }
         }
-        turns.extend(self.pass.fresh.iter().map(|key| {
-            let delegation = &self.delegations[key];
-            Turn {
-                standing: self.queue.standing(&delegation.seeker),
-                seeker: &delegation.seeker,
-                oldest: delegation.place,
-                what: What::Fresh(*key),
+        if self.pass.newcomers {
+            for (id, shape) in self.fleet.shapes.waited_for() {
+                for session in shape.pool.newcomers() {
+                    let rank = shape.pool.rank(session);
+                    let rank = rank.expect("invariant: it is in the pool");
+                    ready.entry(id).or_default().insert((rank, session));
+                }
             }
-        }));
-        turns.sort();
-        let found = turns.iter().find_map(|turn| self.serve(turn));
-        for (offer, demand) in closed {
-            self.pass.closed.entry(offer).or_default().insert(demand);
         }
-        found
+        ready
     }
 
-    fn serve(&self, turn: &Turn<'_>) -> Option<Match> {
-        match turn.what {
-            What::Fresh(key) => self.place(key, Among::All),
-            What::Line(offer, demand) => {
-                let line = self.queue.line(offer, demand)?;
-                let waiting = line.of(turn.seeker)?;
-                let mut keys = waiting.values();
-                keys.find_map(|Waiting { key, .. }| self.place(*key, Among::Woken))
+    /// The first of a seeker's delegations that one of the machines which are ready can take.
+    fn for_seeker(&self, seeker: &Seeker, ready: &Ready) -> Option<(Turn, Match)> {
+        let mut best: Option<(Turn, Match)> = None;
+        for (shape, machines) in ready {
+            for (turn, waiting) in seeker.line(*shape).into_iter().flatten() {
+                if best.is_some_and(|(first, _)| first < *turn) {
+                    break;
+                }
+                let key = waiting.key;
+                let mut machines = machines.iter();
+                let taken = machines.find_map(|(_, session)| self.take(key, *session));
+                if let Some((session, claim)) = taken {
+                    let found = Match {
+                        key,
+                        session,
+                        claim,
+                    };
+                    best = Some((*turn, found));
+                    break;
+                }
             }
         }
+        best
     }
 
-    fn place(&self, key: DelegationKey, among: Among) -> Option<Match> {
+    /// The best of all machines for a delegation.
+    fn place(&mut self, key: DelegationKey) -> Option<Match> {
+        let random = self.rng.next();
         let delegation = &self.delegations[&key];
-        let (offer, demand) = (&delegation.offer, &delegation.demand);
-        let (session, claim) = self.best(offer, demand, Some(key), among, |machine| {
-            self.allows(delegation, machine)
-        })?;
+        let pool = &self.fleet.shapes.get(delegation.shape?).pool;
+        // The upper half of the bits decides whether it is the newcomers' turn, the lower among whom.
+        let newcomers = match (random >> 32) % 100 < u64::from(self.policy.newcomer_percent) {
+            true => Newcomers::First,
+            false => Newcomers::Last,
+        };
+        let take = |session| self.take(key, session);
+        let (mut session, rank, (_, mut claim)) = pool.draw(newcomers, random, take)?;
+        // Among equals, who has to load least; who has something of it loaded is listed by it.
+        let keys = &delegation.task.keys;
+        let to_load = |session| self.fleet.get(session).map(|m| (m.to_load(keys), session));
+        let loaded = keys.iter().flat_map(|key| self.fleet.with_loaded(key));
+        let equals = loaded.filter(|session| pool.rank(*session) == Some(rank));
+        if let Some(better) = equals
+            .filter_map(|equal| Some((to_load(equal)?, self.take(key, equal)?.1)))
+            .chain(to_load(session).map(|own| (own, claim)))
+            .min_by_key(|(load, _)| *load)
+        {
+            ((_, session), claim) = better;
+        }
         Some(Match {
             key,
             session,
@@ -215,9 +292,19 @@ impl Scheduler {
         })
     }
 
+    /// How the machine would take the delegation now, if it may.
+    fn take(&self, key: DelegationKey, session: SessionId) -> Option<(SessionId, Claim)> {
+        let delegation = &self.delegations[&key];
+        let machine = self.fleet.get(session)?;
+        let claim = machine.claim(&delegation.demand, Some(key))?;
+        self.allows(delegation, machine).then_some((session, claim))
+    }
+
     /// Whether the delegation may have the machine now, free or not.
     pub(crate) fn allows(&self, delegation: &Delegation, machine: &Machine) -> bool {
-        delegation.may_have(machine) && self.affords(delegation, machine)
+        delegation.may_have(machine)
+            && self.affords(delegation, machine)
+            && self.operators.admits(&machine.spec.operator)
     }
 
     fn affords(&self, delegation: &Delegation, machine: &Machine) -> bool {
@@ -225,71 +312,10 @@ impl Scheduler {
         left.is_none_or(|left| delegation.cost(machine) <= left)
     }
 
-    /// The best machine that could take `demand` now.
-    fn best(
-        &self,
-        offer: &Offer,
-        demand: &Demand,
-        key: Option<DelegationKey>,
-        among: Among,
-        may: impl Fn(&Machine) -> bool,
-    ) -> Option<(SessionId, Claim)> {
-        let pool = self.fleet.pool(offer)?;
-        let take = |session: SessionId| {
-            let machine = self.fleet.get(session)?;
-            let claim = machine.claim(demand, key)?;
-            may(machine).then_some((session, claim))
-        };
-        // Machines that were not woken can do nothing for those who wait, so either walk finds the same;
-        // the shorter one is taken.
-        if among == Among::All || self.pass.woken.len() > pool.len() / 4 {
-            return pool.iter().find_map(|(_, session)| take(*session));
-        }
-        let ranked = self.pass.woken.iter().filter_map(|session| {
-            let rank: Rank = *self.fleet.get(*session)?.ranks.get(offer)?;
-            Some((rank, take(*session)?))
-        });
-        ranked.min_by_key(|(rank, _)| *rank).map(|(_, taken)| taken)
-    }
-
     /// Before `found` overtakes an elder on a machine that could take the elder but for what runs there:
     /// holds the machine for the elder. True if it did, and `found` has to be thought over.
     fn hold_for_an_elder(&mut self, found: &Match) -> bool {
-        let place = self.delegations[&found.key].place;
-        let Some(machine) = self.fleet.get(found.session) else {
-            return false;
-        };
-        if machine.hold.is_some() {
-            return false;
-        }
-        let drained_ms = machine.drained_ms();
-        let mut elder: Option<(Place, DelegationKey)> = None;
-        for offer in machine.ranks.keys() {
-            for (demand, line) in self.queue.lines_of(offer) {
-                // One that fits now is not too big: it is not its turn.
-                let too_big = machine.free.claim(demand).is_none();
-                if !too_big || machine.whole.claim(demand).is_none() {
-                    continue;
-                }
-                let heads = line.heads();
-                let oldest = heads
-                    .filter(|(_, key)| self.allows(&self.delegations[key], machine))
-                    .min();
-                let Some(oldest) = oldest else {
-                    continue;
-                };
-                let waited_ms = self.now.saturating_sub(oldest.0.queued_ms);
-                let held_ms = self.held_until(&self.delegations[&oldest.1]);
-                if oldest.0 < place
-                    && waited_ms >= self.policy.patience_ms
-                    && held_ms.is_none_or(|held_ms| drained_ms < held_ms)
-                    && elder.is_none_or(|elder| oldest < elder)
-                {
-                    elder = Some(oldest);
-                }
-            }
-        }
-        let Some((_, key)) = elder else {
+        let Some((elder, key)) = self.overtaken(found) else {
             return false;
         };
         let delegation = &self.delegations[&key];
@@ -302,8 +328,46 @@ impl Scheduler {
         }
         if let Some(delegation) = self.delegations.get_mut(&key) {
             delegation.hold = Some(found.session);
+            debug_assert_eq!(delegation.place, elder);
         }
+        // It waits no shorter for being thought over.
+        self.freshen(found.key);
         true
+    }
+
+    /// The eldest that `found` would overtake on its machine, and that is not held a better one.
+    fn overtaken(&self, found: &Match) -> Option<(Place, DelegationKey)> {
+        let place = self.delegations[&found.key].place;
+        let patient = |elder: Place| {
+            elder < place && self.now.saturating_sub(elder.queued_ms) >= self.policy.patience_ms
+        };
+        let machine = self.fleet.get(found.session)?;
+        if machine.hold.is_some() {
+            return None;
+        }
+        let mut eldest: Option<(Place, DelegationKey)> = None;
+        for fit in &machine.fits {
+            let offered = &machine.offers[fit.offer];
+            // One that fits now is not too big: it is not its turn.
+            if fit.rank.is_some()
+                || offered.rank.is_none()
+                || !machine.free.open(offered.offer.class)
+            {
+                continue;
+            }
+            let elders = self.fleet.shapes.get(fit.shape).elders.iter();
+            let elders = elders.map(|(place, key)| (*place, *key));
+            let mut elders = elders.take_while(|elder| {
+                patient(elder.0) && eldest.is_none_or(|eldest| *elder < eldest)
+            });
+            let first = elders.find(|(_, key)| self.allows(&self.delegations[key], machine));
+            let first = first.filter(|(_, key)| {
+                let held_ms = self.held_until(&self.delegations[key]);
+                held_ms.is_none_or(|held_ms| machine.drained_ms() < held_ms)
+            });
+            eldest = first.or(eldest);
+        }
+        eldest
     }
 
     /// When the machine that is held for it will have been drained.
@@ -320,8 +384,7 @@ impl Scheduler {
             claim,
         }: Match,
     ) {
-        let seeker = self.delegations[&key].seeker.clone();
-        self.queue.hand_out(&seeker);
+        self.stale(key);
         self.stop_waiting(key);
         let delegation = self.delegations.get_mut(&key);
         let delegation = delegation.expect("invariant: who waits is known");
@@ -345,6 +408,7 @@ impl Scheduler {
         };
         let deadline_ms = self.now.saturating_add(timeout_ms);
         machine.reserve(token, Reservation { claim, deadline_ms });
+        self.queue.hand_out(&delegation.seeker, &claim);
         let price = machine.spec.price(&delegation.task.kind);
         self.purses.hold(delegation.purse, delegation.cost(machine));
         let answer_ms = self.now.saturating_add(self.policy.accept_timeout_ms);
@@ -377,11 +441,8 @@ impl Scheduler {
             ok: 0,
             faults: 0,
         });
-        self.pass.fresh.remove(&key);
-        self.reindex(session);
-        let spent = self.fleet.get(session).is_none_or(|m| m.ranks.is_empty());
-        if spent {
-            self.pass.forget(session);
-        }
+        let operator = machine.spec.operator.clone();
+        self.bound(|operators, _| operators.began(&operator));
+        self.fleet.refit(session);
     }
 }

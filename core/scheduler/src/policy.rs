@@ -1,56 +1,101 @@
 //! The numbers that the rules turn on.
 
-/// Times and weights of the matchmaker. Any values are safe; these defaults suit a network of machines
-/// that prove for seconds to minutes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
-    /// How long a machine may take to answer an offer.
-    pub accept_timeout_ms: u64,
-    /// After how long a waiting delegation has a machine held for it when younger ones would pass it.
-    pub patience_ms: u64,
-    /// After how long an outcome weighs half in a machine's reputation.
-    pub half_life_ms: u64,
-    /// With how many good items a newcomer is credited. The more, the longer a bad one is believed.
-    pub prior_items: u32,
-    /// So many failed attempts of one kind in a row within `quarantine_window_ms` quarantine a machine
-    /// for that kind.
-    pub quarantine_after: u32,
-    pub quarantine_window_ms: u64,
-    /// The first quarantine; each further one without a good attempt between is twice as long, up to
-    /// `quarantine_max_ms`.
-    pub quarantine_ms: u64,
-    pub quarantine_max_ms: u64,
-    /// How long a machine that refused a task is not offered that kind; doubles with each further
-    /// refusal until it accepts one, up to `pause_max_ms`.
-    pub pause_ms: u64,
-    pub pause_max_ms: u64,
-    /// What a kind takes is known once so many items of it have come.
-    pub learn_after: u32,
-    /// A task whose script names no timeout has so many times as long as 99 of a hundred items of its kind
-    /// would take, for each item that it owes; not less than `timeout_floor_ms`, and not more than
-    /// [`froben_model::limits::DEFAULT_TIMEOUT_MS`].
-    pub timeout_times: u32,
-    pub timeout_floor_ms: u64,
+use std::ops::RangeInclusive;
+
+/// Declares [`Policy`] once: its fields with what they mean, their defaults, and access by name for
+/// whoever reads them from a file.
+macro_rules! policy {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident: $type:ty = $default:expr,
+    )+) => {
+        /// Times, bounds and weights of the matchmaker. Any values are safe; the defaults suit a network
+        /// of machines that prove for seconds to minutes.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct Policy {
+            $($(#[doc = $doc])+ pub $name: $type,)+
+        }
+
+        impl Default for Policy {
+            fn default() -> Self {
+                Policy { $($name: $default,)+ }
+            }
+        }
+
+        impl Policy {
+            /// All fields, by name, with what they mean.
+            pub const FIELDS: &[(&str, &[&str])] = &[$((stringify!($name), &[$($doc),+]),)+];
+
+            /// The value of a field; `None` if there is none of that name.
+            pub fn get(&self, name: &str) -> Option<u64> {
+                match name {
+                    $(stringify!($name) => Some(u64::from(self.$name)),)+
+                    _ => None,
+                }
+            }
+
+            /// Sets a field.
+            ///
+            /// *Errors*: there is none of that name, or the value does not fit it.
+            pub fn set(&mut self, name: &str, value: u64) -> Result<(), NotSet> {
+                match name {
+                    $(stringify!($name) => {
+                        self.$name = value.try_into().map_err(|_| NotSet::Range(0..=<$type>::MAX.into()))?;
+                    })+
+                    _ => return Err(NotSet::Unknown),
+                }
+                Ok(())
+            }
+        }
+    };
 }
 
-impl Default for Policy {
-    fn default() -> Self {
-        Policy {
-            accept_timeout_ms: 10_000,
-            patience_ms: 10_000,
-            half_life_ms: 6 * 60 * 60 * 1000,
-            prior_items: 3,
-            quarantine_after: 3,
-            quarantine_window_ms: 60_000,
-            quarantine_ms: 30_000,
-            quarantine_max_ms: 10 * 60 * 1000,
-            pause_ms: 500,
-            pause_max_ms: 30_000,
-            learn_after: 20,
-            timeout_times: 4,
-            timeout_floor_ms: 60_000,
-        }
-    }
+/// Why a field was not set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotSet {
+    Unknown,
+    /// What fits it.
+    Range(RangeInclusive<u64>),
+}
+
+policy! {
+    /// How long a machine may take to answer an offer.
+    accept_timeout_ms: u64 = 10_000,
+    /// After how long a waiting delegation has a machine held for it when younger ones would pass it.
+    patience_ms: u64 = 10_000,
+    /// After how long an outcome weighs half in a machine's reputation.
+    half_life_ms: u64 = 6 * 60 * 60 * 1000,
+    /// With how many items of its operator's record a machine is credited. The more, the longer it is
+    /// believed to be what the operator's other machines are.
+    prior_items: u32 = 3,
+    /// So many failed attempts of one kind in a row within `quarantine_window_ms` quarantine a machine
+    /// for that kind.
+    quarantine_after: u32 = 3,
+    /// See `quarantine_after`.
+    quarantine_window_ms: u64 = 60_000,
+    /// The first quarantine; each further one without a good attempt between is twice as long, up to
+    /// `quarantine_max_ms`.
+    quarantine_ms: u64 = 30_000,
+    /// See `quarantine_ms`.
+    quarantine_max_ms: u64 = 10 * 60 * 1000,
+    /// How long a machine that refused a task is not offered that kind; doubles with each further
+    /// refusal until it accepts one, up to `pause_max_ms`.
+    pause_ms: u64 = 500,
+    /// See `pause_ms`.
+    pause_max_ms: u64 = 30_000,
+    /// What a kind takes is known once so many items of it have come.
+    learn_after: u32 = 20,
+    /// A task whose script names no timeout has so many times as long as 99 of a hundred items of its kind
+    /// would take, for each item that it owes; not less than `timeout_floor_ms`, and not more than a script
+    /// has that names none while nothing is known.
+    timeout_times: u32 = 4,
+    /// See `timeout_times`.
+    timeout_floor_ms: u64 = 60_000,
+    /// With so many good items an operator is established. 0: everybody is.
+    newcomer_items: u32 = 10,
+    /// So many of a hundred attempts in flight may be with operators that are not established, and so
+    /// many of a hundred tasks look at their machines first.
+    newcomer_percent: u32 = 10,
 }
 
 /// `base` doubled `times` times, at most `max`.
@@ -61,7 +106,27 @@ pub(crate) fn doubled(base: u64, times: u32, max: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::doubled;
+    use super::*;
+
+    #[test]
+    fn every_field_can_be_read_and_set_by_its_name() {
+        let mut policy = Policy::default();
+        for (number, (name, meaning)) in (1..).zip(Policy::FIELDS) {
+            assert_eq!(policy.set(name, number), Ok(()));
+            assert_eq!(policy.get(name), Some(number), "{name}: {meaning:?}");
+        }
+        let names: std::collections::BTreeSet<_> = Policy::FIELDS.iter().map(|f| f.0).collect();
+        assert_eq!(names.len(), Policy::FIELDS.len());
+        assert_eq!((policy.accept_timeout_ms, policy.patience_ms), (1, 2));
+        assert_eq!(policy.set("patience", 1), Err(NotSet::Unknown));
+        assert_eq!(policy.get("patience"), None);
+        let range = 0..=u64::from(u32::MAX);
+        assert_eq!(
+            policy.set("prior_items", 1 << 32),
+            Err(NotSet::Range(range))
+        );
+        assert_eq!(policy.set("patience_ms", u64::MAX), Ok(()));
+    }
 
     #[test]
     fn doubling_stops_at_the_limit() {

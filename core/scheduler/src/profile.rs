@@ -105,14 +105,23 @@ pub(crate) struct Profiles {
 
 impl Profiles {
     pub(crate) fn new(policy: &Policy) -> Self {
-        Profiles {
-            learn_after: u64::from(policy.learn_after.max(1)),
-            timeout_times: u64::from(policy.timeout_times),
-            timeout_floor_ms: policy.timeout_floor_ms,
-            remembered_ms: policy.half_life_ms.saturating_mul(REMEMBERED),
+        let mut profiles = Profiles {
+            learn_after: 0,
+            timeout_times: 0,
+            timeout_floor_ms: 0,
+            remembered_ms: 0,
             kinds: BTreeMap::new(),
             machines: BTreeMap::new(),
-        }
+        };
+        profiles.set_policy(policy);
+        profiles
+    }
+
+    pub(crate) fn set_policy(&mut self, policy: &Policy) {
+        self.learn_after = u64::from(policy.learn_after.max(1));
+        self.timeout_times = u64::from(policy.timeout_times);
+        self.timeout_floor_ms = policy.timeout_floor_ms;
+        self.remembered_ms = policy.half_life_ms.saturating_mul(REMEMBERED);
     }
 
     pub(crate) fn record(&mut self, now: TimeMs, done: Done<'_>) {

@@ -1,15 +1,18 @@
 //! Who waits, and who is next.
 //!
-//! Delegations wait in *lines*, one for each shape of task, and within a line by seeker: a machine that
-//! has become free is then held against a few lines, not against every delegation. The queue knows
-//! nothing of machines.
+//! Seekers stand in one order, by what they have of the network; within a seeker its delegations stand in
+//! lines, one for each shape of task. The queue knows nothing of machines.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use froben_model::{SeekerId, TimeMs};
+use rustc_hash::FxHashMap;
 
-use crate::DelegationKey;
-use crate::capacity::{Demand, Offer};
+use crate::capacity::Claim;
+use crate::shapes::ShapeId;
+use crate::share::{Amounts, Share};
+use crate::{DelegationKey, Urgency};
 
 /// A place in the order of waiting: by the time at which the wait began, then by arrival. A delegation
 /// that comes back gets its old place.
@@ -19,6 +22,30 @@ pub(crate) struct Place {
     pub(crate) arrival: u64,
 }
 
+/// A place in the order in which one seeker is served. First the workflows that must end by some time,
+/// the one that has to go on soonest first; then the others, the oldest first. Within a workflow what
+/// most is left to do behind goes first: the critical path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Turn {
+    /// The latest time to begin, if there is one.
+    begin_by_ms: TimeMs,
+    begun_ms: TimeMs,
+    ahead_ms: Reverse<u64>,
+    pub(crate) place: Place,
+}
+
+impl Turn {
+    pub(crate) fn new(urgency: &Urgency, place: Place) -> Self {
+        let begin_by = |by_ms: TimeMs| by_ms.saturating_sub(urgency.ahead_ms);
+        Turn {
+            begin_by_ms: urgency.wanted_by_ms.map_or(TimeMs::MAX, begin_by),
+            begun_ms: urgency.begun_ms,
+            ahead_ms: Reverse(urgency.ahead_ms),
+            place,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Waiting {
     pub(crate) key: DelegationKey,
@@ -26,55 +53,47 @@ pub(crate) struct Waiting {
     pub(crate) picky: bool,
 }
 
-/// Delegations of one shape.
+/// One seeker's delegations of one shape.
+pub(crate) type Line = BTreeMap<Turn, Waiting>;
+
+/// The smaller its weighted share of the network, the earlier a seeker is served; among equals the one
+/// that was served least recently.
+pub(crate) type Standing = (Share, u64);
+
 #[derive(Debug, Default)]
-pub(crate) struct Line {
-    by_seeker: BTreeMap<SeekerId, BTreeMap<Place, Waiting>>,
-    /// How many are not picky.
-    plain: usize,
-}
-
-impl Line {
-    /// Whether somebody waits who would take any machine that the shape fits.
-    pub(crate) fn has_plain(&self) -> bool {
-        self.plain > 0
-    }
-
-    pub(crate) fn seekers(&self) -> impl Iterator<Item = (&SeekerId, &BTreeMap<Place, Waiting>)> {
-        self.by_seeker.iter()
-    }
-
-    pub(crate) fn of(&self, seeker: &SeekerId) -> Option<&BTreeMap<Place, Waiting>> {
-        self.by_seeker.get(seeker)
-    }
-
-    /// The oldest of each seeker.
-    pub(crate) fn heads(&self) -> impl Iterator<Item = (Place, DelegationKey)> {
-        let firsts = self
-            .by_seeker
-            .values()
-            .filter_map(BTreeMap::first_key_value);
-        firsts.map(|(place, waiting)| (*place, waiting.key))
-    }
-}
-
-/// What a seeker has of the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Share {
+pub(crate) struct Seeker {
+    used: Amounts,
     pub(crate) in_flight: u32,
     pub(crate) waiting: u32,
     /// When it was last given a machine, in hand-outs.
     served: u64,
+    standing: Standing,
+    lines: BTreeMap<ShapeId, Line>,
 }
 
-/// Seekers with a lower standing go first.
-pub(crate) type Standing = (u32, u64);
+impl Seeker {
+    pub(crate) fn line(&self, shape: ShapeId) -> Option<&Line> {
+        self.lines.get(&shape)
+    }
+
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (ShapeId, &Line)> {
+        self.lines.iter().map(|(shape, line)| (*shape, line))
+    }
+
+    pub(crate) fn used(&self) -> Amounts {
+        self.used
+    }
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    lines: BTreeMap<Offer, BTreeMap<Demand, Line>>,
     /// Seekers that have anything waiting or in flight.
-    shares: BTreeMap<SeekerId, Share>,
+    seekers: FxHashMap<SeekerId, Seeker>,
+    /// Those that have something waiting.
+    order: BTreeSet<(Standing, SeekerId)>,
+    weights: BTreeMap<SeekerId, u32>,
+    /// What the connected machines have together.
+    total: Amounts,
     arrivals: u64,
     handed_out: u64,
 }
@@ -89,100 +108,127 @@ impl Queue {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.order.is_empty()
     }
 
-    pub(crate) fn line(&self, offer: &Offer, demand: &Demand) -> Option<&Line> {
-        self.lines.get(offer)?.get(demand)
+    /// Those that have something waiting, in the order in which they are served.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = (&SeekerId, &Seeker)> {
+        self.order.iter().map(|(_, id)| (id, &self.seekers[id]))
     }
 
-    pub(crate) fn lines(&self) -> impl Iterator<Item = (&Offer, &BTreeMap<Demand, Line>)> {
-        self.lines.iter()
+    pub(crate) fn standing(&self, seeker: &SeekerId) -> Standing {
+        self.seekers
+            .get(seeker)
+            .map(|s| s.standing)
+            .unwrap_or_default()
     }
 
-    pub(crate) fn lines_of(&self, offer: &Offer) -> impl Iterator<Item = (&Demand, &Line)> {
-        self.lines.get(offer).into_iter().flatten()
-    }
-
-    pub(crate) fn enter(
-        &mut self,
-        (offer, demand): (&Offer, &Demand),
-        seeker: &SeekerId,
-        place: Place,
-        waiting: Waiting,
-    ) {
-        let line = self.lines.entry(offer.clone()).or_default();
-        let line = line.entry(*demand).or_default();
-        let before = line
-            .by_seeker
-            .entry(seeker.clone())
-            .or_default()
-            .insert(place, waiting);
-        assert!(before.is_none(), "invariant: places are never shared");
-        line.plain += usize::from(!waiting.picky);
-        self.shares.entry(seeker.clone()).or_default().waiting += 1;
-    }
-
-    pub(crate) fn leave(
-        &mut self,
-        (offer, demand): (&Offer, &Demand),
-        seeker: &SeekerId,
-        place: Place,
-    ) {
-        let lines = self
-            .lines
-            .get_mut(offer)
-            .expect("invariant: its line is there");
-        let line = lines.get_mut(demand).expect("invariant: its line is there");
-        let own = line.by_seeker.get_mut(seeker);
-        let own = own.expect("invariant: its seeker stands in the line");
-        let waiting = own
-            .remove(&place)
-            .expect("invariant: it stands in the line");
-        line.plain -= usize::from(!waiting.picky);
-        if own.is_empty() {
-            line.by_seeker.remove(seeker);
+    pub(crate) fn enter(&mut self, shape: ShapeId, id: &SeekerId, turn: Turn, waiting: Waiting) {
+        let seeker = match self.seekers.get_mut(id) {
+            Some(seeker) => seeker,
+            None => self.seekers.entry(id.clone()).or_default(),
+        };
+        let line = seeker.lines.entry(shape).or_default();
+        let before = line.insert(turn, waiting);
+        assert!(before.is_none(), "invariant: turns are never shared");
+        seeker.waiting += 1;
+        if seeker.waiting == 1 {
+            self.order.insert((seeker.standing, id.clone()));
         }
-        if line.by_seeker.is_empty() {
-            lines.remove(demand);
-        }
-        if lines.is_empty() {
-            self.lines.remove(offer);
-        }
-        self.change(seeker, |share| share.waiting -= 1);
     }
 
-    /// The seeker was given a machine.
-    pub(crate) fn hand_out(&mut self, seeker: &SeekerId) {
+    pub(crate) fn leave(&mut self, shape: ShapeId, id: &SeekerId, turn: Turn) {
+        let seeker = known(self.seekers.get_mut(id));
+        let line = seeker.lines.get_mut(&shape);
+        let line = line.expect("invariant: its line is there");
+        let left = line.remove(&turn);
+        left.expect("invariant: it stands in the line");
+        if line.is_empty() {
+            seeker.lines.remove(&shape);
+        }
+        seeker.waiting -= 1;
+        if seeker.waiting == 0 {
+            self.order.remove(&(seeker.standing, id.clone()));
+        }
+        self.forget_idle(id);
+    }
+
+    /// The seeker was given so much of a machine.
+    pub(crate) fn hand_out(&mut self, id: &SeekerId, claim: &Claim) {
         self.handed_out += 1;
-        let share = self.shares.entry(seeker.clone()).or_default();
-        share.in_flight += 1;
-        share.served = self.handed_out;
+        let served = self.handed_out;
+        self.change(id, |seeker| {
+            seeker.in_flight += 1;
+            seeker.served = served;
+            seeker.used.add(&claim.amounts());
+        });
     }
 
     /// An attempt of the seeker's ended.
-    pub(crate) fn take_back(&mut self, seeker: &SeekerId) {
-        self.change(seeker, |share| share.in_flight -= 1);
+    pub(crate) fn take_back(&mut self, id: &SeekerId, claim: &Claim) {
+        self.change(id, |seeker| {
+            seeker.in_flight -= 1;
+            seeker.used.sub(&claim.amounts());
+        });
+        self.forget_idle(id);
     }
 
-    fn change(&mut self, seeker: &SeekerId, change: impl FnOnce(&mut Share)) {
-        let share = self.shares.get_mut(seeker);
-        let share = share.expect("invariant: a seeker with delegations has a share");
-        change(share);
-        if share.in_flight == 0 && share.waiting == 0 {
-            self.shares.remove(seeker);
+    /// Applies `change` and brings the seeker's standing in line with it.
+    fn change(&mut self, id: &SeekerId, change: impl FnOnce(&mut Seeker)) {
+        let seeker = match self.seekers.get_mut(id) {
+            Some(seeker) => seeker,
+            None => self.seekers.entry(id.clone()).or_default(),
+        };
+        change(seeker);
+        let weight = self.weights.get(id).copied().unwrap_or(1);
+        let standing = (seeker.used.share_of(&self.total, weight), seeker.served);
+        let before = std::mem::replace(&mut seeker.standing, standing);
+        if seeker.waiting > 0 && before != standing {
+            let mut entry = (before, id.clone());
+            self.order.remove(&entry);
+            entry.0 = standing;
+            self.order.insert(entry);
         }
     }
 
-    /// Fewest attempts in flight first; among equals the one that was served least recently.
-    pub(crate) fn standing(&self, seeker: &SeekerId) -> Standing {
-        let share = self.shares.get(seeker).copied().unwrap_or_default();
-        (share.in_flight, share.served)
+    fn forget_idle(&mut self, id: &SeekerId) {
+        let seeker = known(self.seekers.get(id));
+        if seeker.in_flight == 0 && seeker.waiting == 0 {
+            self.seekers.remove(id);
+        }
     }
 
-    pub(crate) fn shares(&self) -> &BTreeMap<SeekerId, Share> {
-        &self.shares
+    /// The machines that are connected have so much together now.
+    pub(crate) fn set_total(&mut self, total: Amounts) {
+        self.total = total;
+        self.reorder();
     }
+
+    /// A seeker of weight 2 gets twice as much as one of weight 1, as one that is not named is.
+    pub(crate) fn set_weights(&mut self, weights: BTreeMap<SeekerId, u32>) {
+        self.weights = weights;
+        self.reorder();
+    }
+
+    fn reorder(&mut self) {
+        let ids: Vec<_> = self.seekers.keys().cloned().collect();
+        for id in ids {
+            self.change(&id, |_| ());
+        }
+    }
+
+    /// By name.
+    pub(crate) fn seekers(&self) -> BTreeMap<&SeekerId, &Seeker> {
+        self.seekers.iter().collect()
+    }
+
+    pub(crate) fn total(&self) -> Amounts {
+        self.total
+    }
+}
+
+fn known<T>(seeker: Option<T>) -> T {
+    seeker.expect("invariant: a seeker with delegations is known")
 }
 
 #[cfg(test)]
@@ -190,40 +236,117 @@ mod tests {
     use froben_model::{CallId, Kind, Needs, WorkflowId};
 
     use super::*;
-    use crate::capacity::Class;
+    use crate::capacity::{Class, Demand, Offer};
+    use crate::shapes::Shapes;
 
-    #[test]
-    fn a_seeker_is_known_while_it_waits_or_runs_and_lines_vanish_when_empty() {
-        let mut queue = Queue::default();
+    fn key(call: u64) -> DelegationKey {
+        DelegationKey {
+            workflow: WorkflowId([0; 16]),
+            call: CallId(call),
+        }
+    }
+
+    fn shape() -> ShapeId {
         let offer = Offer {
             kind: Kind::new("x/1").unwrap(),
             class: Class::Cpu,
         };
-        let demand = Demand::from(&Needs::default());
-        let shape = (&offer, &demand);
-        let seeker = SeekerId::new("s").unwrap();
-        let key = |call| DelegationKey {
-            workflow: WorkflowId([0; 16]),
-            call: CallId(call),
-        };
-        let late = queue.place(20);
-        let early = queue.place(10);
-        for (place, call, picky) in [(late, 1, false), (early, 2, true)] {
-            let key = key(call);
-            queue.enter(shape, &seeker, place, Waiting { key, picky });
+        Shapes::default().add(&offer, &Demand::from(&Needs::default()))
+    }
+
+    fn waiting(call: u64) -> Waiting {
+        let key = key(call);
+        Waiting { key, picky: false }
+    }
+
+    fn claim(cores: u32) -> Claim {
+        Claim {
+            cores,
+            ram_bytes: 0,
+            device: None,
         }
-        let line = queue.line(&offer, &demand).unwrap();
-        assert_eq!(line.heads().collect::<Vec<_>>(), [(early, key(2))]);
-        assert!(line.has_plain());
+    }
+
+    fn names(queue: &Queue) -> Vec<&str> {
+        queue.in_order().map(|(id, _)| id.as_str()).collect()
+    }
+
+    #[test]
+    fn a_seeker_is_known_while_it_waits_or_runs() {
+        let mut queue = Queue::default();
+        let (shape, seeker) = (shape(), SeekerId::new("s").unwrap());
+        let late = Turn::new(&Urgency::default(), queue.place(20));
+        let early = Turn::new(&Urgency::default(), queue.place(10));
+        queue.enter(shape, &seeker, late, waiting(1));
+        queue.enter(shape, &seeker, early, waiting(2));
+        let (_, known) = queue.in_order().next().unwrap();
+        let line = known.line(shape).unwrap();
+        let keys: Vec<_> = line.values().map(|waiting| waiting.key).collect();
+        assert_eq!(keys, [key(2), key(1)]);
 
         queue.leave(shape, &seeker, late);
-        assert!(!queue.line(&offer, &demand).unwrap().has_plain());
-        queue.hand_out(&seeker);
+        queue.hand_out(&seeker, &claim(1));
         queue.leave(shape, &seeker, early);
         assert!(queue.is_empty());
-        assert_eq!(queue.standing(&seeker), (1, 1));
-        queue.take_back(&seeker);
-        assert_eq!(queue.standing(&seeker), (0, 0));
-        assert!(queue.shares().is_empty());
+        assert_eq!(queue.seekers().len(), 1);
+        queue.take_back(&seeker, &claim(1));
+        assert!(queue.seekers().is_empty());
+    }
+
+    #[test]
+    fn who_has_less_of_what_he_has_most_of_goes_first_by_weight() {
+        let mut queue = Queue::default();
+        queue.set_total(Amounts::new(100, 0, 10));
+        let shape = shape();
+        let seekers = ["cores", "devices", "none"].map(|name| SeekerId::new(name).unwrap());
+        for (call, seeker) in (1..).zip(&seekers) {
+            let turn = Turn::new(&Urgency::default(), queue.place(0));
+            queue.enter(shape, seeker, turn, waiting(call));
+        }
+        queue.hand_out(&seekers[0], &claim(15));
+        let device = Claim {
+            device: Some(0),
+            ..claim(0)
+        };
+        queue.hand_out(&seekers[1], &device);
+        assert_eq!(
+            names(&queue),
+            ["none", "devices", "cores"],
+            "a tenth is less than 15 %"
+        );
+        let weights = [(seekers[0].clone(), 2)];
+        queue.set_weights(weights.into_iter().collect());
+        assert_eq!(names(&queue), ["none", "cores", "devices"]);
+        queue.set_total(Amounts::new(100, 0, 100));
+        assert_eq!(names(&queue), ["none", "devices", "cores"]);
+    }
+
+    #[test]
+    fn deadlines_go_first_then_the_oldest_workflow_then_the_longest_way_to_go() {
+        let urgency = |wanted_by_ms, begun_ms, ahead_ms| Urgency {
+            wanted_by_ms,
+            begun_ms,
+            ahead_ms,
+        };
+        let place = |arrival| Place {
+            queued_ms: 0,
+            arrival,
+        };
+        let mut turns = [
+            urgency(None, 5, 0),
+            urgency(None, 1, 10),
+            urgency(None, 1, 90),
+            urgency(Some(1000), 5, 100),
+            urgency(Some(900), 5, 0),
+            urgency(Some(1000), 4, 200),
+        ]
+        .iter()
+        .zip(1..)
+        .map(|(urgency, arrival)| Turn::new(urgency, place(arrival)))
+        .collect::<Vec<_>>();
+        turns.sort();
+        let order: Vec<_> = turns.iter().map(|turn| turn.place.arrival).collect();
+        // 6 must begin by 800, 4 and 5 by 900, and 5 of the two is the newer and has less ahead.
+        assert_eq!(order, [6, 4, 5, 3, 2, 1]);
     }
 }

@@ -1,13 +1,16 @@
 //! What a machine is known for: items that came good and items that failed by its operator's fault,
-//! for each kind, recent ones more.
+//! for each kind, recent ones more. Where a machine has little of a record, its operator's others speak
+//! for it.
 //!
 //! Whole numbers only, so that an order never depends on rounding modes. Outcomes may come in any order
 //! (recovery reads one workflow's journal after the other): each is weighed by its own age. It knows
 //! nothing of quarantine, which is about the last minute and not about the record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hash;
 
-use froben_model::{Kind, MachineId, TimeMs};
+use froben_model::{Kind, MachineId, OperatorId, TimeMs};
+use rustc_hash::FxHashMap;
 
 use crate::Policy;
 
@@ -68,26 +71,87 @@ impl Account {
         *total = total.saturating_add(u64::from(items));
     }
 
+    /// Of an operator's account: what a machine of his is believed to be. He himself is credited with
+    /// four times the prior.
+    fn mean(&self, prior_items: u64, step: u64) -> Tier {
+        let (ok, failed) = self.at(step);
+        let good = 4 * u128::from(prior_items * ONE) + u128::from(ok);
+        tier(good, good + u128::from(failed))
+    }
+
+    /// Counts steps of another length from here on.
+    fn rebase(&mut self, before: u64, after: u64) {
+        (self.ok, self.failed) = self.at(before);
+        self.step = after;
+    }
+
     fn at(&self, step: u64) -> (u64, u64) {
         let steps = step.saturating_sub(self.step);
         (decayed(self.ok, steps), decayed(self.failed, steps))
     }
 }
 
+/// Accounts for each kind.
+type Record = BTreeMap<Kind, Account>;
+
+#[derive(Debug, Default)]
+struct Operator {
+    record: Record,
+    /// Good items of all kinds and times.
+    good: u64,
+}
+
 #[derive(Debug)]
 pub(crate) struct Reputation {
     step_ms: u64,
-    prior: u64,
-    accounts: BTreeMap<MachineId, BTreeMap<Kind, Account>>,
+    prior_items: u64,
+    machines: FxHashMap<MachineId, Record>,
+    operators: FxHashMap<OperatorId, Operator>,
+    /// So many good items establish an operator.
+    newcomer_items: u64,
+    /// How many are.
+    established: usize,
+}
+
+/// Whose tiers an outcome may have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Changed {
+    Machine,
+    /// All machines of its operator.
+    Operator,
 }
 
 impl Reputation {
     pub(crate) fn new(policy: &Policy) -> Self {
         Reputation {
-            step_ms: (policy.half_life_ms / STEPS_PER_HALF_LIFE).max(1),
-            prior: u64::from(policy.prior_items) * ONE,
-            accounts: BTreeMap::new(),
+            step_ms: step_ms(policy),
+            prior_items: u64::from(policy.prior_items),
+            machines: FxHashMap::default(),
+            operators: FxHashMap::default(),
+            newcomer_items: u64::from(policy.newcomer_items),
+            established: 0,
         }
+    }
+
+    /// All tiers may be others, and others be established. With another half-life, what was recorded
+    /// ages from here on as if it had just happened.
+    pub(crate) fn set_policy(&mut self, policy: &Policy, now: TimeMs) {
+        let before = self.step(now);
+        self.step_ms = step_ms(policy);
+        self.prior_items = u64::from(policy.prior_items);
+        self.newcomer_items = u64::from(policy.newcomer_items);
+        let after = self.step(now);
+        let operators = self
+            .operators
+            .values_mut()
+            .map(|operator| &mut operator.record);
+        for record in self.machines.values_mut().chain(operators) {
+            for account in record.values_mut() {
+                account.rebase(before, after);
+            }
+        }
+        let good = self.operators.values().map(|operator| operator.good);
+        self.established = good.filter(|good| *good >= self.newcomer_items).count();
     }
 
     /// The step that a moment lies in. Tiers change with an outcome and from one step to the next, and
@@ -99,42 +163,72 @@ impl Reputation {
     pub(crate) fn record(
         &mut self,
         machine: &MachineId,
+        operator: &OperatorId,
         kind: &Kind,
         ok: bool,
         items: u32,
-        at: TimeMs,
-    ) {
+        (at, now): (TimeMs, TimeMs),
+    ) -> Changed {
         if items == 0 {
-            return;
+            return Changed::Machine;
         }
         let step = self.step(at);
-        if !self.accounts.contains_key(machine) {
-            self.accounts.insert(machine.clone(), BTreeMap::new());
-        }
-        let kinds = self
-            .accounts
-            .get_mut(machine)
-            .expect("invariant: just inserted");
-        match kinds.get_mut(kind) {
-            Some(account) => account.add(ok, items, step),
-            None => kinds.entry(kind.clone()).or_default().add(ok, items, step),
+        let own = entry(&mut self.machines, machine);
+        account(own, kind).add(ok, items, step);
+        let operator = entry(&mut self.operators, operator);
+        let account = account(&mut operator.record, kind);
+        let now_step = now / self.step_ms;
+        let before = account.mean(self.prior_items, now_step);
+        account.add(ok, items, step);
+        let mean = account.mean(self.prior_items, now_step);
+        let established = operator.good >= self.newcomer_items;
+        operator.good = operator
+            .good
+            .saturating_add(u64::from(items) * u64::from(ok));
+        let new = operator.good >= self.newcomer_items && !established;
+        self.established += usize::from(new);
+        match new || mean != before {
+            true => Changed::Operator,
+            false => Changed::Machine,
         }
     }
 
-    pub(crate) fn tier(&self, machine: &MachineId, kind: &Kind, now: TimeMs) -> Tier {
-        let account = self.accounts.get(machine).and_then(|kinds| kinds.get(kind));
-        let (ok, failed) = account.map_or((0, 0), |account| account.at(self.step(now)));
-        let good = u128::from(ok) + u128::from(self.prior);
-        let all = good + u128::from(failed);
-        match all {
-            0 => TIERS,
-            _ => ((2 * u128::from(TIERS) * good + all) / (2 * all)) as Tier,
-        }
+    pub(crate) fn tier(
+        &self,
+        machine: &MachineId,
+        operator: &OperatorId,
+        kind: &Kind,
+        now: TimeMs,
+    ) -> Tier {
+        let step = self.step(now);
+        let account = |record: &Record| record.get(kind).copied();
+        let own = self.machines.get(machine).and_then(account);
+        let (ok, failed) = own.map_or((0, 0), |account| account.at(step));
+        let operator = self.operators.get(operator);
+        let all = operator.and_then(|operator| account(&operator.record));
+        let mean = all.map_or(TIERS, |account| account.mean(self.prior_items, step));
+        let prior = u128::from(self.prior_items * ONE);
+        let good = u128::from(ok) + prior * u128::from(mean) / u128::from(TIERS);
+        let all = u128::from(ok) + u128::from(failed) + prior;
+        tier(good, all)
+    }
+
+    pub(crate) fn is_established(&self, operator: &OperatorId) -> bool {
+        let good = self
+            .operators
+            .get(operator)
+            .map_or(0, |operator| operator.good);
+        good >= self.newcomer_items
+    }
+
+    /// Whether any operator is, connected or not.
+    pub(crate) fn anybody_is_established(&self) -> bool {
+        self.established > 0
     }
 
     /// Over all kinds.
     pub(crate) fn totals(&self, machine: &MachineId) -> Totals {
-        let accounts = self.accounts.get(machine).into_iter().flatten();
+        let accounts = self.machines.get(machine).into_iter().flatten();
         accounts.fold(Totals::default(), |sum, (_, account)| Totals {
             ok: sum.ok.saturating_add(account.totals.ok),
             failed: sum.failed.saturating_add(account.totals.failed),
@@ -144,12 +238,43 @@ impl Reputation {
     /// Forgets records that have faded to nothing, of machines that are not `here`.
     pub(crate) fn prune(&mut self, now: TimeMs, here: impl Fn(&MachineId) -> bool) {
         let step = self.step(now);
-        self.accounts.retain(|machine, kinds| {
+        self.machines.retain(|machine, record| {
             if !here(machine) {
-                kinds.retain(|_, account| account.at(step) != (0, 0));
+                record.retain(|_, account| account.at(step) != (0, 0));
             }
-            !kinds.is_empty()
+            !record.is_empty()
         });
+        let mut kept = BTreeSet::new();
+        kept.extend(self.machines.keys().map(MachineId::operator));
+        self.operators.retain(|operator, _| kept.contains(operator));
+        let good = self.operators.values().map(|operator| operator.good);
+        self.established = good.filter(|good| *good >= self.newcomer_items).count();
+    }
+}
+
+fn step_ms(policy: &Policy) -> u64 {
+    (policy.half_life_ms / STEPS_PER_HALF_LIFE).max(1)
+}
+
+fn entry<'a, K: Clone + Eq + Hash, V: Default>(of: &'a mut FxHashMap<K, V>, key: &K) -> &'a mut V {
+    if !of.contains_key(key) {
+        of.insert(key.clone(), V::default());
+    }
+    of.get_mut(key).expect("invariant: just inserted")
+}
+
+fn account<'a>(record: &'a mut Record, kind: &Kind) -> &'a mut Account {
+    if !record.contains_key(kind) {
+        record.insert(kind.clone(), Account::default());
+    }
+    record.get_mut(kind).expect("invariant: just inserted")
+}
+
+/// The share `good` of `all`, in sixteenths.
+fn tier(good: u128, all: u128) -> Tier {
+    match all {
+        0 => TIERS,
+        _ => ((2 * u128::from(TIERS) * good + all) / (2 * all)) as Tier,
     }
 }
 
@@ -166,18 +291,21 @@ mod tests {
         }
     }
 
-    fn names() -> (MachineId, Kind) {
-        (MachineId::new("op/m").unwrap(), Kind::new("x/1").unwrap())
+    fn names() -> (MachineId, OperatorId, Kind) {
+        let machine = MachineId::new("op/m").unwrap();
+        let operator = machine.operator();
+        (machine, operator, Kind::new("x/1").unwrap())
     }
 
     /// The tier at `now` after outcomes (ok, items, at).
     fn tier(outcomes: &[(bool, u32, TimeMs)], now: TimeMs) -> Tier {
-        let (machine, kind) = names();
+        let (machine, operator, kind) = names();
         let mut reputation = Reputation::new(&policy());
         for (ok, items, at) in outcomes {
-            reputation.record(&machine, &kind, *ok, *items, *at);
+            let when = (*at, now);
+            reputation.record(&machine, &operator, &kind, *ok, *items, when);
         }
-        reputation.tier(&machine, &kind, now)
+        reputation.tier(&machine, &operator, &kind, now)
     }
 
     #[test]
@@ -196,9 +324,9 @@ mod tests {
         for (outcomes, expected) in [
             (&[][..], 16),
             (&[(true, 100, 0)], 16),
-            (&[(false, 1, 0)], 12),
-            (&[(false, 3, 0)], 8),
-            (&[(false, 45, 0)], 1),
+            (&[(false, 1, 0)], 11),
+            (&[(false, 3, 0)], 7),
+            (&[(false, 45, 0)], 0),
             (&[(true, 97, 0), (false, 3, 0)], 16),
             (&[(true, 90, 0), (false, 10, 0)], 14),
             (&[(true, 0, 0), (false, 0, 0)], 16),
@@ -213,8 +341,8 @@ mod tests {
         let new_fault = [(true, 20, 0), (false, 20, 5 * HALF_LIFE_MS)];
         let now = 5 * HALF_LIFE_MS;
         assert!(tier(&old_fault, now) > tier(&new_fault, now));
-        assert_eq!(tier(&[(false, 20, 0)], 0), 2);
-        assert_eq!(tier(&[(false, 20, 0)], 3 * HALF_LIFE_MS), 9);
+        assert_eq!(tier(&[(false, 20, 0)], 0), 1);
+        assert_eq!(tier(&[(false, 20, 0)], 3 * HALF_LIFE_MS), 7);
         assert_eq!(tier(&[(false, 20, 0)], 100 * HALF_LIFE_MS), TIERS);
     }
 
@@ -233,46 +361,111 @@ mod tests {
 
     #[test]
     fn kinds_are_apart_and_totals_are_not_decayed() {
-        let (machine, kind) = names();
+        let (machine, operator, kind) = names();
         let other = Kind::new("y/1").unwrap();
         let mut reputation = Reputation::new(&policy());
-        reputation.record(&machine, &kind, false, 9, 0);
-        reputation.record(&machine, &other, true, 4, 90 * HALF_LIFE_MS);
-        assert_eq!(reputation.tier(&machine, &kind, 0), 4);
-        assert_eq!(reputation.tier(&machine, &other, 0), TIERS);
+        reputation.record(&machine, &operator, &kind, false, 9, (0, 0));
+        let late = 90 * HALF_LIFE_MS;
+        reputation.record(&machine, &operator, &other, true, 4, (late, late));
+        assert_eq!(reputation.tier(&machine, &operator, &kind, 0), 2);
+        assert_eq!(reputation.tier(&machine, &operator, &other, 0), TIERS);
         assert_eq!(reputation.totals(&machine), Totals { ok: 4, failed: 9 });
     }
 
     #[test]
     fn faded_records_of_absent_machines_are_forgotten() {
-        let (machine, kind) = names();
+        let (machine, operator, kind) = names();
         let mut reputation = Reputation::new(&policy());
-        reputation.record(&machine, &kind, false, 9, 0);
+        reputation.record(&machine, &operator, &kind, false, 9, (0, 0));
         reputation.prune(100 * HALF_LIFE_MS, |_| true);
-        assert_eq!(reputation.accounts.len(), 1);
+        assert_eq!(reputation.machines.len(), 1);
         reputation.prune(HALF_LIFE_MS, |_| false);
-        assert_eq!(reputation.accounts.len(), 1, "not faded yet");
+        assert_eq!(reputation.machines.len(), 1, "not faded yet");
         reputation.prune(100 * HALF_LIFE_MS, |_| false);
-        assert_eq!(reputation.accounts.len(), 0);
+        assert_eq!(reputation.machines.len(), 0);
+    }
+
+    #[test]
+    fn an_operator_s_other_machines_speak_for_a_new_one() {
+        let (machine, operator, kind) = names();
+        let other = MachineId::new("op/other").unwrap();
+        let mut reputation = Reputation::new(&policy());
+        let mut fail = |items| {
+            let when = (0, 0);
+            let changed = reputation.record(&machine, &operator, &kind, false, items, when);
+            (changed, reputation.tier(&other, &operator, &kind, 0))
+        };
+        // He is credited with 12 good items: 12 of 13 are 15 sixteenths.
+        assert_eq!(fail(1), (Changed::Operator, 15));
+        assert_eq!(fail(11), (Changed::Operator, 8));
+        assert_eq!(fail(1), (Changed::Machine, 8));
+        let stranger = MachineId::new("b/other").unwrap();
+        assert_eq!(
+            reputation.tier(&stranger, &stranger.operator(), &kind, 0),
+            TIERS
+        );
+        let much_later = 40 * HALF_LIFE_MS;
+        assert_eq!(reputation.tier(&other, &operator, &kind, much_later), TIERS);
+    }
+
+    #[test]
+    fn ten_good_items_establish_an_operator_whatever_the_machine_and_kind() {
+        let (machine, operator, kind) = names();
+        let other = (
+            MachineId::new("op/other").unwrap(),
+            Kind::new("y/1").unwrap(),
+        );
+        let mut reputation = Reputation::new(&policy());
+        let mut record = |(machine, kind): (&MachineId, &Kind), ok, items| {
+            reputation.record(machine, &operator, kind, ok, items, (0, 0));
+            let anybody = reputation.anybody_is_established();
+            assert_eq!(reputation.is_established(&operator), anybody);
+            anybody
+        };
+        assert!(!record((&machine, &kind), false, 100));
+        assert!(!record((&machine, &kind), true, 9));
+        assert!(record((&other.0, &other.1), true, 1));
+        reputation.prune(100 * HALF_LIFE_MS, |_| false);
+        assert!(!reputation.anybody_is_established());
+    }
+
+    #[test]
+    fn another_half_life_keeps_what_is_recorded() {
+        let (machine, operator, kind) = names();
+        let mut reputation = Reputation::new(&policy());
+        let now = 7 * HALF_LIFE_MS;
+        reputation.record(&machine, &operator, &kind, false, 20, (now, now));
+        let before = reputation.tier(&machine, &operator, &kind, now);
+        let shorter = Policy {
+            half_life_ms: HALF_LIFE_MS / 16,
+            ..policy()
+        };
+        reputation.set_policy(&shorter, now);
+        assert_eq!(reputation.tier(&machine, &operator, &kind, now), before);
+        let later = now + HALF_LIFE_MS;
+        assert_eq!(reputation.tier(&machine, &operator, &kind, later), TIERS);
     }
 
     #[test]
     fn extremes_do_not_overflow() {
-        let (machine, kind) = names();
+        let (machine, operator, kind) = names();
         let mut reputation = Reputation::new(&Policy {
             half_life_ms: 0,
             prior_items: u32::MAX,
             ..Policy::default()
         });
         for at in [0, u64::MAX, 5] {
-            reputation.record(&machine, &kind, false, u32::MAX, at);
-            reputation.record(&machine, &kind, true, u32::MAX, at);
+            reputation.record(&machine, &operator, &kind, false, u32::MAX, (at, at));
+            reputation.record(&machine, &operator, &kind, true, u32::MAX, (at, at));
         }
-        assert!(reputation.tier(&machine, &kind, u64::MAX) <= TIERS);
+        assert!(reputation.tier(&machine, &operator, &kind, u64::MAX) <= TIERS);
         let doubtful = Policy {
             prior_items: 0,
             ..policy()
         };
-        assert_eq!(Reputation::new(&doubtful).tier(&machine, &kind, 0), TIERS);
+        assert_eq!(
+            Reputation::new(&doubtful).tier(&machine, &operator, &kind, 0),
+            TIERS
+        );
     }
 }

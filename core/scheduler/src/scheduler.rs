@@ -10,11 +10,13 @@ use crate::capacity::{Demand, Offer};
 use crate::delegation::{Delegation, Items, State};
 use crate::fleet::Fleet;
 use crate::matcher::Pass;
+use crate::operators::Operators;
 use crate::planted::{Bug, planted};
 use crate::profile::Profiles;
 use crate::purse::Purses;
 use crate::queue::{Queue, Waiting};
 use crate::reputation::Reputation;
+use crate::rng::Rng;
 use crate::timers::{Owner, Timers};
 use crate::{Decision, DelegationKey, End, Input, Policy, SessionId};
 
@@ -33,6 +35,9 @@ pub struct Scheduler {
     /// Workflows whose queued delegations are parked: in no line, and without a timer.
     pub(crate) paused: BTreeSet<WorkflowId>,
     pub(crate) fleet: Fleet,
+    /// Decides between machines that are equally good.
+    pub(crate) rng: Rng,
+    pub(crate) operators: Operators,
     pub(crate) reputation: Reputation,
     pub(crate) profiles: Profiles,
     pub(crate) bench: Bench,
@@ -72,7 +77,9 @@ impl Scheduler {
             delegations: BTreeMap::new(),
             queue: Queue::default(),
             paused: BTreeSet::new(),
-            fleet: Fleet::new(seed),
+            fleet: Fleet::default(),
+            rng: Rng::new(seed),
+            operators: Operators::new(&policy),
             reputation: Reputation::new(&policy),
             profiles: Profiles::new(&policy),
             bench: Bench::new(&policy),
@@ -108,6 +115,7 @@ impl Scheduler {
                 attempts,
                 done,
                 purse,
+                urgency,
             } => {
                 let mut items = Items::new(task.items);
                 for (index, ok) in done {
@@ -134,6 +142,8 @@ impl Scheduler {
                         lease: None,
                         hold: None,
                         purse,
+                        urgency,
+                        shape: None,
                     },
                 );
             }
@@ -161,7 +171,7 @@ impl Scheduler {
                 ok,
                 items,
                 at,
-            } => self.record_outcome(&machine, &kind, ok, items, at),
+            } => self.record(&machine, &kind, ok, items, at.min(self.now)),
             Input::RecordTimes {
                 machine,
                 kind,
@@ -171,9 +181,11 @@ impl Scheduler {
                 let at = at.min(self.now);
                 self.profiles.record_times(&machine, &kind, &times, at);
                 if let Some(session) = self.fleet.session_of(&machine) {
-                    self.pass.touch(session);
+                    self.rank(session, Some(&kind));
                 }
             }
+            Input::Policy(policy) => self.set_policy(policy),
+            Input::Weights { weights } => self.queue.set_weights(weights),
             Input::Tick => {}
         }
         self.match_waiting();
@@ -210,17 +222,24 @@ impl Scheduler {
         if self.delegations.contains_key(&key) {
             return;
         }
-        // Whoever waits in the same line and is not picky would have had whatever could be had.
-        let line = self.queue.line(&delegation.offer, &delegation.demand);
-        let hopeless = line.is_some_and(|line| line.has_plain());
         let done = delegation.items.missing() == 0;
         self.delegations.insert(key, delegation);
         self.wait(key);
         if done {
             self.end_complete(key);
-        } else if !hopeless && !self.parked(key) {
-            self.pass.fresh.insert(key);
+        } else if !self.parked(key) && !self.hopeless(key) {
+            self.freshen(key);
         }
+    }
+
+    /// Whether there is surely nothing for a delegation that has just come. Whoever else waits with the
+    /// same shape and is not picky would have had whatever could be had.
+    fn hopeless(&self, key: DelegationKey) -> bool {
+        let delegation = &self.delegations[&key];
+        delegation.shape.is_none_or(|shape| {
+            let shape = self.fleet.shapes.get(shape);
+            shape.pool.is_empty() || shape.plain > usize::from(!delegation.picky())
+        })
     }
 
     /// Puts a delegation in state Queued into its line, with its timer, unless it is parked.
@@ -229,15 +248,17 @@ impl Scheduler {
             // The one of the attempt that it came back from.
             return self.timers.clear(&Owner::Delegation(key));
         }
-        let delegation = &self.delegations[&key];
-        let shape = (&delegation.offer, &delegation.demand);
-        let picky = delegation.picky();
+        let delegation = self.delegations.get_mut(&key);
+        let delegation = delegation.expect("invariant: who waits is known");
+        let shape = self.fleet.shape(&delegation.offer, &delegation.demand);
+        delegation.shape = Some(shape);
+        let (picky, turn) = (delegation.picky(), delegation.turn());
+        self.fleet.shapes.enter(shape, turn.place, key, picky);
         let waiting = Waiting { key, picky };
+        self.queue.enter(shape, &delegation.seeker, turn, waiting);
         self.purses.wait(delegation.purse, key);
-        self.queue
-            .enter(shape, &delegation.seeker, delegation.place, waiting);
-        self.timers
-            .set(Owner::Delegation(key), delegation.queue_deadline_ms());
+        let deadline_ms = delegation.queue_deadline_ms();
+        self.timers.set(Owner::Delegation(key), deadline_ms);
     }
 
     /// Whether a delegation that waits is out of the running until its workflow is resumed.
@@ -261,7 +282,6 @@ impl Scheduler {
         for key in self.queued_of(workflow) {
             self.stop_waiting(key);
             self.timers.clear(&Owner::Delegation(key));
-            self.pass.fresh.remove(&key);
         }
         self.paused.insert(workflow);
     }
@@ -279,7 +299,7 @@ impl Scheduler {
                 delegation.place = place;
             }
             self.wait(key);
-            self.pass.fresh.insert(key);
+            self.freshen(key);
         }
     }
 
@@ -288,12 +308,15 @@ impl Scheduler {
         if self.parked(key) {
             return;
         }
+        self.stale(key);
         let delegation = self.delegations.get_mut(&key);
         let delegation = delegation.expect("invariant: who waits is known");
-        let shape = (&delegation.offer, &delegation.demand);
+        let shape = delegation.shape.take();
+        let shape = shape.expect("invariant: who waits stands in a line");
+        let (picky, turn) = (delegation.picky(), delegation.turn());
+        self.fleet.shapes.leave(shape, turn.place, picky);
+        self.queue.leave(shape, &delegation.seeker, turn);
         self.purses.stop_waiting(delegation.purse, key);
-        self.queue
-            .leave(shape, &delegation.seeker, delegation.place);
         if let Some(session) = delegation.hold.take()
             && !planted(Bug::KeepHold)
         {
@@ -329,27 +352,43 @@ impl Scheduler {
         {
             self.machine_left(older, "it connected anew");
         }
+        let operator = spec.operator.clone();
         self.fleet.join(session, machine, spec);
-        let offers = self
-            .fleet
-            .get(session)
-            .map(|machine| machine.offers.clone());
-        self.lift_last(&offers.unwrap_or_default());
+        self.queue.set_total(self.fleet.total);
+        let (established, anybody) = (
+            self.reputation.is_established(&operator),
+            self.reputation.anybody_is_established(),
+        );
+        self.operators
+            .join(&operator, session, established, anybody);
+        self.rank(session, None);
+        let machine = self.fleet.get(session);
+        let offers = machine.into_iter().flat_map(|machine| &machine.offers);
+        let offers: Vec<_> = offers.map(|offered| offered.offer.clone()).collect();
+        self.lift_last(&offers);
         self.pass.wake(session);
     }
 
-    fn record_outcome(
-        &mut self,
-        machine: &MachineId,
-        kind: &Kind,
-        ok: bool,
-        items: u32,
-        at: TimeMs,
-    ) {
-        self.reputation
-            .record(machine, kind, ok, items, at.min(self.now));
-        if let Some(session) = self.fleet.session_of(machine) {
-            self.pass.touch(session);
+    fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+        self.reputation.set_policy(&policy, self.now);
+        self.bench.set_policy(&policy);
+        self.profiles.set_policy(&policy);
+        self.step = self.reputation.step(self.now);
+        self.bound(|operators, _| operators.set_policy(&policy));
+        self.rank_all();
+    }
+
+    /// Ranks everybody anew: records have aged, or count otherwise.
+    fn rank_all(&mut self) {
+        let operators: Vec<_> = self
+            .operators
+            .sorted()
+            .into_iter()
+            .map(|(id, _)| id.clone())
+            .collect();
+        for operator in operators {
+            self.settle(&operator);
         }
     }
 
@@ -377,8 +416,6 @@ impl Scheduler {
         self.reputation.prune(self.now, here);
         self.profiles.prune(self.now, here);
         self.bench.prune(self.now, here);
-        for session in self.fleet.sessions() {
-            self.pass.touch(session);
-        }
+        self.rank_all();
     }
 }

@@ -100,6 +100,12 @@ pub enum Reason {
     DevicesBusy {
         need: Need,
     },
+    /// Its operator is new and has an attempt already.
+    OneAtATime {
+        operator: OperatorId,
+    },
+    /// Its operator is new, and newcomers have their share.
+    NewcomersFull,
     /// What is free is kept for a delegation that has waited longer.
     KeptForElder,
     /// Nothing is in the way.
@@ -126,6 +132,8 @@ impl Reason {
             | Reason::CoresBusy { .. }
             | Reason::RamBusy { .. }
             | Reason::DevicesBusy { .. }
+            | Reason::OneAtATime { .. }
+            | Reason::NewcomersFull
             | Reason::KeptForElder
             | Reason::Free => false,
         }
@@ -151,6 +159,7 @@ impl Reason {
             | Reason::RamBusy { .. }
             | Reason::DevicesBusy { .. }
             | Reason::KeptForElder => "busy",
+            Reason::OneAtATime { .. } | Reason::NewcomersFull => "held back as newcomers",
             Reason::Free => "free",
         }
     }
@@ -205,6 +214,15 @@ impl fmt::Display for Reason {
                     true => write!(f, ", which the kind is known to need"),
                     false => Ok(()),
                 }
+            }
+            Reason::OneAtATime { operator } => {
+                write!(
+                    f,
+                    "operator {operator} is new and has one attempt at a time"
+                )
+            }
+            Reason::NewcomersFull => {
+                write!(f, "its operator is new, and newcomers have their share")
             }
             Reason::KeptForElder => write!(f, "kept for a delegation that has waited longer"),
             Reason::Free => write!(f, "free"),
@@ -282,7 +300,7 @@ impl Scheduler {
     }
 
     fn reason(&self, key: DelegationKey, delegation: &Delegation, machine: &Machine) -> Reason {
-        if machine.offers.contains(&delegation.offer) {
+        if machine.offered(&delegation.offer).is_some() {
             return self.reason_of_offering(key, delegation, machine);
         }
         let Offer { kind, class } = &delegation.offer;
@@ -294,7 +312,7 @@ impl Scheduler {
             },
         };
         let kind = kind.clone();
-        match (machine.offers.contains(&other), class) {
+        match (machine.offered(&other).is_some(), class) {
             (false, _) => Reason::KindNotOffered { kind },
             (true, Class::Cpu) => Reason::OnlyOnDevices { kind },
             (true, Class::Device) => Reason::OnlyOnCpu { kind },
@@ -368,6 +386,14 @@ impl Scheduler {
             },
             Some(Shortage::Device { need, .. }) => Reason::DevicesBusy { need: vram(need) },
             None if machine.claim(demand, Some(key)).is_none() => Reason::KeptForElder,
+            None if !self.operators.admits(&machine.spec.operator) => {
+                match self.operators.admits_newcomers() {
+                    true => Reason::OneAtATime {
+                        operator: machine.spec.operator.clone(),
+                    },
+                    false => Reason::NewcomersFull,
+                }
+            }
             None => Reason::Free,
         }
     }

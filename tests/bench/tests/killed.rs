@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use froben_engine::{Capacity, Config, EngineHandle, MachineCommand, Policy, Running};
+use froben_engine::{Capacity, Config, EngineHandle, MachineCommand, Rules, Running};
 use froben_journal::{
     Account, Balance, Batch, Body, CallOp, End, Error, Posting, Record, RevisionHash, ScriptSet,
     Seq, Served, Store,
@@ -165,7 +165,7 @@ fn live(dir: &Path, at: usize, after: bool) {
         after,
     });
     let config = Config {
-        policy: Policy::default(),
+        rules: Rules::default(),
         seed: 1,
         scripts: ScriptSet {
             files: [("pipelines/fifty.lua".to_owned(), FIFTY.to_owned())].into(),

@@ -112,7 +112,7 @@ const EDGES: [(&str, &[&str]); 21] = [
 /// Each foreign library that has a door, and who may name it.
 const DOORS: [(&str, &[&str]); 14] = [
     ("mlua", &["froben-script"]),
-    ("rustc-hash", &["froben-script"]),
+    ("rustc-hash", &["froben-scheduler", "froben-script"]),
     ("rocksdb", &["froben-store"]),
     ("ocl", &["froben-opencl"]),
     ("object_store", &["froben-blobs"]),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use froben_blobs::Blobs;
-use froben_engine::{Capacity, Config, EngineHandle, Policy, Running};
+use froben_engine::{Capacity, Config, EngineHandle, Running};
 use froben_journal::{ScriptSet, Store};
 use froben_store::RocksStore;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -35,6 +35,7 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
         crl,
         scripts: folder,
         watch,
+        policy,
         shards,
         capacity,
         until_stdin_closes,
@@ -51,6 +52,8 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
         true => Some(Watch::new(&folder)?),
         false => None,
     };
+    let rules = policy.as_deref().map(crate::policy::read).transpose()?;
+    let policy_hangup = listen_to(SignalKind::hangup())?;
     let hangup = listen_to(SignalKind::hangup())?;
     let revoked_hangup = listen_to(SignalKind::hangup())?;
     // The port first: what is wrong most often should be known before the journal is opened.
@@ -66,7 +69,7 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
         .await
         .map_err(|error| Error::new(Exit::Unexpected, error.to_string()))?;
     let config = Config {
-        policy: Policy::default(),
+        rules: rules.unwrap_or_default(),
         seed: rand::random(),
         scripts,
         capacity: capacity.read()?,
@@ -97,7 +100,14 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
             None => std::future::pending().await,
         }
     };
+    let keep_policy = async {
+        match &policy {
+            Some(path) => crate::command::policy::keep(&running.handle, path, policy_hangup).await,
+            None => std::future::pending().await,
+        }
+    };
     let ended = tokio::select! {
+        never = keep_policy => match never {},
         never = keep_revoked => match never {},
         reason = running.failure() => Err(journal_failed(&reason)),
         stopped = stop_asked(until_stdin_closes) => stopped,

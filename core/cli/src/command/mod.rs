@@ -10,6 +10,7 @@ mod lack;
 pub(crate) mod ledger;
 pub(crate) mod lint;
 pub(crate) mod new;
+pub(crate) mod policy;
 pub(crate) mod profiles;
 pub(crate) mod reload;
 pub(crate) mod replay;

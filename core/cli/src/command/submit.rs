@@ -24,6 +24,7 @@ pub(crate) fn run(args: Submit) -> Result<(), Error> {
         wait,
         key,
         budget,
+        within,
         result,
         remote,
     } = args;
@@ -34,7 +35,7 @@ pub(crate) fn run(args: Submit) -> Result<(), Error> {
     let key = key.unwrap_or_else(fresh_key);
     let terms = Terms {
         budget,
-        wanted_by_ms: None,
+        wanted_by_ms: within.map(|ms| wait::now_ms().saturating_add(ms)),
     };
 
     block_on(async {

@@ -14,6 +14,7 @@ use crate::effect::{Answer, Effect};
 use crate::engine::{Engine, Step};
 use crate::handle::{Busy, EngineHandle};
 use crate::input::{Input, Ticket};
+use crate::rules::Rules;
 
 /// A set whose one pipeline tells which one it is.
 pub(super) fn set(n: u64) -> ScriptSet {
@@ -53,7 +54,7 @@ pub(super) fn apply(check_index: Option<u64>) -> Change {
 
 pub(super) fn start(store: &MemoryStore, folder: ScriptSet) -> Running {
     let config = Config {
-        policy: Policy::default(),
+        rules: Rules::default(),
         seed: 7,
         scripts: folder,
         capacity: Capacity::default(),

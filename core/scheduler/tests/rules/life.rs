@@ -3,7 +3,7 @@
 use crate::net::*;
 use expect_test::{Expect, expect};
 use froben_model::{ErrorClass, LeaseToken, SeekerId};
-use froben_scheduler::{Decision, End, Input, Task};
+use froben_scheduler::{Decision, End, Input, Task, Urgency};
 
 fn check(decisions: &[Decision], expected: Expect) {
     expected.assert_eq(&words(decisions));
@@ -390,6 +390,7 @@ fn recovered(net: &mut Net, call: u64, task: Task, attempts: u32, done: &[(u32, 
         attempts,
         done: done.to_vec(),
         purse: None,
+        urgency: Urgency::default(),
     });
     words(&decisions)
 }

@@ -6,6 +6,7 @@ mod life;
 mod matchmaking;
 mod money;
 mod net;
+mod newcomers;
 mod profiles;
 mod scale;
 mod walk;

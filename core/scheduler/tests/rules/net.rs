@@ -5,7 +5,7 @@ use froben_model::{
     Needs, OperatorId, SeekerId, Usage, WorkflowId,
 };
 use froben_scheduler::{
-    Decision, DelegationKey, End, Input, Policy, Reason, Scheduler, SessionId, Task,
+    Decision, DelegationKey, End, Input, Policy, Reason, Scheduler, SessionId, Task, Urgency,
 };
 
 const EPOCH: u64 = 5;
@@ -168,6 +168,7 @@ impl Net {
             attempts: 0,
             done: vec![],
             purse: Some(key.workflow),
+            urgency: Urgency::default(),
         })
     }
 
@@ -197,6 +198,32 @@ impl Net {
             attempts: 0,
             done: vec![],
             purse: None,
+            urgency: Urgency::default(),
+        })
+    }
+
+    pub(crate) fn queue_urgent(
+        &mut self,
+        call: u64,
+        task: Task,
+        wanted_by_ms: Option<u64>,
+        begun_ms: u64,
+        ahead_ms: u64,
+    ) -> Vec<Decision> {
+        let queued_ms = self.now;
+        self.input(Input::Queue {
+            key: key(call),
+            seeker: SeekerId::new("s").unwrap(),
+            task,
+            queued_ms,
+            attempts: 0,
+            done: vec![],
+            purse: None,
+            urgency: Urgency {
+                wanted_by_ms,
+                begun_ms,
+                ahead_ms,
+            },
         })
     }
 

@@ -53,7 +53,7 @@ fn the_faster_machine_is_asked_first() {
             teach(&mut net, call, item_ms, Usage::default());
             net.leave(name);
         }
-        for name in ["c/slow", "a/fast", "d/new"] {
+        for name in ["c/slow", "a/fast", "a/new"] {
             net.join(name);
         }
         let mut got = Vec::new();

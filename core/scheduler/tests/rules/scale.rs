@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use froben_model::{LeaseToken, SeekerId, Usage};
-use froben_scheduler::{Decision, Input, Policy, Scheduler, SessionId};
+use froben_scheduler::{Decision, Input, Policy, Scheduler, SessionId, Urgency};
 
 use crate::net::{cpu, gpu, key, kind, spec};
 
@@ -66,6 +66,7 @@ impl Crowd {
                 attempts: 0,
                 done: vec![],
                 purse: None,
+                urgency: Urgency::default(),
             });
         }
     }

@@ -9,7 +9,9 @@ use froben_model::{
     Amount, CallId, ErrorClass, LeaseToken, MachineId, MachineSpec, SeekerId, SetupKey, TimeBucket,
     Usage, WorkflowId, limits,
 };
-use froben_scheduler::{Decision, DelegationKey, End, Input, Policy, Scheduler, SessionId, Task};
+use froben_scheduler::{
+    Decision, DelegationKey, End, Input, Policy, Scheduler, SessionId, Task, Urgency,
+};
 
 use crate::net::{GIB, avoiding, cpu, error, gpu, items, kind, shared, spec};
 
@@ -295,6 +297,8 @@ impl Walk {
             learn_after: dice.below(30) as u32,
             timeout_times: dice.below(5) as u32,
             timeout_floor_ms: dice.below(5000),
+            newcomer_items: [0, 2, 10][dice.below(3) as usize],
+            newcomer_percent: [0, 10, 50, 100][dice.below(4) as usize],
         };
         let mut scheduler = Scheduler::new(policy, 3, dice.below(1 << 30));
         let mut watcher = Watcher::default();
@@ -453,6 +457,7 @@ impl Walk {
         };
         self.watcher.delegations.insert(key, delegation);
         let seeker = SEEKERS[self.dice.below(3) as usize];
+        let urgency = self.urgency();
         self.input(Input::Queue {
             key,
             seeker: SeekerId::new(seeker).unwrap(),
@@ -461,7 +466,31 @@ impl Walk {
             attempts,
             done,
             purse: Some(key.workflow),
+            urgency,
         });
+    }
+
+    fn urgency(&mut self) -> Urgency {
+        let wanted = self.dice.below(3) == 0;
+        Urgency {
+            wanted_by_ms: wanted.then(|| self.now + self.dice.below(20_000)),
+            begun_ms: self.now - self.dice.below(3),
+            ahead_ms: self.dice.below(3) * 1000,
+        }
+    }
+
+    /// The rules change while the network runs.
+    fn rule(&mut self) {
+        let mut weights = BTreeMap::new();
+        for seeker in SEEKERS {
+            weights.insert(SeekerId::new(seeker).unwrap(), self.dice.below(4) as u32);
+        }
+        self.input(Input::Weights { weights });
+        self.policy.newcomer_percent = self.dice.below(101) as u32;
+        self.policy.newcomer_items = self.dice.below(12) as u32;
+        self.policy.half_life_ms = 1000 << self.dice.below(12);
+        self.policy.prior_items = self.dice.below(4) as u32;
+        self.input(Input::Policy(self.policy));
     }
 
     /// A message of some machine about some attempt, most often a live one.
@@ -546,6 +575,7 @@ impl Walk {
                 };
                 self.input(times);
             }
+            15 if self.dice.below(2) == 0 => self.rule(),
             15 => {
                 let workflow = key(self.dice.below(WORKFLOWS)).workflow;
                 let paused = self.dice.below(2) == 0;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use froben_blobs::Blobs;
-use froben_engine::{Capacity, Config, Policy, Running};
+use froben_engine::{Capacity, Config, Rules, Running};
 use froben_journal::{MemoryStore, ScriptSet};
 use froben_model::trail::TrailPage;
 use froben_model::view::{WorkflowDetail, WorkflowState};
@@ -73,7 +73,7 @@ impl Coordinator {
             ]),
         };
         let config = Config {
-            policy: Policy::default(),
+            rules: Rules::default(),
             seed: 1,
             scripts,
             capacity: Capacity::default(),

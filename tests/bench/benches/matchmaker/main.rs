@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use froben_bench::{Durations, Quantiles, median};
 use froben_model::{ErrorClass, ItemError, LeaseToken, Usage};
-use froben_scheduler::{Decision, Input, Policy, Scheduler, SessionId};
+use froben_scheduler::{Decision, Input, Policy, Scheduler, SessionId, Urgency};
 
 use nix::time::{ClockId, clock_gettime};
 
@@ -175,6 +175,7 @@ impl Play {
             attempts: 0,
             done: Vec::new(),
             purse: None,
+            urgency: Urgency::default(),
         });
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use froben_blobs::Blobs;
-use froben_engine::{Capacity, Config, Policy, Running};
+use froben_engine::{Capacity, Config, Rules, Running};
 use froben_journal::{Record, ScriptSet, Store};
 use froben_model::view::WorkflowState;
 use froben_model::{Value, WorkflowId};
@@ -37,7 +37,7 @@ impl Coordinator {
             .iter()
             .map(|(name, source)| (format!("pipelines/{name}.lua"), (*source).to_owned()));
         let config = Config {
-            policy: Policy::default(),
+            rules: Rules::default(),
             seed: 1,
             scripts: ScriptSet {
                 files: files.collect(),

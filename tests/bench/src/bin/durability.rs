@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use froben_bench::{ONE_BY_ONE, cpu_time, resident_bytes, result, start};
-use froben_engine::{Capacity, Config, EngineHandle, MachineCommand, Policy, Running};
+use froben_engine::{Capacity, Config, EngineHandle, MachineCommand, Rules, Running};
 use froben_journal::{
     Assigned, Batch, Body, Called, End, Ended, Finish, Item, Record, RevisionHash, ScriptSet,
     Started, Store, Submitted, revision_hash,
@@ -62,7 +62,7 @@ fn scripts(source: &str) -> ScriptSet {
 
 fn run(store: Arc<dyn Store>, scripts: ScriptSet) -> Running {
     let config = Config {
-        policy: Policy::default(),
+        rules: Rules::default(),
         seed: 1,
         scripts,
         capacity: Capacity::default(),

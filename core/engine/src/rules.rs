@@ -1,0 +1,24 @@
+//! What the scheduler goes by, as ops set it.
+
+use std::collections::BTreeMap;
+
+use froben_model::SeekerId;
+use froben_scheduler::{Input, Policy};
+
+use crate::engine::Engine;
+
+/// They can be changed while a coordinator runs, and are in no journal: each start is given its own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rules {
+    pub policy: Policy,
+    /// What seekers weigh in the order of service; those that are not named weigh 1.
+    pub weights: BTreeMap<SeekerId, u32>,
+}
+
+impl Engine {
+    pub(crate) fn rules(&mut self, rules: Rules) {
+        let Rules { policy, weights } = rules;
+        self.schedule(Input::Policy(policy));
+        self.schedule(Input::Weights { weights });
+    }
+}

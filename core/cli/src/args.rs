@@ -157,7 +157,7 @@ pub(crate) struct Submit {
     pub(crate) budget: Option<Amount>,
     /// How soon you would like to have the result, like 30m: of your workflows those in a hurry go first.
     /// It is no timeout
-    #[arg(long, value_name = "DURATION", value_parser = froben_model::parse_duration_ms)]
+    #[arg(long, value_name = "DURATION", value_parser = froben_model::resources::parse_duration_ms)]
     pub(crate) within: Option<u64>,
     #[command(flatten)]
     pub(crate) result: ResultArgs,

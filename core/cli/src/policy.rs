@@ -48,7 +48,7 @@ fn parse(text: &str) -> Result<Rules, String> {
         rules.policy.set(name, number).map_err(|not| match not {
             NotSet::Unknown => {
                 let fields = Policy::FIELDS.iter().map(|(field, _)| *field);
-                let meant = froben_script::nearest(name, fields);
+                let meant = froben_engine::nearest(name, fields);
                 let meant = meant.map(|meant| format!("; did you mean `{meant}`?"));
                 format!("there is no `{name}`{}", meant.unwrap_or_default())
             }

@@ -42,7 +42,7 @@ pub use figures::{BOUNDS_MS, Figures, Histogram, OfKind, Outcome};
 #[cfg(feature = "planted")]
 pub use froben_scheduler::planted;
 pub use froben_scheduler::{NotSet, Policy, SessionId};
-pub use froben_script::is_secret_name;
+pub use froben_script::{is_secret_name, nearest};
 pub use handle::{Busy, EngineHandle, Statement, Viewer};
 pub use history::History;
 pub use offline::{Migrated, Parting, Unfit, Want};

@@ -8,6 +8,7 @@ use super::{Busy, EngineHandle, unexpected};
 use crate::driver::{Message, lock};
 use crate::effect::{Answer, MachineCommand, Receipt};
 use crate::input::Input;
+use crate::rules::Rules;
 
 impl EngineHandle {
     /// A machine is connected; what it is to do comes through `commands`. When the channel closes, the
@@ -33,6 +34,11 @@ impl EngineHandle {
     pub fn machine_left(&self, session: SessionId, reason: String) {
         lock(&self.routes).machines.remove(&session);
         self.tell(Input::MachineLeft { session, reason });
+    }
+
+    /// Goes by these rules from here on.
+    pub fn rules(&self, rules: Rules) {
+        self.tell(Input::Rules(rules));
     }
 
     pub fn accepted(&self, token: LeaseToken) {

@@ -55,7 +55,7 @@ impl Network {
             files: BTreeMap::from([("pipelines/do.lua".to_owned(), DO.to_owned())]),
         };
         let config = Config {
-            policy: froben_engine::Policy::default(),
+            rules: froben_engine::Rules::default(),
             seed: 1,
             scripts,
             capacity: froben_engine::Capacity::default(),

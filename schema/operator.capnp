@@ -88,7 +88,8 @@ interface Registration {
 
   item @0 (token :Common.LeaseToken, index :UInt32, outcome :Common.ItemOutcome, device :Text,
       usage :Common.Usage) -> (receipt :Receipt);
-  # An item is done; its blobs are uploaded. Idempotent by (token, index): the first one counts.
+  # An item is done; its blobs are uploaded. Idempotent by (token, index): the first one counts. A value of an
+  # attempt of an earlier session may be told, too: it counts if its item is still missing.
   # `device` names what it ran on, `usage` says what it took, for the trail and for later placement.
 
   finish @1 (token :Common.LeaseToken, failure :Common.ItemError) -> (receipt :Receipt);

@@ -86,6 +86,8 @@ enum DelegationState {
   failed @4;
   timedOut @5;
   cancelled @6;
+  checking @7;
+  # No machine has it any more, and some of its items wait for their checks.
 }
 
 struct Delegation {

@@ -62,8 +62,14 @@ end
 return workflow("data_commitments", {
   description = "proves that Keccak-256, SHA-256, Blake3 and Poseidon2 digests commit to the same file",
   -- Checked before the workflow starts. `params` may be left out, and so may `patience`: how long a task
-  -- waits for a machine that can take it.
-  input = { data = "blob", params = { "dev", "standard", default = "standard" }, patience = "string?" },
+  -- waits for a machine that can take it. With `check`, witnesses and proofs count, and are paid, only once a
+  -- trusted machine has held them against the file.
+  input = {
+    data = "blob",
+    params = { "dev", "standard", default = "standard" },
+    patience = "string?",
+    check = "boolean?",
+  },
   output = { bundle = "blob", params = "string" },
 }, function(ctx, input)
   -- What cannot be done is refused at once, in words for the person who asked.
@@ -75,6 +81,7 @@ return workflow("data_commitments", {
     ctx:fail(`the file has {bytes} bytes; one bundle holds at most {MOST_SEGMENTS * SEGMENT_BYTES} (1 MiB)`)
   end
   local segments = math.ceil(bytes / SEGMENT_BYTES)
+  local check = if input.check then "commitments.check/1" else nil
 
   -- 1. Witnesses. One item per segment: a task with many items is handed out as a whole, but each item
   --    has a result, or an error, of its own. The machine reads the file by its hash; only the reference
@@ -94,6 +101,7 @@ return workflow("data_commitments", {
     needs = { cpu_cores = 1, ram = "256MiB", shared = true },
     timeout = "2m",
     queue_timeout = input.patience,
+    check = check,
   }
   local witnesses = retry.items(ctx, witness, 64, {
     accept = has_blob("witness"),
@@ -123,12 +131,14 @@ return workflow("data_commitments", {
       tasks[at] = {
         kind = "commitments.prove/1",
         key = piece.key,
-        input = { circuit = piece.circuit, params = input.params },
+        -- Only whoever checks a proof needs the file.
+        input = { circuit = piece.circuit, params = input.params, data = if check then input.data else nil },
         items = items,
         elsewhere = piece.elsewhere,
         needs = { vram = "256MiB" },
         timeout = "10m",
         queue_timeout = input.patience,
+        check = check,
       }
     end
     retry.each(ctx, tasks, {

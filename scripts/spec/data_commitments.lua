@@ -18,6 +18,17 @@ local function honest(task, item)
   return ok({ bundle = blob("bundle") })
 end
 
+-- The same, and what it says of what others made.
+local function referee(task, item)
+  if task.kind ~= "commitments.check/1" then
+    return honest(task, item)
+  end
+  expect(task.input.data):to_equal(blob("some data"))
+  local index, came = item.item.index, item.value.witness or item.value.proof
+  local right = if item.value.witness then `witness {index}` else `{task.input.circuit} {index}`
+  return ok({ ok = came.hash == blob(right).hash, reason = "it is another one" })
+end
+
 local function submit(options)
   options.pipeline = "data_commitments"
   options.input = options.input or { data = blob("some data") }
@@ -67,6 +78,33 @@ describe("data_commitments", function()
     }
     expect(run.state):to_equal("succeeded")
     expect(#run.delegations):to_equal(6 + lies)
+  end)
+
+  it("counts nothing that a check has not approved, if asked to", function()
+    local lies = 0
+    local run = submit {
+      input = { data = blob("some data"), check = true },
+      operators = {
+        alpha = referee,
+        beta = referee,
+        liar = function(task, item)
+          if task.kind == "commitments.prove/1" then
+            lies += 1
+            return ok({ proof = blob("trust me") })
+          end
+          return referee(task, item)
+        end,
+      },
+    }
+    expect(run.state):to_equal("succeeded")
+    expect(lies > 0):to_equal(true)
+    expect(#run.delegations):to_equal(6 + lies)
+    for _, delegation in run.delegations do
+      if delegation.kind == "commitments.prove/1" and delegation.operators[1] == "liar" then
+        expect(delegation.items_ok):to_equal(0)
+        expect(delegation.err.message):to_contain("its check rejected it: it is another one")
+      end
+    end
   end)
 
   it("survives a network that loses machines", function()

@@ -9,7 +9,7 @@ mod workflow;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use froben_model::Amount;
+use froben_model::{Amount, OperatorId};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -478,6 +478,10 @@ pub(crate) struct CoordinatorRun {
     /// read again on SIGHUP
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
+    /// An operator that is trusted to check what others have made; may be given several times. Nobody
+    /// checks his own, so where trusted operators also do the work, there should be two
+    #[arg(long, value_name = "OPERATOR")]
+    pub(crate) trust: Vec<OperatorId>,
     /// Threads that serve connections
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) shards: u8,

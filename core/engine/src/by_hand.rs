@@ -4,11 +4,11 @@
 //! What the driver does between threads is done here by calls: [`Scripts::obey`] carries out script
 //! commands, [`Scripts::recover`] takes a journal in after a crash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use froben_journal::{Error, Origin, RevisionHash, Served, Store};
-use froben_model::TimeMs;
+use froben_model::{OperatorId, TimeMs};
 use froben_scheduler::Policy;
 use froben_script::Revision;
 
@@ -21,8 +21,14 @@ use crate::revisions::Revisions;
 use crate::scripts::{Budget, ScriptHost};
 use crate::serve::COORDINATOR;
 
-/// An engine that serves this revision and has no workflows yet.
-pub fn engine(epoch: u64, seed: u64, hash: RevisionHash, revision: Arc<Revision>) -> Engine {
+/// An engine that serves this revision, trusts these operators, and has no workflows yet.
+pub fn engine(
+    epoch: u64,
+    seed: u64,
+    hash: RevisionHash,
+    revision: Arc<Revision>,
+    trusted: BTreeSet<OperatorId>,
+) -> Engine {
     let entry = Served {
         index: 1,
         revision: hash,
@@ -32,7 +38,9 @@ pub fn engine(epoch: u64, seed: u64, hash: RevisionHash, revision: Arc<Revision>
         note: String::new(),
     };
     let serving = Serving { entry, revision };
-    Engine::new(epoch, seed, Policy::default(), serving, Capacity::default())
+    let mut engine = Engine::new(epoch, seed, Policy::default(), serving, Capacity::default());
+    engine.trust(trusted);
+    engine
 }
 
 /// The scripts of an engine of one revision.

@@ -4,7 +4,7 @@ use froben_journal::{Body, CallOp, Called, Finish, Status};
 use froben_model::view::Failure;
 use froben_model::{CallId, WorkflowId, limits};
 use froben_scheduler::planted::{Bug, planted};
-use froben_scheduler::{DelegationKey, Task};
+use froben_scheduler::{ClaimedItem, DelegationKey, Past, Task, Trust};
 use froben_script::{Call, Progress, State};
 
 use crate::engine::Engine;
@@ -73,30 +73,49 @@ impl Engine {
 
     /// Hands a delegation to the scheduler, as its records tell it.
     pub(crate) fn enqueue(&mut self, id: WorkflowId, call: CallId) {
-        let Some((workflow, delegation)) = self
-            .live
-            .get(&id)
-            .and_then(|w| Some((w, w.delegations.get(&call)?)))
-        else {
-            return;
-        };
+        if let Some(input) = self.queued(id, call) {
+            self.schedule(input);
+        }
+    }
+
+    pub(crate) fn queued(&self, id: WorkflowId, call: CallId) -> Option<froben_scheduler::Input> {
+        let workflow = self.live.get(&id)?;
+        let delegation = workflow.delegations.get(&call)?;
         let done = (0u32..)
             .zip(&delegation.items)
             .filter_map(|(index, item)| item.map(|ok| (index, ok)))
             .skip(usize::from(planted(Bug::ForgetItems)))
             .collect();
-        let input = froben_scheduler::Input::Queue {
+        let claims = delegation.claims.iter().filter_map(|(index, claim)| {
+            let attempt = claim.item.attempt;
+            let claimed = ClaimedItem {
+                attempt,
+                machine: delegation.assignees.get(&attempt)?.machine.clone(),
+                price: claim.price,
+                took_ms: claim.took_ms,
+            };
+            Some((*index, claimed))
+        });
+        let claims = claims.filter(|_| !planted(Bug::ForgetClaims)).collect();
+        let mut task = Task::from(delegation.spec.as_ref());
+        if call.checked().is_some() {
+            task.trust = Trust::Trusted;
+        }
+        Some(froben_scheduler::Input::Queue {
             key: DelegationKey { workflow: id, call },
             seeker: workflow.seeker.clone(),
-            task: Task::from(delegation.spec.as_ref()),
+            task,
             // After a restart it begins to wait anew: machines need a moment to come back.
             queued_ms: self.now,
-            attempts: delegation.attempt,
-            done,
+            past: Past {
+                attempts: delegation.attempt,
+                done,
+                claims,
+                lost: delegation.lost.clone(),
+            },
             purse: self.purse_of(id),
             urgency: self.urgency(id, &delegation.spec.kind),
-        };
-        self.schedule(input);
+        })
     }
 }
 

@@ -4,15 +4,16 @@ use froben_journal::{Assigned, Body, End, Ended, Item};
 use froben_model::view::MachineView;
 use froben_model::{
     Assignment, CallId, ErrorClass, ItemError, ItemOutcome, ItemReport, LeaseToken, MachineId,
-    MachineSpec, WorkflowId, limits,
+    MachineSpec, OperatorId, WorkflowId, limits,
 };
 use froben_scheduler::planted::{Bug, planted};
-use froben_scheduler::{Decision, DelegationKey, Input, SessionId};
+use froben_scheduler::{Decision, DelegationKey, Input, SessionId, Verdict};
 
+use crate::checks;
 use crate::effect::{Answer, Effect, MachineCommand, Receipt};
 use crate::engine::Engine;
 use crate::input::Ticket;
-use crate::workflow::Delegation;
+use crate::workflow::{Assignee, Delegation};
 
 /// Lines of log that one workflow's journal takes.
 const LOG_LINES: usize = 10_000;
@@ -21,6 +22,26 @@ const LOG_LINES: usize = 10_000;
 #[derive(Default)]
 struct Report {
     item: Option<ItemReport>,
+}
+
+impl Report {
+    /// The item that counts, or is to be checked, as a record tells it.
+    fn item(&mut self, key: DelegationKey, attempt: u32, index: u32) -> Option<Item> {
+        let ItemReport {
+            index: _,
+            outcome,
+            device,
+            usage,
+        } = self.item.take()?;
+        Some(Item {
+            call: key.call,
+            attempt,
+            index,
+            outcome,
+            device,
+            usage,
+        })
+    }
 }
 
 impl Engine {
@@ -48,13 +69,16 @@ impl Engine {
 
     /// The same for a report; says whether it counted.
     fn schedule_report(&mut self, input: Input, mut report: Report) -> Receipt {
-        let decisions = self.scheduler.handle(self.now, input);
         let mut receipt = Receipt::Recorded;
-        for decision in decisions {
-            if matches!(decision, Decision::Stale { .. }) {
-                receipt = Receipt::Stale;
+        let mut next = Some(input);
+        while let Some(input) = next {
+            for decision in self.scheduler.handle(self.now, input) {
+                if matches!(decision, Decision::Stale { .. }) {
+                    receipt = Receipt::Stale;
+                }
+                self.decided(decision, &mut report);
             }
-            self.decided(decision, &mut report);
+            next = self.follow_ups.pop_front();
         }
         receipt
     }
@@ -128,28 +152,50 @@ impl Engine {
                 attempt,
                 index,
             } => {
-                let Some(report) = report.item.take() else {
+                let Some(item) = report.item(key, attempt, index) else {
                     return;
-                };
-                let ItemReport {
-                    index: _,
-                    outcome,
-                    device,
-                    usage,
-                } = report;
-                let item = Item {
-                    call: key.call,
-                    attempt,
-                    index,
-                    outcome,
-                    device,
-                    usage,
                 };
                 if planted(Bug::AcknowledgeUnwritten) {
                     return;
                 }
+                if key.call.checked().is_some()
+                    && let Ok(value) = &item.outcome
+                    && let Ok(verdict) = checks::verdict(value)
+                {
+                    self.tell_checked(key.workflow, key.call, verdict);
+                }
                 self.record(key.workflow, Body::Item(item));
                 self.wake(key.workflow);
+            }
+            Decision::ClaimItem {
+                key,
+                attempt,
+                index,
+            } => {
+                let Some(item) = report.item(key, attempt, index) else {
+                    return;
+                };
+                self.record(key.workflow, Body::Claimed(item));
+                let check = self.queued(key.workflow, key.call.check(index));
+                self.follow_ups.extend(check);
+            }
+            Decision::SettleItem {
+                key,
+                attempt: _,
+                index,
+                error,
+            } => self.settle(key, index, error),
+            Decision::Lose {
+                key,
+                attempt,
+                failure,
+            } => {
+                let body = Body::Lost {
+                    call: key.call,
+                    attempt,
+                    failure,
+                };
+                self.record(key.workflow, body);
             }
             Decision::Requeue {
                 key,
@@ -179,6 +225,15 @@ impl Engine {
                     froben_scheduler::End::TimedOut => End::TimedOut,
                     froben_scheduler::End::Cancelled => End::Cancelled,
                 };
+                if key.call.checked().is_some() {
+                    let unchecked = matches!(end, End::Failed | End::TimedOut);
+                    if let Some(failure) = failure.as_ref().filter(|_| unchecked) {
+                        let verdict = Verdict::Unchecked(failure.message.clone());
+                        self.tell_checked(key.workflow, key.call, verdict);
+                    }
+                } else {
+                    self.cancel_checks(key.workflow, key.call);
+                }
                 let ended = Ended {
                     call: key.call,
                     attempt,
@@ -198,21 +253,63 @@ impl Engine {
         }
     }
 
-    pub(crate) fn item(&mut self, ticket: Ticket, token: LeaseToken, report: ItemReport) {
+    /// An item came. Only the machine that an attempt was given to may speak of it; if the attempt is over,
+    /// a value still counts while its item is missing.
+    pub(crate) fn item(
+        &mut self,
+        ticket: Ticket,
+        session: SessionId,
+        token: LeaseToken,
+        report: ItemReport,
+    ) {
+        let receipt = match self.attempt_of(session, &token) {
+            Some(assignee) => self.item_of(assignee, token, report),
+            None => Receipt::Stale,
+        };
+        self.reply(ticket, Answer::Receipt(receipt));
+    }
+
+    /// The attempt that the token names, if the machine of the session was given it.
+    fn attempt_of(&self, session: SessionId, token: &LeaseToken) -> Option<Assignee> {
+        let delegation = self.delegation(token.workflow, token.call)?;
+        let assignee = delegation.assignees.get(&token.attempt)?;
+        let its_own =
+            self.sessions.get(&assignee.machine) == Some(&session) || planted(Bug::SkipLateFence);
+        (assignee.epoch == token.epoch && its_own).then(|| assignee.clone())
+    }
+
+    fn item_of(&mut self, assignee: Assignee, token: LeaseToken, report: ItemReport) -> Receipt {
+        let operator = assignee.machine.operator();
         let report = ItemReport {
-            outcome: self.attributed(&token, report.outcome),
+            outcome: self.attributed(&token, report.index, operator, report.outcome),
             device: report.device.map(|name| limits::one_line(&name)),
             ..report
         };
-        let input = Input::Item {
-            token,
-            index: report.index,
-            error: report.outcome.as_ref().err().map(|error| error.class),
-            usage: report.usage,
+        let (index, usage) = (report.index, report.usage);
+        let delegation = self.delegation(token.workflow, token.call);
+        let open = delegation.is_some_and(|d| d.open(token.attempt).is_some());
+        let open = open || planted(Bug::SkipFence);
+        let input = match &report.outcome {
+            // A checker that cannot say is no answer to the script: another one is asked.
+            Err(error) if open && token.call.checked().is_some() => Input::Finish {
+                token,
+                failure: Some(error.clone()),
+            },
+            outcome if open => Input::Item {
+                token,
+                index,
+                error: outcome.as_ref().err().map(|error| error.class),
+                usage,
+            },
+            Ok(_) => Input::Late {
+                token,
+                machine: assignee.machine,
+                price: assignee.price,
+                index,
+            },
+            Err(_) => return Receipt::Stale,
         };
-        let report = Report { item: Some(report) };
-        let receipt = self.schedule_report(input, report);
-        self.reply(ticket, Answer::Receipt(receipt));
+        self.schedule_report(input, Report { item: Some(report) })
     }
 
     /// A delegation of a live workflow.
@@ -223,25 +320,44 @@ impl Engine {
 
     /// An outcome as the script may see it: an error is that of the operator who had the item,
     /// whatever the message says, and a value that no script can hold is none.
-    fn attributed(&self, token: &LeaseToken, outcome: ItemOutcome) -> ItemOutcome {
-        let delegation = self.delegation(token.workflow, token.call);
-        let machine = delegation.and_then(|delegation| delegation.machine_of(token.attempt));
-        let operator = machine.map(MachineId::operator);
-        let error = match outcome {
-            Ok(value) => match froben_script::holdable(&value) {
-                Ok(()) => return Ok(value),
-                Err(message) => ItemError {
-                    class: ErrorClass::InvalidResult,
-                    message,
-                    operator,
-                },
-            },
-            Err(error) => ItemError {
+    fn attributed(
+        &self,
+        token: &LeaseToken,
+        index: u32,
+        operator: OperatorId,
+        outcome: ItemOutcome,
+    ) -> ItemOutcome {
+        let operator = Some(operator);
+        let value = outcome.map_err(|error| ItemError {
+            operator: operator.clone(),
+            ..from_a_machine(error)
+        })?;
+        let refused = |class, message| {
+            Err(ItemError {
+                class,
+                message,
                 operator,
-                ..from_a_machine(error)
-            },
+            })
         };
-        Err(error)
+        if let Err(message) = froben_script::holdable(&value) {
+            return refused(ErrorClass::InvalidResult, message);
+        }
+        if token.call.checked().is_some()
+            && let Err(message) = checks::verdict(&value)
+        {
+            return refused(ErrorClass::InvalidResult, message);
+        }
+        let delegation = self.delegation(token.workflow, token.call);
+        if let Some(spec) = delegation
+            .map(|d| &d.spec)
+            .filter(|spec| spec.check.is_some())
+        {
+            let question = checks::question(spec, index, &value);
+            if let Err(error) = question.check_limits("what a check of it would be sent") {
+                return refused(ErrorClass::BadRequest, error.to_string());
+            }
+        }
+        Ok(value)
     }
 
     pub(crate) fn finish_attempt(

@@ -4,7 +4,7 @@
 //! out *after* they are on disk. The state in memory runs ahead of the disk by what is in flight, and
 //! nothing of it is shown before: answers are effects too, and steps are carried out in order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use froben_journal::{Batch, Body, Finish, Record, RevisionHash, Served, Started};
@@ -57,6 +57,8 @@ pub struct Engine {
     pub(crate) by_key: BTreeMap<(SeekerId, String), WorkflowId>,
     /// Every script timer, by when it rings.
     pub(crate) sleeps: BTreeSet<(TimeMs, WorkflowId, CallId)>,
+    /// What the scheduler is told next, in the same step.
+    pub(crate) follow_ups: VecDeque<froben_scheduler::Input>,
     /// Held back by a planted bug.
     held_back: Vec<(WorkflowId, u64, Record)>,
     /// Who is connected, under which session.
@@ -94,6 +96,7 @@ impl Engine {
             ended: BTreeMap::new(),
             by_key: BTreeMap::new(),
             sleeps: BTreeSet::new(),
+            follow_ups: VecDeque::new(),
             held_back: Vec::new(),
             sessions: BTreeMap::new(),
             now: 0,
@@ -206,6 +209,7 @@ impl Engine {
                 }
                 self.schedule(froben_scheduler::Input::MachineLeft { session, reason });
             }
+            Input::Trust { operators } => self.trust(operators),
             Input::Accepted { token } => {
                 self.schedule(froben_scheduler::Input::Accepted { token });
             }
@@ -214,9 +218,10 @@ impl Engine {
             }
             Input::Item {
                 ticket,
+                session,
                 token,
                 report,
-            } => self.item(ticket, token, report),
+            } => self.item(ticket, session, token, report),
             Input::Finish {
                 ticket,
                 token,

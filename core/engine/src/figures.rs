@@ -4,12 +4,13 @@
 //! Nothing decides on them, and there are only so many: no id is in them, and of kinds, which scripts
 //! make up, the first [`KINDS`] have their own and all others one together.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use froben_journal::{Body, CallOp, End, Finish, Record, Seq};
 use froben_model::trail::Fault;
-use froben_model::{CallId, ErrorClass, TimeMs, WorkflowId};
+use froben_model::view::DelegationState;
+use froben_model::{CallId, ErrorClass, Kind, TimeMs, WorkflowId};
 
 use crate::engine::Engine;
 
@@ -91,6 +92,13 @@ pub struct Figures {
 
 struct Open {
     kind: String,
+    /// Of what checks its items, if anything does.
+    check: Option<Kind>,
+    /// Items that have neither come nor been claimed.
+    missing: usize,
+    claimed: BTreeSet<u32>,
+    /// It waits for a machine.
+    queued: bool,
     waiting_since: TimeMs,
     /// Those that hold a reservation.
     attempts: BTreeMap<u32, Running>,
@@ -120,8 +128,18 @@ impl Counter {
             counter.began.insert(*id, workflow.submitted_ms);
             for call in workflow.open_delegations() {
                 let delegation = &workflow.delegations[&call];
-                let kind = counter.kind(delegation.spec.kind.as_str());
-                counter.begin((*id, call), kind, delegation.queued_ms);
+                let (spec, queued_ms) = (&delegation.spec, delegation.queued_ms);
+                let missing = delegation.missing() as usize;
+                counter.begin(
+                    (*id, call),
+                    &spec.kind,
+                    spec.check.as_ref(),
+                    missing,
+                    queued_ms,
+                );
+                if delegation.state == DelegationState::Checking {
+                    counter.leave_queue((*id, call));
+                }
                 for open in &delegation.attempts {
                     counter.assigned((*id, call), open.number, open.assigned_ms);
                 }
@@ -149,11 +167,23 @@ impl Counter {
         if known { name } else { OTHER }.to_owned()
     }
 
-    fn begin(&mut self, key: (WorkflowId, CallId), kind: String, waiting_since: TimeMs) {
+    fn begin(
+        &mut self,
+        key: (WorkflowId, CallId),
+        kind: &Kind,
+        check: Option<&Kind>,
+        missing: usize,
+        waiting_since: TimeMs,
+    ) {
+        let kind = self.kind(kind.as_str());
         let figures = self.figures.kinds.entry(kind.clone()).or_default();
         figures.queued_now += 1;
         let open = Open {
             kind,
+            check: check.cloned(),
+            missing,
+            claimed: BTreeSet::new(),
+            queued: true,
             waiting_since,
             attempts: BTreeMap::new(),
         };
@@ -177,8 +207,8 @@ impl Counter {
         match &record.body {
             Body::Called(called) => {
                 if let CallOp::Delegate(spec) = &called.op {
-                    let kind = self.kind(spec.kind.as_str());
-                    self.begin((workflow, called.call), kind, now);
+                    let key = (workflow, called.call);
+                    self.begin(key, &spec.kind, spec.check.as_ref(), spec.items.len(), now);
                 }
             }
             Body::Assigned(assigned) => {
@@ -204,6 +234,20 @@ impl Counter {
                         }
                     }
                 }
+                self.came((workflow, item.call), item.index, now);
+            }
+            Body::Claimed(item) => {
+                let key = (workflow, item.call);
+                let check = self.open.get(&key).and_then(|open| open.check.clone());
+                if let Some(check) = check {
+                    let key = (workflow, item.call.check(item.index));
+                    self.begin(key, &check, None, 1, now);
+                }
+                if let Some(open) = self.open.get_mut(&key) {
+                    open.claimed.insert(item.index);
+                    open.missing = open.missing.saturating_sub(1);
+                }
+                self.wait_for_checks(key, now);
             }
             Body::Requeued {
                 call,
@@ -222,6 +266,7 @@ impl Counter {
                     && open.attempts.is_empty()
                 {
                     figures.queued_now += 1;
+                    open.queued = true;
                     open.waiting_since = now;
                 }
             }
@@ -231,12 +276,17 @@ impl Counter {
                 failure,
             } => {
                 let outcome = Outcome::Failed(failure.class);
-                self.attempt_over((workflow, *call), *attempt, now, |_| outcome);
+                let key = (workflow, *call);
+                self.attempt_over(key, *attempt, now, |_| outcome);
+                if let Some(open) = self.open.get(&key)
+                    && open.attempts.is_empty()
+                {
+                    self.leave_queue(key);
+                }
             }
             Body::Ended(ended) => self.ended(workflow, now, ended),
             Body::Finished(finish) => self.finished(workflow, now, finish),
             Body::Submitted(_)
-            | Body::Claimed(_)
             | Body::Slept { .. }
             | Body::CancelRequested
             | Body::Logged { .. }
@@ -259,6 +309,7 @@ impl Counter {
             if open.attempts.is_empty() {
                 figures.queue.add_ms(open.waiting_since, now);
                 figures.queued_now = figures.queued_now.saturating_sub(1);
+                open.queued = false;
             }
             figures.reserved_now += 1;
             let running = Running {
@@ -267,6 +318,42 @@ impl Counter {
             };
             open.attempts.insert(attempt, running);
         }
+    }
+
+    /// It waits for a machine no more, and has none.
+    fn leave_queue(&mut self, key: (WorkflowId, CallId)) {
+        if let Some((figures, open)) = self.of_open(key)
+            && std::mem::replace(&mut open.queued, false)
+        {
+            figures.queued_now = figures.queued_now.saturating_sub(1);
+        }
+    }
+
+    /// An item is in; one that was claimed is settled.
+    fn came(&mut self, key: (WorkflowId, CallId), index: u32, now: TimeMs) {
+        if let Some(open) = self.open.get_mut(&key) {
+            if !open.claimed.remove(&index) {
+                open.missing = open.missing.saturating_sub(1);
+            }
+            self.wait_for_checks(key, now);
+        }
+    }
+
+    /// If nothing is missing but verdicts, no attempt goes on.
+    fn wait_for_checks(&mut self, key: (WorkflowId, CallId), now: TimeMs) {
+        let Some(open) = self.open.get(&key) else {
+            return;
+        };
+        if open.missing > 0 || open.claimed.is_empty() {
+            return;
+        }
+        for attempt in open.attempts.keys().copied().collect::<Vec<_>>() {
+            self.attempt_over(key, attempt, now, |running| match running.failed {
+                true => Outcome::Partly,
+                false => Outcome::Succeeded,
+            });
+        }
+        self.leave_queue(key);
     }
 
     /// Whether the attempt held a reservation.
@@ -301,7 +388,7 @@ impl Counter {
             End::Cancelled => "cancelled",
         };
         *figures.ended.entry(name).or_default() += 1;
-        if open.attempts.is_empty() {
+        if open.queued {
             figures.queued_now = figures.queued_now.saturating_sub(1);
         }
         let failure = ended.failure.as_ref().map(|failure| failure.class);

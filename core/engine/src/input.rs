@@ -1,9 +1,12 @@
 //! What the engine is told: requests, reports and the time.
 
+use std::collections::BTreeSet;
+
 use froben_journal::{Record, RevisionHash};
 use froben_model::view::Failure;
 use froben_model::{
-    ItemError, ItemReport, LeaseToken, MachineId, MachineSpec, SeekerId, Terms, Value, WorkflowId,
+    ItemError, ItemReport, LeaseToken, MachineId, MachineSpec, OperatorId, SeekerId, Terms, Value,
+    WorkflowId,
 };
 use froben_scheduler::SessionId;
 use froben_script::Progress;
@@ -84,6 +87,10 @@ pub enum Input {
     Profiles {
         ticket: Ticket,
     },
+    /// From here on these operators are trusted with checks, and no others.
+    Trust {
+        operators: BTreeSet<OperatorId>,
+    },
     MachineJoined {
         session: SessionId,
         machine: MachineId,
@@ -100,8 +107,10 @@ pub enum Input {
         token: LeaseToken,
         reason: String,
     },
+    /// An item is done, says the machine of this session.
     Item {
         ticket: Ticket,
+        session: SessionId,
         token: LeaseToken,
         report: ItemReport,
     },

@@ -5,7 +5,9 @@
 //! workflow pays for its children; the one that no other runs is the *root*, which has the budget.
 //!
 //! What an attempt holds is at any time its price times the items that are missing: it was reserved when
-//! the task was assigned, and each item that comes takes its share out, to the operator or back.
+//! the task was assigned, and each item that comes takes its share out, to the operator or back. A claimed
+//! item's share stays held until its check has spoken, whatever becomes of the attempt; that of an item
+//! which comes late is reserved when it comes.
 
 use std::collections::BTreeMap;
 
@@ -145,15 +147,46 @@ fn moves(workflow: &Workflow, body: &Body) -> Vec<Move> {
         Body::Item(Item {
             call,
             attempt,
+            index,
             outcome,
             ..
         }) => {
-            for open in of(call).into_iter().flat_map(|d| &d.attempts) {
-                let what = match outcome {
-                    Ok(_) if open.number == *attempt => What::Settle(open.machine.operator()),
-                    _ => What::Release,
+            let Some(delegation) = of(call) else {
+                return moves;
+            };
+            let maker = delegation.assignees.get(attempt);
+            let settle = || match (outcome, maker) {
+                (Ok(_), Some(maker)) => What::Settle(maker.machine.operator()),
+                _ => What::Release,
+            };
+            if let Some(claim) = delegation.claims.get(index) {
+                add(*call, *attempt, claim.price, settle());
+                return moves;
+            }
+            for open in &delegation.attempts {
+                let what = match open.number == *attempt {
+                    true => settle(),
+                    false => What::Release,
                 };
                 add(*call, open.number, open.price, what);
+            }
+            if let Some(price) = delegation.late_price(*attempt) {
+                add(*call, *attempt, price, What::Reserve);
+                add(*call, *attempt, price, settle());
+            }
+        }
+        // What it costs stays held until it is settled; nobody else is paid for it.
+        Body::Claimed(Item { call, attempt, .. }) => {
+            let Some(delegation) = of(call) else {
+                return moves;
+            };
+            for open in &delegation.attempts {
+                if open.number != *attempt {
+                    add(*call, open.number, open.price, What::Release);
+                }
+            }
+            if let Some(price) = delegation.late_price(*attempt) {
+                add(*call, *attempt, price, What::Reserve);
             }
         }
         Body::Requeued { call, attempt, .. } | Body::Lost { call, attempt, .. } => {
@@ -170,12 +203,14 @@ fn moves(workflow: &Workflow, body: &Body) -> Vec<Move> {
                     let amount = open.price.times(delegation.missing());
                     add(ended.call, open.number, amount, What::Release);
                 }
+                for claim in delegation.claims.values() {
+                    add(ended.call, claim.item.attempt, claim.price, What::Release);
+                }
             }
         }
         Body::Submitted(_)
         | Body::Called(_)
         | Body::Started { .. }
-        | Body::Claimed(_)
         | Body::Slept { .. }
         | Body::CancelRequested
         | Body::Finished(_)
@@ -269,6 +304,9 @@ impl Engine {
             for delegation in workflow.delegations.values() {
                 for open in &delegation.attempts {
                     *total = total.saturating_add(open.price.times(delegation.missing()));
+                }
+                for claim in delegation.claims.values() {
+                    *total = total.saturating_add(claim.price);
                 }
             }
         }

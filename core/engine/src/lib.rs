@@ -6,6 +6,7 @@
 
 pub mod by_hand;
 mod calls;
+mod checks;
 mod children;
 mod contained;
 mod delegations;

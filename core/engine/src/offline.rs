@@ -165,7 +165,8 @@ fn apart(divergence: Box<Divergence>) -> Failure {
 /// The records of a fork: a submit of its own, then what is carried over from `source`.
 ///
 /// Carried are all calls before `step`, and what came of them, also after `step` was made. What the
-/// source's own end took away goes on in the fork.
+/// source's own end took away goes on in the fork. Claims and checks are not carried: an item that was
+/// being checked is made again, for the fork's account.
 ///
 /// *Errors*: a step that is none; a revision that does not make the carried calls again.
 pub(crate) fn cut(
@@ -186,7 +187,19 @@ pub(crate) fn cut(
     let (kept, later): (Vec<_>, Vec<_>) = cancels.partition(|(cancel, _)| *cancel < step);
     let cancelled = |by: &[(CallId, CallId)], call| by.iter().any(|(_, target)| *target == call);
     let last = rest.len() - what_its_end_wrote(rest);
+    let over = |call| {
+        let mut ends = rest.iter().filter_map(|record| match &record.body {
+            Body::Ended(ended) if ended.call == call => Some(ended.end),
+            _ => None,
+        });
+        ends.any(|end| end != End::Cancelled || cancelled(&kept, call))
+    };
     let carried = rest.iter().enumerate().filter(|(at, record)| {
+        let unsettled = match &record.body {
+            Body::Claimed(_) => true,
+            Body::Lost { call, .. } => !over(*call),
+            body => call_of(body).is_some_and(|call| call.checked().is_some()),
+        };
         let by_its_end = match &record.body {
             Body::Ended(ended) => ended.end == End::Cancelled && !cancelled(&kept, ended.call),
             // Its seeker may have cancelled it too.
@@ -197,7 +210,7 @@ pub(crate) fn cut(
             }
             _ => false,
         };
-        call_of(&record.body).is_some_and(|call| call < step) && !by_its_end
+        call_of(&record.body).is_some_and(|call| call < step) && !by_its_end && !unsettled
     });
     let carried: Vec<Record> = carried.map(|(_, record)| record.clone()).collect();
     let begun_ms = match &submitted.forked_from {
@@ -250,9 +263,9 @@ fn cancel_target(record: &Record) -> Option<(CallId, CallId)> {
     }
 }
 
-/// The call that a record is about.
+/// The call that a record is about, which may be a check.
 fn call_of(body: &Body) -> Option<CallId> {
-    let call = match body {
+    match body {
         Body::Called(called) => Some(called.call),
         Body::Assigned(assigned) => Some(assigned.call),
         Body::Item(item) | Body::Claimed(item) => Some(item.call),
@@ -270,9 +283,7 @@ fn call_of(body: &Body) -> Option<CallId> {
         | Body::Paused
         | Body::Resumed
         | Body::Migrated { .. } => None,
-    }?;
-    // What checks an item belongs to the call that the item is of.
-    Some(call.checked().map_or(call, |(call, _)| call))
+    }
 }
 
 /// A workflow as the bytes of a file that replays anywhere. Without `keep_names`, people and machines

@@ -176,7 +176,8 @@ impl Engine {
             if state == DelegationState::Queued && planted(Bug::ForgetQueued) {
                 continue;
             }
-            if state != DelegationState::Queued && !planted(Bug::KeepOldAttempts) {
+            let held = !matches!(state, DelegationState::Queued | DelegationState::Checking);
+            if held && !planted(Bug::KeepOldAttempts) {
                 let body = Body::Requeued {
                     call,
                     attempt,

@@ -209,6 +209,9 @@ fn difference(expected: &CallOp, got: &CallOp) -> Option<String> {
         expected.queue_timeout_ms != got.queue_timeout_ms,
     );
     note("avoid", expected.avoid != got.avoid);
+    note("keys", expected.keys != got.keys);
+    note("check", expected.check != got.check);
+    note("highest price", expected.max_price != got.max_price);
     (!fields.is_empty()).then(|| format!("another {}", fields.join(", ")))
 }
 

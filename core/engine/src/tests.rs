@@ -1,6 +1,7 @@
 //! The engine with real scripts, a store that forgets what was not committed, and machines that do as
 //! they are told. Everything runs on one thread, in an order that a test decides.
 
+mod checks;
 mod children;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -126,6 +127,8 @@ struct World {
     commits_left: usize,
     /// Whether the last of them is lost.
     torn: bool,
+    /// Whether values are wrong, by one.
+    lies: bool,
 }
 
 impl World {
@@ -155,6 +158,7 @@ impl World {
             next_ticket: 0,
             commits_left,
             torn: false,
+            lies: false,
         };
         let store = world.store.clone();
         let steps = restart::recover(&mut world.engine, &store, now, 2).expect("it can be read");
@@ -240,24 +244,31 @@ impl World {
                     self.inputs.extend(input);
                 }
                 Effect::Machine {
-                    session: _,
+                    session,
                     command: MachineCommand::Assign(task),
-                } => self.work(task),
+                } => self.work(session, task),
                 Effect::Machine { .. } => {}
             }
         }
         true
     }
 
-    /// A machine that squares.
-    fn work(&mut self, task: Assignment) {
+    /// A machine that squares, or tells whether another one has.
+    fn work(&mut self, session: SessionId, task: Assignment) {
         let token = task.token;
         self.inputs.push_back(Input::Accepted { token });
         for (index, input) in task.items {
-            let number = input.as_int().expect("the script sends numbers");
-            let (ticket, outcome) = (self.ticket(), Ok(Value::Int(number * number)));
+            let value = match checks::question(&input) {
+                Some(question) => checks::answer(question),
+                None => {
+                    let number = input.as_int().expect("the script sends numbers");
+                    Value::Int(number * number + i64::from(self.lies))
+                }
+            };
+            let (ticket, outcome) = (self.ticket(), Ok(value));
             self.inputs.push_back(Input::Item {
                 ticket,
+                session,
                 token,
                 report: ItemReport::new(index, outcome),
             });
@@ -407,8 +418,8 @@ fn one_key_starts_one_workflow_even_across_a_restart() {
     );
 }
 
-#[test]
-fn a_token_of_before_the_restart_is_stale() {
+/// A coordinator that has crashed when it had handed out a task of one and ten, and the task's token.
+fn crashed_at_work() -> (World, froben_model::LeaseToken) {
     let mut world = World::start(MemoryStore::new(), SQUARES, 0, usize::MAX);
     world.submit(1, "");
     let mut old = None;
@@ -424,27 +435,93 @@ fn a_token_of_before_the_restart_is_stale() {
         });
         world.carry_out(step);
     }
-    let token = old.expect("it was assigned");
-    let mut again = World::start(world.store.crash(), SQUARES, 10, usize::MAX);
-    let ticket = again.ticket();
-    let outcome = Ok(Value::Int(666));
-    again.inputs.push_back(Input::Item {
+    let again = World::start(world.store.crash(), SQUARES, 10, usize::MAX);
+    (again, old.expect("it was assigned"))
+}
+
+fn receipt(world: &World, ticket: Ticket) -> Receipt {
+    match &world.answers[&ticket] {
+        Answer::Receipt(receipt) => *receipt,
+        other => panic!("{other:?} is no receipt"),
+    }
+}
+
+fn total(total: i64) -> (WorkflowState, Value) {
+    let output = Value::map([("total", Value::Int(total))]);
+    (WorkflowState::Succeeded, output)
+}
+
+#[test]
+fn a_value_of_before_the_restart_counts_if_it_is_its_own_machine_that_brings_it() {
+    let (mut world, token) = crashed_at_work();
+    let ticket = world.ticket();
+    world.inputs.push_back(Input::Item {
         ticket,
+        session: SessionId(1),
         token,
-        report: ItemReport::new(0, outcome),
+        report: ItemReport::new(0, Ok(Value::Int(7))),
     });
-    assert!(again.run());
-    assert!(matches!(
-        again.answers[&ticket],
-        Answer::Receipt(Receipt::Stale)
-    ));
-    assert_eq!(
-        again.ended(),
-        (
-            WorkflowState::Succeeded,
-            Value::map([("total", Value::Int(101))])
-        )
-    );
+    assert!(world.run());
+    assert_eq!(receipt(&world, ticket), Receipt::Recorded);
+    // The one that the second attempt made as well was not asked for any more, or came second.
+    assert_eq!(world.ended(), total(107));
+    counted_once(&world.bodies());
+    ledger::paid_once(&world.store);
+}
+
+#[test]
+fn a_token_in_other_hands_is_stale() {
+    let (mut world, token) = crashed_at_work();
+    let (thief, machine) = (SessionId(2), MachineId::new("thief/m1").expect("a name"));
+    let mut spec = spec();
+    spec.operator = machine.operator();
+    spec.cpu_kinds = Vec::new();
+    world.inputs.push_back(Input::MachineJoined {
+        session: thief,
+        machine,
+        spec,
+    });
+    let of = |epoch, attempt| froben_model::LeaseToken {
+        epoch,
+        attempt,
+        ..token
+    };
+    let tokens = [token, of(1, 2), of(2, 2), of(2, 1)];
+    let tickets = tokens.map(|token| {
+        let ticket = world.ticket();
+        world.inputs.push_back(Input::Item {
+            ticket,
+            session: thief,
+            token,
+            report: ItemReport::new(0, Ok(Value::Int(666))),
+        });
+        ticket
+    });
+    assert!(world.run());
+    for ticket in tickets {
+        assert_eq!(receipt(&world, ticket), Receipt::Stale);
+    }
+    assert_eq!(world.ended(), total(101));
+}
+
+#[test]
+fn a_late_failure_is_nobodys_concern() {
+    let (mut world, token) = crashed_at_work();
+    let ticket = world.ticket();
+    let failure = ItemError {
+        class: ErrorClass::WorkerFailed,
+        message: "it broke".to_string(),
+        operator: None,
+    };
+    world.inputs.push_back(Input::Item {
+        ticket,
+        session: SessionId(1),
+        token,
+        report: ItemReport::new(0, Err(failure)),
+    });
+    assert!(world.run());
+    assert_eq!(receipt(&world, ticket), Receipt::Stale);
+    assert_eq!(world.ended(), total(101));
 }
 
 #[test]
@@ -647,6 +724,7 @@ fn an_items_error_is_its_holders_and_a_value_that_lua_cannot_hold_is_an_error() 
         let ticket = world.ticket();
         world.inputs.push_back(Input::Item {
             ticket,
+            session: SessionId(1),
             token,
             report: ItemReport::new(index, outcome),
         });

@@ -3,7 +3,7 @@
 //! A fold over the records and nothing else, so a workflow that is over has the same trails as one that
 //! lives, and none is ahead of the disk. It decides nothing and holds no value of an item.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use froben_journal::{Body, CallOp, End, Record, Seq};
 use froben_model::trail::{
@@ -11,6 +11,8 @@ use froben_model::trail::{
 };
 use froben_model::view::{DelegationState, LogLine};
 use froben_model::{CallId, ErrorClass, Kind, MachineId, Needs, TimeMs, WorkflowId};
+
+use crate::checks;
 
 /// Lines of an attempt's log that its trail has: the last ones.
 const LOG_TAIL: usize = 8;
@@ -27,6 +29,8 @@ struct Trail {
     shown: DelegationTrail,
     /// The kind that approves its items.
     check: Option<Kind>,
+    /// Items that wait for that.
+    unsettled: BTreeSet<u32>,
     /// Since when it has been waiting for a machine.
     waiting_since: TimeMs,
 }
@@ -58,6 +62,7 @@ impl Trail {
         Trail {
             shown,
             check: None,
+            unsettled: BTreeSet::new(),
             waiting_since: now,
         }
     }
@@ -66,6 +71,24 @@ impl Trail {
     fn attempt(&mut self, number: u32) -> Option<&mut AttemptTrail> {
         let mut attempts = self.shown.attempts.iter_mut().rev();
         attempts.find(|a| a.number == number && a.end == AttemptEnd::Open)
+    }
+
+    /// If nothing is missing but verdicts, no attempt goes on; the one that brought the last item was good.
+    fn wait_for_checks(&mut self, now: TimeMs, last: u32) {
+        let shown = &mut self.shown;
+        let came = shown.items_ok + shown.items_failed + self.unsettled.len() as u32;
+        if self.unsettled.is_empty() || came < shown.items_total {
+            return;
+        }
+        shown.state = DelegationState::Checking;
+        let open = shown.attempts.iter_mut();
+        for attempt in open.filter(|attempt| attempt.end == AttemptEnd::Open) {
+            attempt.ended_ms = Some(now);
+            attempt.end = match attempt.number == last {
+                true => AttemptEnd::Succeeded,
+                false => AttemptEnd::Cancelled,
+            };
+        }
     }
 
     /// Ends an attempt, if it is open; gives the cause back if it is not.
@@ -118,6 +141,7 @@ impl Trails {
                 }
             }
             Body::Item(item) => self.item(now, item),
+            Body::Claimed(item) => self.claimed(now, item),
             Body::Requeued {
                 call,
                 attempt,
@@ -144,13 +168,15 @@ impl Trails {
                         _ => AttemptEnd::Failed,
                     };
                     trail.close(now, *attempt, end, Some(cause));
+                    let mut attempts = trail.shown.attempts.iter();
+                    if attempts.all(|attempt| attempt.end != AttemptEnd::Open) {
+                        trail.shown.state = DelegationState::Checking;
+                    }
                 }
             }
             Body::Ended(ended) => self.ended(now, ended),
             Body::Logged { source, text, of } => self.logged(seq, now, source, text, *of),
-            // It counts when its item does.
-            Body::Claimed(_)
-            | Body::Slept { .. }
+            Body::Slept { .. }
             | Body::CancelRequested
             | Body::Finished(_)
             | Body::ChildEnded { .. }
@@ -174,7 +200,6 @@ impl Trails {
             vram_bytes,
             price,
         } = assigned;
-        self.begin_check(now, *call);
         let Some(trail) = self.delegations.get_mut(call) else {
             return;
         };
@@ -204,19 +229,23 @@ impl Trails {
         });
     }
 
-    /// The check of an item is a delegation that no script has made: it begins when it is assigned.
-    fn begin_check(&mut self, now: TimeMs, call: CallId) {
-        let Some((checked, index)) = call.checked() else {
+    /// An item waits for its check, which is a delegation that no script has made. It counts when its verdict
+    /// is there.
+    fn claimed(&mut self, now: TimeMs, item: &froben_journal::Item) {
+        let Some(trail) = self.delegations.get_mut(&item.call) else {
             return;
         };
-        if self.delegations.contains_key(&call) {
-            return;
+        trail.unsettled.insert(item.index);
+        if let Some(attempt) = trail.attempt(item.attempt) {
+            attempt.first_item_ms.get_or_insert(now);
+            attempt.last_item_ms = Some(now);
         }
-        let of = self.delegations.get(&checked);
-        if let Some((shown, kind)) = of.and_then(|of| Some((&of.shown, of.check.clone()?))) {
-            let key = format!("{}/check/{index}", shown.key);
-            let trail = Trail::new(call, key, kind, Needs::default(), 1, now);
-            self.delegations.insert(call, trail);
+        trail.wait_for_checks(now, item.attempt);
+        if let Some(kind) = trail.check.clone() {
+            let (call, key) = (item.call.check(item.index), &trail.shown.key);
+            let key = format!("{key}/check/{}", item.index);
+            let check = Trail::new(call, key, kind, checks::needs(), 1, now);
+            self.delegations.insert(call, check);
         }
     }
 
@@ -227,20 +256,28 @@ impl Trails {
         let ok = item.outcome.is_ok();
         trail.shown.items_ok += u32::from(ok);
         trail.shown.items_failed += u32::from(!ok);
-        let Some(attempt) = trail.attempt(item.attempt) else {
-            return;
-        };
-        attempt.items_ok += u32::from(ok);
-        attempt.items_failed += u32::from(!ok);
-        attempt.first_item_ms.get_or_insert(now);
-        attempt.last_item_ms = Some(now);
-        if item.device.is_some() {
-            attempt.device.clone_from(&item.device);
+        // An attempt that is over may bring an item late, or hear late of what its check said.
+        let settled = trail.unsettled.remove(&item.index);
+        let mut attempts = trail.shown.attempts.iter_mut();
+        if let Some(attempt) = attempts.find(|attempt| attempt.number == item.attempt) {
+            attempt.items_ok += u32::from(ok);
+            attempt.items_failed += u32::from(!ok);
+            if !settled {
+                attempt.first_item_ms.get_or_insert(now);
+                attempt.last_item_ms = Some(now);
+            }
+            if item.device.is_some() {
+                attempt.device.clone_from(&item.device);
+            }
+            if let Err(error) = &item.outcome {
+                let cause = || Cause::of(error.class, error.message.clone());
+                attempt.cause.get_or_insert_with(cause);
+                if attempt.end == AttemptEnd::Succeeded {
+                    attempt.end = AttemptEnd::Failed;
+                }
+            }
         }
-        if let Err(error) = &item.outcome {
-            let cause = || Cause::of(error.class, error.message.clone());
-            attempt.cause.get_or_insert_with(cause);
-        }
+        trail.wait_for_checks(now, item.attempt);
     }
 
     fn ended(&mut self, now: TimeMs, ended: &froben_journal::Ended) {
@@ -255,6 +292,13 @@ impl Trails {
         };
         let failure = ended.failure.as_ref();
         let cause = failure.map(|f| Cause::of(f.class, f.message.clone()));
+        // Its items came from others, late: it was stopped.
+        let end = match trail.attempt(ended.attempt) {
+            Some(attempt) if end == AttemptEnd::Succeeded && attempt.items_ok == 0 => {
+                AttemptEnd::Cancelled
+            }
+            _ => end,
+        };
         trail.shown.cause = trail.close(now, ended.attempt, end, cause);
         let others = trail.shown.attempts.iter_mut();
         for other in others.filter(|a| a.end == AttemptEnd::Open) {

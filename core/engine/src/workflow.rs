@@ -21,6 +21,7 @@ use froben_scheduler::Laps;
 use froben_scheduler::planted::{Bug, planted};
 use froben_script::Completion;
 
+use crate::checks;
 use crate::history;
 
 /// Phases that a script may name; more are not shown.
@@ -99,22 +100,46 @@ pub(crate) struct Delegation {
     error: Option<ItemError>,
     /// Those that are not over.
     pub(crate) attempts: Vec<Attempt>,
+    /// Who was given each attempt, until the delegation is over.
+    pub(crate) assignees: BTreeMap<u32, Assignee>,
+    /// Values that wait for their checks, by index.
+    pub(crate) claims: BTreeMap<u32, Claim>,
+    /// What the items that are missing end with, once its claims are settled: no attempt goes on.
+    pub(crate) lost: Option<ItemError>,
 }
 
 /// An attempt that is not over.
 pub(crate) struct Attempt {
     pub(crate) number: u32,
-    pub(crate) machine: MachineId,
     pub(crate) assigned_ms: TimeMs,
     /// What it is paid for each item; nothing if a fork carries it over.
     pub(crate) price: Amount,
     laps: Laps,
 }
 
+/// Who was given an attempt, and for what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Assignee {
+    /// The start of the coordinator that its token is of.
+    pub(crate) epoch: u64,
+    pub(crate) machine: MachineId,
+    /// Of each item; nothing if a fork carries it over.
+    pub(crate) price: Amount,
+}
+
+/// A value that waits for its check.
+pub(crate) struct Claim {
+    pub(crate) item: froben_journal::Item,
+    /// Held until it is settled.
+    pub(crate) price: Amount,
+    /// How long it took, if that is known.
+    pub(crate) took_ms: Option<u64>,
+}
+
 /// What became of some items, as far as it counts for a machine.
 enum Count {
-    /// An item with a value, and how long it took.
-    Ok(u64),
+    /// An item with a value, and how long it took if that is known.
+    Ok(Option<u64>),
     /// So many by the operator's own fault.
     Failed(u32),
 }
@@ -259,6 +284,13 @@ impl Workflow {
         open.map(|(call, _)| *call).collect()
     }
 
+    /// Checks of a delegation's items that are not over.
+    pub(crate) fn open_checks(&self, call: CallId) -> impl Iterator<Item = CallId> {
+        let last = froben_model::limits::ITEMS as u32;
+        let checks = self.delegations.range(call.check(0)..call.check(last));
+        checks.map(|(call, _)| *call)
+    }
+
     /// Calls of children that are not over, in call order.
     pub(crate) fn open_children(&self) -> impl Iterator<Item = CallId> {
         self.children.keys().copied()
@@ -335,8 +367,12 @@ impl Workflow {
                 self.finished(now, finish.clone());
                 Ok(())
             }
-            Body::Lost { call, attempt, .. } => self.delegation(*call).map(|d| d.over(*attempt)),
-            Body::Claimed(_) => Ok(()),
+            Body::Lost {
+                call,
+                attempt,
+                failure,
+            } => self.lost(now, *call, *attempt, failure),
+            Body::Claimed(item) => self.claimed(now, item),
             Body::Logged {
                 source: _,
                 text: _,
@@ -365,9 +401,8 @@ impl Workflow {
     /// Counts what the machine of an attempt did. What a fork carries over is counted where it came from.
     fn tally(&mut self, now: TimeMs, call: CallId, attempt: u32, count: Count) {
         let delegation = self.delegations.get(&call);
-        let Some((machine, kind)) =
-            delegation.and_then(|d| Some((d.machine_of(attempt)?.clone(), &d.spec.kind)))
-        else {
+        let of = delegation.and_then(|d| Some((d.assignees.get(&attempt)?, &d.spec.kind)));
+        let Some((machine, kind)) = of.map(|(of, kind)| (of.machine.clone(), kind)) else {
             return;
         };
         if self.is_carried() || matches!(count, Count::Failed(0)) {
@@ -385,10 +420,12 @@ impl Workflow {
         match count {
             Count::Ok(took_ms) => {
                 tally.ok = tally.ok.saturating_add(1);
-                let bucket = TimeBucket::of_ms(took_ms);
-                match tally.times.binary_search_by_key(&bucket, |(b, _)| *b) {
-                    Ok(at) => tally.times[at].1 = tally.times[at].1.saturating_add(1),
-                    Err(at) => tally.times.insert(at, (bucket, 1)),
+                let bucket = took_ms.map(TimeBucket::of_ms);
+                if let Some(bucket) = bucket {
+                    match tally.times.binary_search_by_key(&bucket, |(b, _)| *b) {
+                        Ok(at) => tally.times[at].1 = tally.times[at].1.saturating_add(1),
+                        Err(at) => tally.times.insert(at, (bucket, 1)),
+                    }
                 }
             }
             Count::Failed(items) => tally.failed = tally.failed.saturating_add(items),
@@ -418,17 +455,74 @@ impl Workflow {
         delegation.attempt = assigned.attempt;
         delegation.machine = Some(assigned.machine.clone());
         delegation.assigned_ms = Some(now);
+        let price = match carried {
+            true => Amount::ZERO,
+            false => assigned.price,
+        };
+        let assignee = Assignee {
+            epoch: assigned.epoch,
+            machine: assigned.machine.clone(),
+            price,
+        };
+        delegation.assignees.insert(assigned.attempt, assignee);
         delegation.attempts.push(Attempt {
             number: assigned.attempt,
-            machine: assigned.machine.clone(),
             assigned_ms: now,
-            price: if carried {
-                Amount::ZERO
-            } else {
-                assigned.price
-            },
+            price,
             laps: Laps::begin(now),
         });
+        Ok(())
+    }
+
+    /// A value came that counts once its check approves it: the check begins.
+    fn claimed(&mut self, now: TimeMs, item: &froben_journal::Item) -> Result<(), String> {
+        let (call, index) = (item.call, item.index);
+        let Ok(value) = &item.outcome else {
+            return Err(format!("item {index} of {call} is claimed without a value"));
+        };
+        let delegation = self.delegation(call)?;
+        match delegation.items.get(index as usize) {
+            Some(None) if !delegation.claims.contains_key(&index) => {}
+            Some(_) => return Err(format!("item {index} of {call} is there twice")),
+            None => return Err(format!("delegation {call} has no item {index}")),
+        }
+        let took_ms = delegation.lap(item.attempt, now);
+        let of = delegation.assignees.get(&item.attempt);
+        let maker = of.map(|of| of.machine.operator());
+        let Some(check) = checks::task(&delegation.spec, index, value, maker) else {
+            return Err(format!("delegation {call} has no check"));
+        };
+        let claim = Claim {
+            price: of.map_or(Amount::ZERO, |of| of.price),
+            item: item.clone(),
+            took_ms,
+        };
+        delegation.claims.insert(index, claim);
+        delegation.wait_for_checks();
+        let check = Box::new(Delegation::new(check, now));
+        self.delegations.insert(call.check(index), check);
+        Ok(())
+    }
+
+    /// An attempt is over, and its delegation is not. If no other one goes on, it waits for its checks.
+    fn lost(
+        &mut self,
+        now: TimeMs,
+        call: CallId,
+        attempt: u32,
+        failure: &ItemError,
+    ) -> Result<(), String> {
+        let delegation = self.delegation(call)?;
+        let missing = delegation.missing();
+        let was_open = delegation.open(attempt).is_some();
+        delegation.over(attempt);
+        if delegation.attempts.is_empty() {
+            delegation.state = DelegationState::Checking;
+            delegation.lost = Some(failure.clone());
+        }
+        if was_open && failure.class.blames_operator() {
+            self.tally(now, call, attempt, Count::Failed(missing));
+        }
         Ok(())
     }
 
@@ -444,19 +538,7 @@ impl Workflow {
         self.settled = (!self.is_carried()).then_some(*fed);
         match op {
             CallOp::Delegate(spec) => {
-                let delegation = Delegation {
-                    items: vec![None; spec.items.len()],
-                    spec: Arc::new(spec.clone()),
-                    state: DelegationState::Queued,
-                    attempt: 0,
-                    queued_ms: now,
-                    machine: None,
-                    device: None,
-                    assigned_ms: None,
-                    ended_ms: None,
-                    error: None,
-                    attempts: Vec::new(),
-                };
+                let delegation = Delegation::new(spec.clone(), now);
                 match self.delegations.insert(*call, Box::new(delegation)) {
                     None => Ok(()),
                     Some(_) => Err(format!("call {call} is there twice")),
@@ -531,8 +613,14 @@ impl Workflow {
         if device.is_some() {
             delegation.device.clone_from(device);
         }
-        let operator = delegation.machine_of(*attempt).map(MachineId::operator);
-        let took_ms = delegation.lap(*attempt, now);
+        let claim = delegation.claims.remove(index);
+        let took_ms = match &claim {
+            Some(claim) => claim.took_ms,
+            None => delegation.lap(*attempt, now),
+        };
+        delegation.wait_for_checks();
+        let of = delegation.assignees.get(attempt);
+        let operator = of.map(|of| of.machine.operator());
         match outcome {
             Ok(_) => {
                 if planted(Bug::CreditTwice) {
@@ -545,7 +633,9 @@ impl Workflow {
             }
             Err(_) => {}
         }
-        self.tell(|| history::item_came(now, item.clone(), operator));
+        if call.checked().is_none() {
+            self.tell(|| history::item_came(now, item.clone(), operator));
+        }
         Ok(())
     }
 
@@ -564,6 +654,7 @@ impl Workflow {
             End::Cancelled => DelegationState::Cancelled,
         };
         delegation.ended_ms = Some(now);
+        let open = delegation.open(*attempt).is_some();
         if let Some(failure) = failure {
             delegation.error.get_or_insert_with(|| failure.clone());
         }
@@ -578,12 +669,20 @@ impl Workflow {
                     .then_some(index)
             })
             .collect();
-        if failure.as_ref().is_some_and(|f| f.class.blames_operator()) {
+        if open && failure.as_ref().is_some_and(|f| f.class.blames_operator()) {
             let failed = Count::Failed(missing.len() as u32);
             self.tally(now, *call, *attempt, failed);
         }
+        if call.checked().is_some() {
+            // No script has it, and its trail is in the journal.
+            self.delegations.remove(call);
+            return Ok(());
+        }
         if let Some(delegation) = self.delegations.get_mut(call) {
             delegation.attempts = Vec::new();
+            delegation.assignees = BTreeMap::new();
+            delegation.claims = BTreeMap::new();
+            delegation.lost = None;
         }
         for completion in history::delegation_ended(now, ended, missing.into_iter()) {
             self.tell(|| completion);
@@ -638,6 +737,25 @@ impl Workflow {
 }
 
 impl Delegation {
+    fn new(spec: TaskSpec, queued_ms: TimeMs) -> Self {
+        Delegation {
+            items: vec![None; spec.items.len()],
+            spec: Arc::new(spec),
+            state: DelegationState::Queued,
+            attempt: 0,
+            queued_ms,
+            machine: None,
+            device: None,
+            assigned_ms: None,
+            ended_ms: None,
+            error: None,
+            attempts: Vec::new(),
+            assignees: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            lost: None,
+        }
+    }
+
     /// The attempt of this number, if it is not over.
     pub(crate) fn open(&self, attempt: u32) -> Option<&Attempt> {
         self.attempts.iter().find(|open| open.number == attempt)
@@ -647,22 +765,33 @@ impl Delegation {
         self.attempts.retain(|open| open.number != attempt);
     }
 
-    /// Who has an attempt, or the delegation's latest if it is over.
-    pub(crate) fn machine_of(&self, attempt: u32) -> Option<&MachineId> {
-        let open = self.open(attempt).map(|open| &open.machine);
-        open.or(self.machine.as_ref())
+    /// If nothing is missing but verdicts, no attempt goes on.
+    fn wait_for_checks(&mut self) {
+        if self.claims.is_empty() || self.missing() > 0 {
+            return;
+        }
+        self.state = DelegationState::Checking;
+        self.lost = None;
+        self.attempts.clear();
     }
 
-    /// How long the item that has come took.
-    fn lap(&mut self, attempt: u32, now: TimeMs) -> u64 {
+    /// How long the item that has come took; how long a late one did, nobody knows.
+    fn lap(&mut self, attempt: u32, now: TimeMs) -> Option<u64> {
         let mut open = self.attempts.iter_mut();
         let open = open.find(|open| open.number == attempt);
-        open.map_or(0, |open| open.laps.lap(now))
+        open.map(|open| open.laps.lap(now))
     }
 
-    /// How many items have not come.
+    /// What an item of an attempt costs that is over, if it comes after all.
+    pub(crate) fn late_price(&self, attempt: u32) -> Option<Amount> {
+        let assignee = self.assignees.get(&attempt)?;
+        self.open(attempt).is_none().then_some(assignee.price)
+    }
+
+    /// How many items have not come, and are not claimed.
     pub(crate) fn missing(&self) -> u32 {
-        self.items.iter().filter(|item| item.is_none()).count() as u32
+        let open = self.items.iter().filter(|item| item.is_none()).count();
+        (open - self.claims.len()) as u32
     }
 
     fn view(&self, call: CallId) -> DelegationView {

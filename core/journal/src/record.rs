@@ -31,7 +31,8 @@ pub enum Body {
     Item(Item),
     /// A value came that counts once its check approves it.
     Claimed(Item),
-    /// The attempt ended while another one of the same delegation goes on.
+    /// The attempt ended while its delegation goes on: another attempt does, or items of it wait for their
+    /// checks.
     Lost {
         call: CallId,
         attempt: u32,

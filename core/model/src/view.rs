@@ -56,6 +56,8 @@ pub enum DelegationState {
     Queued,
     Assigned,
     Running,
+    /// No machine has it any more, and some of its items wait for their checks.
+    Checking,
     Succeeded,
     Failed,
     TimedOut,
@@ -63,10 +65,11 @@ pub enum DelegationState {
 }
 
 impl DelegationState {
-    pub const ALL: [DelegationState; 7] = [
+    pub const ALL: [DelegationState; 8] = [
         DelegationState::Queued,
         DelegationState::Assigned,
         DelegationState::Running,
+        DelegationState::Checking,
         DelegationState::Succeeded,
         DelegationState::Failed,
         DelegationState::TimedOut,
@@ -78,6 +81,7 @@ impl DelegationState {
             DelegationState::Queued => "queued",
             DelegationState::Assigned => "assigned",
             DelegationState::Running => "running",
+            DelegationState::Checking => "checking",
             DelegationState::Succeeded => "succeeded",
             DelegationState::Failed => "failed",
             DelegationState::TimedOut => "timed_out",
@@ -88,7 +92,10 @@ impl DelegationState {
     /// Whether the delegation is over.
     pub fn ended(self) -> bool {
         match self {
-            DelegationState::Queued | DelegationState::Assigned | DelegationState::Running => false,
+            DelegationState::Queued
+            | DelegationState::Assigned
+            | DelegationState::Running
+            | DelegationState::Checking => false,
             DelegationState::Succeeded
             | DelegationState::Failed
             | DelegationState::TimedOut

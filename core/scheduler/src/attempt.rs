@@ -14,7 +14,7 @@ use crate::planted::{Bug, planted};
 use crate::profile::Done;
 use crate::reputation::Changed;
 use crate::timers::Owner;
-use crate::{Decision, DelegationKey, End, Scheduler, SessionId};
+use crate::{ClaimedItem, Decision, DelegationKey, End, Scheduler, SessionId, Trust};
 
 impl Scheduler {
     /// The delegation that `token` holds. Notes that the message is stale if it holds none.
@@ -67,7 +67,7 @@ impl Scheduler {
             Some((key, _)) => {
                 let message = format!("gave up a task that it had taken: {reason}");
                 let failure = self.failure(key, ErrorClass::WorkerFailed, &message);
-                self.end(key, End::Failed, Some(failure));
+                self.fail(key, End::Failed, failure);
             }
         }
     }
@@ -87,7 +87,7 @@ impl Scheduler {
         if index >= total {
             let message = format!("sent item {index} of a task that has {total}");
             let failure = self.failure(key, ErrorClass::InvalidResult, &message);
-            let lease = self.end(key, End::Failed, Some(failure));
+            let lease = self.fail(key, End::Failed, failure);
             return self.stop(lease);
         }
         if !delegation.items.add(index, error.is_none()) {
@@ -95,6 +95,22 @@ impl Scheduler {
         }
         let complete = delegation.items.missing() == 0;
         let attempt = delegation.attempts;
+        if error.is_none() && delegation.task.trust == Trust::Checked && !planted(Bug::PayUnchecked)
+        {
+            let lease = delegation.lease.as_mut();
+            let lease = lease.expect("invariant: the fence found its lease");
+            let claim = ClaimedItem {
+                attempt,
+                machine: lease.machine.clone(),
+                price: lease.price,
+                took_ms: Some(lease.laps.lap(self.now)),
+            };
+            self.claim(key, index, claim);
+            if complete {
+                self.complete(key);
+            }
+            return;
+        }
         let (purse, price) = (delegation.purse, held(&delegation.lease).price);
         let fault = error.is_some_and(ErrorClass::blames_operator);
         let lease = delegation.lease.as_mut();
@@ -129,8 +145,20 @@ impl Scheduler {
             index,
         });
         if complete {
-            self.end_complete(key);
+            self.complete(key);
         }
+    }
+
+    /// No item is missing: the delegation is over, or waits for its checks.
+    pub(crate) fn complete(&mut self, key: DelegationKey) -> Option<Lease> {
+        let delegation = known(self.delegations.get(&key));
+        if delegation.claims.is_empty() {
+            return self.end_complete(key);
+        }
+        let kind = delegation.task.kind.clone();
+        let lease = self.check(key, None);
+        self.judge(&kind, lease.as_ref(), false);
+        lease
     }
 
     pub(crate) fn finish(&mut self, token: LeaseToken, failure: Option<ItemError>) {
@@ -153,22 +181,23 @@ impl Scheduler {
                 self.failure(key, ErrorClass::WorkerFailed, &message)
             }
         };
-        self.end(key, End::Failed, Some(failure));
+        self.fail(key, End::Failed, failure);
     }
 
     /// Ends a delegation whose items are all in.
-    pub(crate) fn end_complete(&mut self, key: DelegationKey) {
+    pub(crate) fn end_complete(&mut self, key: DelegationKey) -> Option<Lease> {
         let end = match known(self.delegations.get(&key)).items.any_failed() {
             true => End::Failed,
             false => End::Succeeded,
         };
-        self.end(key, end, None);
+        self.end(key, end, None)
     }
 
     /// The delegation's timer has rung, which was set to `at`.
     pub(crate) fn delegation_due(&mut self, key: DelegationKey, at: TimeMs) {
         let delegation = known(self.delegations.get(&key));
         match (delegation.state, &delegation.lease) {
+            (State::Checking, _) => self.give_up_checks(key),
             (State::Assigned, Some(lease)) if at < lease.deadline_ms => self.unanswered(key),
             (_, Some(lease)) => {
                 let after_ms = at.saturating_sub(lease.assigned_ms);
@@ -183,7 +212,7 @@ impl Scheduler {
                     items.total()
                 );
                 let failure = self.failure(key, ErrorClass::Timeout, &message);
-                let lease = self.end(key, End::TimedOut, Some(failure));
+                let lease = self.fail(key, End::TimedOut, failure);
                 self.stop(lease);
             }
             (_, None) => self.no_capacity(key),
@@ -208,7 +237,7 @@ impl Scheduler {
         };
         let message = format!("no machine took it within {waited} ({obstacle})");
         let failure = self.failure(key, ErrorClass::NoCapacity, &message);
-        self.end(key, End::Failed, Some(failure));
+        self.fail(key, End::Failed, failure);
     }
 
     /// The machine did not answer the offer in time.
@@ -224,8 +253,13 @@ impl Scheduler {
         self.wait_again(key, &claim);
     }
 
-    /// Ends an attempt that did not begin. [`Scheduler::wait_again`] has to follow.
-    fn give_back(&mut self, key: DelegationKey, reason: String, fault: bool) -> (Lease, Kind) {
+    /// Ends an attempt that did not begin, or one of a check. [`Scheduler::wait_again`] has to follow.
+    pub(crate) fn give_back(
+        &mut self,
+        key: DelegationKey,
+        reason: String,
+        fault: bool,
+    ) -> (Lease, Kind) {
         let delegation = known(self.delegations.get_mut(&key));
         delegation.step(Event::GiveBack);
         let attempt = delegation.attempts;
@@ -247,7 +281,7 @@ impl Scheduler {
     }
 
     /// Queues a delegation that came back; its wait is not longer for it.
-    fn wait_again(&mut self, key: DelegationKey, claim: &Claim) {
+    pub(crate) fn wait_again(&mut self, key: DelegationKey, claim: &Claim) {
         self.wait(key);
         let delegation = known(self.delegations.get(&key));
         self.queue.take_back(&delegation.seeker, claim);
@@ -272,7 +306,7 @@ impl Scheduler {
         for key in keys {
             kinds.insert(known(self.delegations.get(&key)).task.kind.clone());
             let failure = self.failure(key, ErrorClass::Disconnected, &message);
-            self.end_quietly(key, End::Failed, Some(failure));
+            self.fail_quietly(key, End::Failed, failure);
         }
         if let Some(elder) = held_for.and_then(|key| self.delegations.get_mut(&key)) {
             elder.hold = None;
@@ -308,6 +342,36 @@ impl Scheduler {
         }
     }
 
+    /// An attempt failed, or none is to be had: ends the delegation, unless it is a check that is tried
+    /// again, or has items that wait for theirs.
+    fn fail(&mut self, key: DelegationKey, end: End, failure: ItemError) -> Option<Lease> {
+        let kind = known(self.delegations.get(&key)).task.kind.clone();
+        let blamed = failure.class.blames_operator();
+        let lease = self.fail_quietly(key, end, failure);
+        self.judge(&kind, lease.as_ref(), blamed);
+        lease
+    }
+
+    /// Like [`Scheduler::fail`], but says nothing of the attempt to the bench.
+    fn fail_quietly(&mut self, key: DelegationKey, end: End, failure: ItemError) -> Option<Lease> {
+        let delegation = known(self.delegations.get(&key));
+        let retried = delegation.failures + 1 < self.policy.check_attempts;
+        match (delegation.task.trust, &delegation.lease) {
+            (Trust::Trusted, Some(_)) if retried => Some(self.check_again(key, &failure)),
+            _ if !delegation.claims.is_empty() => {
+                let attempt = delegation.attempts;
+                let lease = self.check(key, Some(failure.clone()));
+                self.out.push(Decision::Lose {
+                    key,
+                    attempt,
+                    failure,
+                });
+                lease
+            }
+            _ => self.end_quietly(key, end, Some(failure)).1,
+        }
+    }
+
     /// Ends a delegation, frees what it held at once, and credits or blames the machine.
     pub(crate) fn end(
         &mut self,
@@ -317,15 +381,20 @@ impl Scheduler {
     ) -> Option<Lease> {
         let blamed = failure.as_ref().is_some_and(|f| f.class.blames_operator());
         let (delegation, lease) = self.end_quietly(key, end, failure);
-        if let Some(lease) = &lease {
-            let kind = &delegation.task.kind;
-            if blamed || (lease.ok == 0 && lease.faults > 0) {
-                self.strike(&lease.machine, kind);
-            } else if lease.ok > 0 {
-                self.bench.good_attempt(&lease.machine, kind);
-            }
-        }
+        self.judge(&delegation.task.kind, lease.as_ref(), blamed);
         lease
+    }
+
+    /// Tells the bench how an attempt went that is over.
+    pub(crate) fn judge(&mut self, kind: &Kind, lease: Option<&Lease>, blamed: bool) {
+        let Some(lease) = lease else {
+            return;
+        };
+        if blamed || (lease.ok == 0 && lease.faults > 0) {
+            self.strike(&lease.machine, kind);
+        } else if lease.ok > 0 {
+            self.bench.good_attempt(&lease.machine, kind);
+        }
     }
 
     /// Like [`Scheduler::end`], but says nothing of the attempt to the bench.
@@ -335,7 +404,7 @@ impl Scheduler {
         end: End,
         failure: Option<ItemError>,
     ) -> (Delegation, Option<Lease>) {
-        if known(self.delegations.get(&key)).lease.is_none() {
+        if known(self.delegations.get(&key)).state == State::Queued {
             self.stop_waiting(key);
         }
         let mut delegation = known(self.delegations.remove(&key));
@@ -348,17 +417,9 @@ impl Scheduler {
         if !planted(Bug::KeepTimer) {
             self.timers.clear(&Owner::Delegation(key));
         }
-        let lease = delegation.lease.take();
-        if let Some(lease) = &lease {
-            let held = lease.price.times(delegation.items.missing());
-            self.release(lease, (delegation.purse, held));
-            self.queue.take_back(&delegation.seeker, &lease.claim);
-            if failure.as_ref().is_some_and(|f| f.class.blames_operator()) {
-                let missing = delegation.items.missing();
-                let kind = &delegation.task.kind;
-                self.record(&lease.machine, kind, false, missing, self.now);
-            }
-        }
+        let claimed = delegation.claimed();
+        self.release_money(delegation.purse, claimed);
+        let lease = self.end_attempt(&mut delegation, failure.as_ref());
         self.out.push(Decision::End {
             key,
             attempt: delegation.attempts,
@@ -366,6 +427,24 @@ impl Scheduler {
             failure,
         });
         (delegation, lease)
+    }
+
+    /// Takes the lease from a delegation, if there is one, frees what it held, and blames its machine for
+    /// what is missing, if it is to blame.
+    pub(crate) fn end_attempt(
+        &mut self,
+        delegation: &mut Delegation,
+        failure: Option<&ItemError>,
+    ) -> Option<Lease> {
+        let lease = delegation.lease.take()?;
+        let missing = delegation.items.missing();
+        self.release(&lease, (delegation.purse, lease.price.times(missing)));
+        self.queue.take_back(&delegation.seeker, &lease.claim);
+        if failure.is_some_and(|failure| failure.class.blames_operator()) {
+            let kind = &delegation.task.kind;
+            self.record(&lease.machine, kind, false, missing, self.now);
+        }
+        Some(lease)
     }
 
     /// Gives back what the attempt claimed of the machine, and what it held of a purse.
@@ -376,7 +455,7 @@ impl Scheduler {
         let operator = machine.spec.operator.clone();
         self.fleet.refit(lease.session);
         self.release_money(purse, held);
-        self.bound(|operators, _| operators.ended(&operator));
+        self.bound(|operators| operators.ended(&operator));
         if planted(Bug::WakeNobody) {
             return;
         }
@@ -387,7 +466,7 @@ impl Scheduler {
     }
 
     /// Whoever may have waited for the money is looked at again.
-    fn release_money(&mut self, purse: Option<WorkflowId>, amount: Amount) {
+    pub(crate) fn release_money(&mut self, purse: Option<WorkflowId>, amount: Amount) {
         let waiting: Vec<_> = self.purses.release(purse, amount).collect();
         for key in waiting {
             self.freshen(key);
@@ -430,13 +509,13 @@ impl Scheduler {
     }
 
     /// Does not offer the machine the kind for a moment.
-    fn pause(&mut self, machine: &MachineId, kind: &Kind) {
+    pub(crate) fn pause(&mut self, machine: &MachineId, kind: &Kind) {
         self.bench.refused(machine, kind, self.now);
         self.bench_changed(machine, kind);
     }
 
     /// Notes a failed attempt; enough of them in a row quarantine the machine.
-    fn strike(&mut self, machine: &MachineId, kind: &Kind) {
+    pub(crate) fn strike(&mut self, machine: &MachineId, kind: &Kind) {
         if self.bench.failed_attempt(machine, kind, self.now) {
             self.bench_changed(machine, kind);
             self.lift_last(&[Class::Cpu, Class::Device].map(|class| Offer {
@@ -488,7 +567,7 @@ impl Scheduler {
     }
 }
 
-fn known<T>(delegation: Option<T>) -> T {
+pub(crate) fn known<T>(delegation: Option<T>) -> T {
     delegation.expect("invariant: the delegation is not over")
 }
 
@@ -499,7 +578,7 @@ fn held(lease: &Option<Lease>) -> &Lease {
 }
 
 /// For a message: whole seconds where it is.
-fn duration(ms: u64) -> String {
+pub(crate) fn duration(ms: u64) -> String {
     match ms % 1000 {
         0 => format!("{} s", ms / 1000),
         _ => format!("{ms} ms"),

@@ -13,7 +13,7 @@ use crate::pool::Rank;
 use crate::queue::Waiting;
 use crate::share::Amounts;
 use crate::timers::Owner;
-use crate::{DelegationKey, Scheduler, SessionId};
+use crate::{DelegationKey, Scheduler, SessionId, Trust};
 
 type Found = Result<(), String>;
 
@@ -51,6 +51,11 @@ impl Scheduler {
     }
 
     fn check_machine(&self, machine: &Machine) -> Found {
+        must!(
+            machine.trusted == self.trusted.contains(&machine.spec.operator),
+            "trusted: {}, its operator is not so",
+            machine.trusted
+        );
         let mut free = machine.whole.clone();
         let mut devices = BTreeSet::new();
         let mut claimed = (0u64, 0u64);
@@ -122,21 +127,47 @@ impl Scheduler {
 
     fn check_delegation(&self, key: DelegationKey, delegation: &Delegation) -> Found {
         let timer = self.timers.get(&Owner::Delegation(key));
-        let parked = delegation.state == State::Queued && self.parked(key);
+        let waits = matches!(delegation.state, State::Queued | State::Checking);
+        let parked = waits && self.parked(key);
         must!(
             timer.is_some() != parked,
             "owns no timer, or is parked and owns one"
         );
+        let checking = delegation.state == State::Checking;
         must!(
-            delegation.items.missing() > 0,
+            checking || delegation.items.missing() > 0,
             "all items are in and it is not over"
+        );
+        must!(
+            !checking || !delegation.claims.is_empty(),
+            "waits for checks, and there are none"
+        );
+        must!(
+            delegation.lost.is_some() == (checking && delegation.items.missing() > 0),
+            "items are missing, and what they end with is not known, or the other way about"
+        );
+        must!(
+            delegation.claims.is_empty() || delegation.task.trust == Trust::Checked,
+            "has claims and no check"
+        );
+        must!(
+            delegation
+                .claims
+                .keys()
+                .all(|index| delegation.items.has(*index)),
+            "a claim is not in"
         );
         let due = match (delegation.state, &delegation.lease) {
             (State::Queued, None) if parked => {
                 must!(delegation.hold.is_none(), "is parked and holds a machine");
                 return Ok(());
             }
+            (State::Checking, None) if parked => return Ok(()),
             (State::Queued, None) => delegation.queue_deadline_ms(),
+            (State::Checking, None) => {
+                must!(delegation.hold.is_none(), "is checked and holds a machine");
+                delegation.checked_by_ms
+            }
             (State::Assigned | State::Running, Some(lease)) => {
                 self.check_lease(lease.token, lease.session, key, delegation)?;
                 match delegation.state {
@@ -236,6 +267,9 @@ impl Scheduler {
                 must!(!standing.contains(key), "{key} is parked and in a line");
                 continue;
             }
+            if delegation.state == State::Checking {
+                continue;
+            }
             let share = shares.entry(&delegation.seeker).or_default();
             match &delegation.lease {
                 None => {
@@ -270,12 +304,13 @@ impl Scheduler {
                 .filter(|(_, d)| d.purse == Some(*id));
             let (mut held, mut waiting) = (Amount::ZERO, BTreeSet::new());
             for (key, delegation) in own {
+                held = held.saturating_add(delegation.claimed());
                 match &delegation.lease {
                     Some(lease) => {
                         let missing = delegation.items.missing();
                         held = held.saturating_add(lease.price.times(missing));
                     }
-                    None if self.parked(*key) => {}
+                    None if self.parked(*key) || delegation.state == State::Checking => {}
                     None => {
                         waiting.insert(*key);
                     }
@@ -366,7 +401,7 @@ impl Scheduler {
             .map(|(id, o)| (*id, (o.sessions.clone(), o.in_flight)));
         must!(counts.eq(all), "operators are not what their machines are");
         for (id, operator) in &kept {
-            let established = self.reputation.is_established(id);
+            let established = self.is_established(id);
             must!(
                 !(operator.newcomer && established),
                 "{id} is established and bounded"
@@ -419,13 +454,13 @@ impl Scheduler {
 
 #[cfg(test)]
 mod tests {
-    use froben_model::{CallId, Kind, MachineId, Needs, WorkflowId};
+    use froben_model::{CallId, ErrorClass, Kind, MachineId, Needs, WorkflowId};
 
     use super::*;
     use crate::capacity::Claim;
     use crate::capacity::tests::spec;
     use crate::machine::Reservation;
-    use crate::{Input, Policy, Task, Urgency};
+    use crate::{ClaimedItem, Input, Past, Policy, Task, Urgency};
 
     fn key(call: u64) -> DelegationKey {
         DelegationKey {
@@ -434,7 +469,8 @@ mod tests {
         }
     }
 
-    /// One machine that runs call 1 on its CPU and is held for call 2; call 3 waits behind it.
+    /// One machine that runs call 1 on its CPU and is held for call 2; call 3 waits behind it, and of call 4
+    /// an item is checked.
     fn sound() -> Scheduler {
         let mut scheduler = Scheduler::new(Policy::default(), 1, 1);
         let kind = Kind::new("x/1").unwrap();
@@ -462,10 +498,10 @@ mod tests {
                 avoid: vec![],
                 keys: Vec::new(),
                 max_price: None,
+                trust: Trust::Anybody,
             },
             queued_ms,
-            attempts: 0,
-            done: vec![],
+            past: Past::default(),
             purse: None,
             urgency: Urgency::default(),
         };
@@ -474,6 +510,19 @@ mod tests {
         scheduler.handle(0, queue(2, false, 0));
         scheduler.handle(10_000, queue(3, true, 10_000));
         assert!(scheduler.delegations[&key(2)].hold.is_some());
+        let mut checked = queue(4, true, 10_000);
+        if let Input::Queue { task, past, .. } = &mut checked {
+            task.trust = Trust::Checked;
+            past.done = vec![(1, true)];
+            let claim = ClaimedItem {
+                attempt: 1,
+                machine: MachineId::new("op/m").unwrap(),
+                price: Amount::ZERO,
+                took_ms: None,
+            };
+            past.claims = vec![(0, claim)];
+        }
+        scheduler.handle(10_000, checked);
         scheduler
     }
 
@@ -504,7 +553,7 @@ mod tests {
 
     #[test]
     fn every_planted_fault_is_found() {
-        let faults: [(&str, Plant); 22] = [
+        let faults: [(&str, Plant); 28] = [
             ("is not what is not reserved", |s| {
                 machine(s).free = machine(s).whole.clone();
             }),
@@ -525,6 +574,25 @@ mod tests {
             }),
             ("has no reservation", |s| {
                 machine(s).release(&token(1));
+            }),
+            ("there are none", |s| {
+                delegation(s, 4).claims.clear();
+            }),
+            ("has claims and no check", |s| {
+                delegation(s, 4).task.trust = Trust::Anybody;
+            }),
+            ("a claim is not in", |s| {
+                let claim = delegation(s, 4).claims[&0].clone();
+                delegation(s, 4).claims.insert(2, claim);
+            }),
+            ("what they end with is not known", |s| {
+                delegation(s, 4).lost = s.failure(key(4), ErrorClass::Timeout, "").into();
+            }),
+            ("its timer is at", |s| {
+                delegation(s, 4).checked_by_ms += 1;
+            }),
+            ("its operator is not so", |s| {
+                machine(s).trusted = true;
             }),
             ("over-reserved", |s| {
                 let reservation = machine(s).reservations.values_mut().next().unwrap();

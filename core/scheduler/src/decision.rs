@@ -37,24 +37,46 @@ pub enum Decision {
     },
     /// The machine took the task, or showed it by sending something of it.
     Start { key: DelegationKey, attempt: u32 },
-    /// This item counts: it is the first for its index, and the attempt holds the reservation.
+    /// This item counts: it is the first for its index, and its attempt holds the reservation or, of a
+    /// late value, held it once.
     AcceptItem {
         key: DelegationKey,
         attempt: u32,
         index: u32,
     },
+    /// A value came that counts if its check approves it: it is to be checked.
+    ClaimItem {
+        key: DelegationKey,
+        attempt: u32,
+        index: u32,
+    },
+    /// A claimed item is settled: it counts, or ends with the error.
+    SettleItem {
+        key: DelegationKey,
+        attempt: u32,
+        index: u32,
+        error: Option<ItemError>,
+    },
     /// The message changed nothing, since its token holds nothing.
     Stale { token: LeaseToken },
     /// The message changed nothing, since the item is in already. The token is good.
     Duplicate { token: LeaseToken, index: u32 },
-    /// The attempt ended before it began and the delegation waits again. The machine is
-    /// passed over for a moment.
+    /// The attempt ended before it began, or was one of a check, and the delegation waits again. The
+    /// machine is passed over for a moment.
     Requeue {
         key: DelegationKey,
         attempt: u32,
         reason: String,
         /// Whether it counts against the machine: silence does, a refusal does not.
         fault: bool,
+    },
+    /// No attempt goes on or is to follow, and items of the delegation still wait for their checks. Those
+    /// that are missing end with the failure.
+    Lose {
+        key: DelegationKey,
+        /// The last attempt.
+        attempt: u32,
+        failure: ItemError,
     },
     /// The delegation is over.
     End {

@@ -1,13 +1,18 @@
 //! A delegation: its states, its items, the attempt that holds it.
 
-use froben_model::{Amount, LeaseToken, MachineId, SeekerId, SetupKey, TimeMs, WorkflowId};
+use std::collections::BTreeMap;
+
+use froben_model::{
+    Amount, ItemError, LeaseToken, MachineId, SeekerId, SetupKey, TimeMs, WorkflowId,
+};
 
 use crate::capacity::{Claim, Demand, Offer};
 use crate::laps::Laps;
 use crate::machine::Machine;
+use crate::planted::{Bug, planted};
 use crate::queue::{Place, Turn};
 use crate::shapes::ShapeId;
-use crate::{SessionId, Task, Urgency};
+use crate::{ClaimedItem, SessionId, Task, Trust, Urgency};
 
 /// Where a delegation stands. The last four are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +21,8 @@ pub enum State {
     /// A machine has been offered it and has not answered.
     Assigned,
     Running,
+    /// No machine has it, and some of its items wait for their checks.
+    Checking,
     Succeeded,
     Failed,
     TimedOut,
@@ -23,10 +30,11 @@ pub enum State {
 }
 
 impl State {
-    pub const ALL: [State; 7] = [
+    pub const ALL: [State; 8] = [
         State::Queued,
         State::Assigned,
         State::Running,
+        State::Checking,
         State::Succeeded,
         State::Failed,
         State::TimedOut,
@@ -41,8 +49,10 @@ pub enum Event {
     Assign,
     /// The machine took it.
     Accept,
-    /// The machine did not take it.
+    /// The machine did not take it, or could not do it, being a check.
     GiveBack,
+    /// No machine is to have it any more, and some items wait for their checks.
+    Check,
     /// Every item came with a value.
     Succeed,
     /// It ended with an item that has no value, its time not being up.
@@ -53,10 +63,11 @@ pub enum Event {
 }
 
 impl Event {
-    pub const ALL: [Event; 7] = [
+    pub const ALL: [Event; 8] = [
         Event::Assign,
         Event::Accept,
         Event::GiveBack,
+        Event::Check,
         Event::Succeed,
         Event::Fail,
         Event::TimeOut,
@@ -77,12 +88,19 @@ pub fn next(state: State, event: Event) -> Result<State, Illegal> {
     match (state, event) {
         (State::Queued, Event::Assign) => Ok(State::Assigned),
         (State::Assigned, Event::Accept) => Ok(State::Running),
-        (State::Assigned, Event::GiveBack) => Ok(State::Queued),
-        // From Queued when it was recovered after its last item and before its end was written.
-        (State::Queued | State::Running, Event::Succeed) => Ok(State::Succeeded),
-        (State::Queued | State::Assigned | State::Running, Event::Fail) => Ok(State::Failed),
-        (State::Assigned | State::Running, Event::TimeOut) => Ok(State::TimedOut),
-        (State::Queued | State::Assigned | State::Running, Event::Cancel) => Ok(State::Cancelled),
+        (State::Assigned | State::Running, Event::GiveBack) => Ok(State::Queued),
+        (State::Queued | State::Assigned | State::Running, Event::Check) => Ok(State::Checking),
+        // From Queued and Assigned when the last item came late, from an earlier attempt.
+        (State::Queued | State::Assigned | State::Running | State::Checking, Event::Succeed) => {
+            Ok(State::Succeeded)
+        }
+        (State::Queued | State::Assigned | State::Running | State::Checking, Event::Fail) => {
+            Ok(State::Failed)
+        }
+        (State::Assigned | State::Running | State::Checking, Event::TimeOut) => Ok(State::TimedOut),
+        (State::Queued | State::Assigned | State::Running | State::Checking, Event::Cancel) => {
+            Ok(State::Cancelled)
+        }
         (state, event) => Err(Illegal { state, event }),
     }
 }
@@ -99,7 +117,7 @@ pub(crate) struct Lease {
     pub(crate) laps: Laps,
     /// Of each item; held of the purse for those that are missing.
     pub(crate) price: Amount,
-    /// Items of this attempt that have a value.
+    /// Items of this attempt that have a value that counts.
     pub(crate) ok: u32,
     /// Items of this attempt that failed by the operator's fault.
     pub(crate) faults: u32,
@@ -118,6 +136,14 @@ pub(crate) struct Delegation {
     pub(crate) items: Items,
     /// In the states Assigned and Running.
     pub(crate) lease: Option<Lease>,
+    /// Attempts that failed and did not end it: it is a check.
+    pub(crate) failures: u32,
+    /// Values that wait for their checks, by index.
+    pub(crate) claims: BTreeMap<u32, ClaimedItem>,
+    /// What the missing items end with, in state Checking.
+    pub(crate) lost: Option<ItemError>,
+    /// When a wait for checks ends, in state Checking.
+    pub(crate) checked_by_ms: TimeMs,
     /// The machine that is held for it while it waits.
     pub(crate) hold: Option<SessionId>,
     pub(crate) purse: Option<WorkflowId>,
@@ -153,6 +179,12 @@ impl Delegation {
         !self.task.avoid.contains(&machine.spec.operator)
             && self.missing_key(machine).is_none()
             && self.dearer(machine).is_none()
+            && self.trusts(machine)
+    }
+
+    /// Whether the task may go to an operator that is trusted as the machine's is.
+    pub(crate) fn trusts(&self, machine: &Machine) -> bool {
+        self.task.trust != Trust::Trusted || machine.trusted || planted(Bug::TrustAnybody)
     }
 
     /// A key that it needs and the machine has not.
@@ -179,11 +211,18 @@ impl Delegation {
         !self.task.avoid.is_empty()
             || !self.task.keys.is_empty()
             || self.task.max_price.is_some()
+            || self.task.trust == Trust::Trusted
             || self.purse.is_some()
+    }
+
+    /// What is held of the purse for values that wait for their checks.
+    pub(crate) fn claimed(&self) -> Amount {
+        let prices = self.claims.values().map(|claim| claim.price);
+        prices.fold(Amount::ZERO, Amount::saturating_add)
     }
 }
 
-/// Which items of a delegation are in.
+/// Which items of a delegation are in, or claimed.
 #[derive(Debug, Clone)]
 pub(crate) struct Items {
     total: u32,
@@ -218,7 +257,12 @@ impl Items {
         true
     }
 
-    fn has(&self, index: u32) -> bool {
+    /// A claimed item has no value after all.
+    pub(crate) fn fail(&mut self) {
+        self.failed += 1;
+    }
+
+    pub(crate) fn has(&self, index: u32) -> bool {
         self.bits[index as usize / 64] >> (index % 64) & 1 == 1
     }
 
@@ -257,15 +301,16 @@ mod tests {
             }
             table = format!("{}  <- {state:?}\n", table.trim_end());
         }
-        //      Assign    Accept    GiveBack  Succeed   Fail      TimeOut   Cancel
+        //      Assign    Accept    GiveBack  Check     Succeed   Fail      TimeOut   Cancel
         expect![[r#"
-            Assigned  -         -         Succeeded Failed    -         Cancelled  <- Queued
-            -         Running   Queued    -         Failed    TimedOut  Cancelled  <- Assigned
-            -         -         -         Succeeded Failed    TimedOut  Cancelled  <- Running
-            -         -         -         -         -         -         -  <- Succeeded
-            -         -         -         -         -         -         -  <- Failed
-            -         -         -         -         -         -         -  <- TimedOut
-            -         -         -         -         -         -         -  <- Cancelled
+            Assigned  -         -         Checking  Succeeded Failed    -         Cancelled  <- Queued
+            -         Running   Queued    Checking  Succeeded Failed    TimedOut  Cancelled  <- Assigned
+            -         -         Queued    Checking  Succeeded Failed    TimedOut  Cancelled  <- Running
+            -         -         -         -         Succeeded Failed    TimedOut  Cancelled  <- Checking
+            -         -         -         -         -         -         -         -  <- Succeeded
+            -         -         -         -         -         -         -         -  <- Failed
+            -         -         -         -         -         -         -         -  <- TimedOut
+            -         -         -         -         -         -         -         -  <- Cancelled
         "#]]
         .assert_eq(&table);
     }

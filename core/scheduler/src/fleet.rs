@@ -91,6 +91,10 @@ impl Fleet {
         self.machines.is_empty()
     }
 
+    pub(crate) fn sessions(&self) -> Vec<SessionId> {
+        self.iter().map(|machine| machine.session).collect()
+    }
+
     pub(crate) fn offering(&self, offer: &Offer) -> impl Iterator<Item = &Machine> {
         let sessions = self.offering.get(offer).into_iter().flatten();
         sessions.filter_map(|session| self.machines.get(session))

@@ -1,6 +1,6 @@
 //! What the scheduler is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use froben_model::{
@@ -55,6 +55,54 @@ pub struct Task {
     pub keys: Vec<SetupKey>,
     /// What an item may cost.
     pub max_price: Option<Amount>,
+    pub trust: Trust,
+}
+
+/// Whose word a task's values are taken on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Trust {
+    /// Any operator's.
+    #[default]
+    Anybody,
+    /// Any operator may have it, and a value counts once its check approves it.
+    Checked,
+    /// That of trusted operators, who alone may have it: it is a check.
+    Trusted,
+}
+
+/// What is known already of a delegation that is queued.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Past {
+    /// Attempts made so far; the next one is one more.
+    pub attempts: u32,
+    /// Items that are in already, and whether each has a value.
+    pub done: Vec<(u32, bool)>,
+    /// Items that wait for their checks.
+    pub claims: Vec<(u32, ClaimedItem)>,
+    /// What the missing items end with: no attempt is to follow.
+    pub lost: Option<ItemError>,
+}
+
+/// A value that waits for its check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedItem {
+    pub attempt: u32,
+    /// Who made it.
+    pub machine: MachineId,
+    /// What it costs if it is approved; held until then.
+    pub price: Amount,
+    /// How long it took, if that is known: learned if it is approved.
+    pub took_ms: Option<u64>,
+}
+
+/// What the check of an item came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Approved,
+    /// It does not hold; why.
+    Rejected(String),
+    /// Nobody trusted could say; why.
+    Unchecked(String),
 }
 
 impl From<&TaskSpec> for Task {
@@ -69,7 +117,7 @@ impl From<&TaskSpec> for Task {
             avoid,
             key: _,
             keys,
-            check: _,
+            check,
             max_price,
         } = spec;
         Task {
@@ -81,6 +129,10 @@ impl From<&TaskSpec> for Task {
             avoid: avoid.clone(),
             keys: keys.clone(),
             max_price: *max_price,
+            trust: match check {
+                None => Trust::Anybody,
+                Some(_) => Trust::Checked,
+            },
         }
     }
 }
@@ -117,10 +169,7 @@ pub enum Input {
         /// When the wait began, which bounds it: the time of the call. A recovery passes its own
         /// time for a delegation that had left the queue, since it starts to wait anew.
         queued_ms: TimeMs,
-        /// Attempts made so far; the next one is one more.
-        attempts: u32,
-        /// Items that are in already, and whether each has a value.
-        done: Vec<(u32, bool)>,
+        past: Past,
         /// The purse that pays for it; `None`, or one that is not open: it may cost anything.
         purse: Option<WorkflowId>,
         urgency: Urgency,
@@ -146,6 +195,24 @@ pub enum Input {
         /// What the machine says that it took.
         usage: Usage,
     },
+    /// A value came from an attempt that is over, by the machine that had it: the caller has held the
+    /// token against the journal. It counts if its item is still missing.
+    Late {
+        token: LeaseToken,
+        machine: MachineId,
+        /// Of the item, as it was agreed for the attempt.
+        price: Amount,
+        index: u32,
+    },
+    /// What the check of a claimed item came to. Nothing happens if it is not claimed.
+    Verdict {
+        key: DelegationKey,
+        index: u32,
+        verdict: Verdict,
+    },
+    /// From here on these operators are trusted, and no others. A check that runs with one who is not any
+    /// more is taken away.
+    Trust { operators: BTreeSet<OperatorId> },
     /// The machine says that the attempt is over.
     Finish {
         token: LeaseToken,

@@ -11,7 +11,14 @@
 //!
 //! **Life of a delegation** ([`next`]). Queued, assigned, running, over. Each state that is not final
 //! owns one timer: waiting for a machine, waiting for the machine's answer, the deadline. Only messages
-//! that carry the token of the attempt which holds the reservation count.
+//! that carry the token of the attempt which holds the reservation count, but for one: a value of an
+//! earlier attempt whose item is still missing ([`Input::Late`]).
+//!
+//! **Checks.** A value of a task that is [`Trust::Checked`] is *claimed*: its index is taken and its price
+//! held, and it counts, is paid and adds to a reputation once a verdict approves it. When no attempt goes
+//! on, the delegation waits in state Checking, on a timer that outlasts any check. A check is a delegation
+//! like others ([`Trust::Trusted`]), but for two things: only machines of trusted operators may have it,
+//! and an attempt that fails does not end it: it is tried again, up to [`Policy::check_attempts`] times.
 //!
 //! **Who goes first.** The seeker with the smallest dominant share of the network over its weight; among
 //! equals the one that was served least recently. Within a seeker deadlines, then the oldest workflow,
@@ -45,6 +52,7 @@ mod attempt;
 mod audit;
 mod bench;
 mod capacity;
+mod checking;
 mod decision;
 mod delegation;
 mod fleet;
@@ -70,7 +78,9 @@ mod why;
 
 pub use decision::{Decision, End};
 pub use delegation::{Event, Illegal, State, next};
-pub use input::{DelegationKey, Input, SessionId, Task, Urgency};
+pub use input::{
+    ClaimedItem, DelegationKey, Input, Past, SessionId, Task, Trust, Urgency, Verdict,
+};
 pub use laps::Laps;
 pub use policy::{NotSet, Policy};
 pub use scheduler::{MachineView, Scheduler};

@@ -64,6 +64,8 @@ pub(crate) struct Machine {
     pub(crate) spec: MachineSpec,
     /// By offer.
     pub(crate) offers: Vec<Offered>,
+    /// Whether its operator is trusted.
+    pub(crate) trusted: bool,
     /// Hashes of what its keystore holds.
     pub(crate) keys: BTreeSet<[u8; 32]>,
     pub(crate) whole: Capacity,
@@ -96,6 +98,7 @@ impl Machine {
         let whole = Capacity::whole(&spec);
         let keys = spec.keys.iter().map(|key| key.sha256).collect();
         Machine {
+            trusted: false,
             keys,
             session,
             id,

@@ -17,7 +17,6 @@ use crate::machine::{Machine, Reservation};
 use crate::operators::Operators;
 use crate::pool::{Newcomers, Rank};
 use crate::queue::{Place, Seeker, Turn};
-use crate::reputation::Reputation;
 use crate::shapes::ShapeId;
 use crate::timers::Owner;
 use crate::{Decision, DelegationKey, Scheduler, SessionId};
@@ -127,12 +126,15 @@ impl Scheduler {
         self.fleet.rank(session, &ranks);
     }
 
+    /// Whether an operator is known for enough, or trusted anyway.
+    pub(crate) fn is_established(&self, id: &OperatorId) -> bool {
+        self.trusted.contains(id) || self.reputation.is_established(id)
+    }
+
     /// Brings an operator and the ranks of all his machines in line with his record.
     pub(crate) fn settle(&mut self, id: &OperatorId) {
-        let mut changed = false;
-        self.bound(|operators, reputation| {
-            changed = operators.set_established(id, reputation.is_established(id));
-        });
+        let (mut changed, established) = (false, self.is_established(id));
+        self.bound(|operators| changed = operators.set_established(id, established));
         let operator = self.operators.get(id);
         let sessions = operator.map(|operator| operator.sessions.clone());
         for session in sessions.into_iter().flatten() {
@@ -144,9 +146,9 @@ impl Scheduler {
     }
 
     /// Changes what newcomers have; if that opens their bounds, they are looked at.
-    pub(crate) fn bound(&mut self, change: impl FnOnce(&mut Operators, &Reputation)) {
+    pub(crate) fn bound(&mut self, change: impl FnOnce(&mut Operators)) {
         let before = self.operators.admits_newcomers();
-        change(&mut self.operators, &self.reputation);
+        change(&mut self.operators);
         self.pass.newcomers |= !before && self.operators.admits_newcomers();
     }
 
@@ -442,7 +444,7 @@ impl Scheduler {
             faults: 0,
         });
         let operator = machine.spec.operator.clone();
-        self.bound(|operators, _| operators.began(&operator));
+        self.bound(|operators| operators.began(&operator));
         self.fleet.refit(session);
     }
 }

@@ -46,6 +46,18 @@ pub enum Bug {
     ForgetDisconnect,
     /// A refusal counts as a machine's fault.
     BlameRefusal,
+    /// A value that is to be checked counts as it comes.
+    PayUnchecked,
+    /// A check is handed to anybody.
+    TrustAnybody,
+    /// Who made an item may check it.
+    CheckOneself,
+    /// A rejected item counts.
+    IgnoreVerdict,
+    /// A late value counts whoever sends it.
+    SkipLateFence,
+    /// After a restart, what waits for its check is forgotten.
+    ForgetClaims,
     /// A good item is credited twice.
     CreditTwice,
     /// A script is not told that a delegation is over.
@@ -77,7 +89,7 @@ pub enum Bug {
 }
 
 impl Bug {
-    pub const ALL: [Bug; 33] = [
+    pub const ALL: [Bug; 39] = [
         Bug::SkipFence,
         Bug::LeakCores,
         Bug::LeakDevice,
@@ -97,6 +109,12 @@ impl Bug {
         Bug::WriteLate,
         Bug::ForgetDisconnect,
         Bug::BlameRefusal,
+        Bug::PayUnchecked,
+        Bug::TrustAnybody,
+        Bug::CheckOneself,
+        Bug::IgnoreVerdict,
+        Bug::SkipLateFence,
+        Bug::ForgetClaims,
         Bug::CreditTwice,
         Bug::TellNobody,
         Bug::TellBackwards,

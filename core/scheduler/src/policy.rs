@@ -91,6 +91,8 @@ policy! {
     timeout_times: u32 = 4,
     /// See `timeout_times`.
     timeout_floor_ms: u64 = 60_000,
+    /// So many attempts of a check may fail before its item ends unchecked.
+    check_attempts: u32 = 5,
     /// With so many good items an operator is established. 0: everybody is.
     newcomer_items: u32 = 10,
     /// So many of a hundred attempts in flight may be with operators that are not established, and so

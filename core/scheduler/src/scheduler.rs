@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use froben_model::view::ProfileView;
-use froben_model::{CallId, ErrorClass, Kind, MachineId, MachineSpec, TimeMs, WorkflowId};
+use froben_model::{
+    CallId, ErrorClass, Kind, MachineId, MachineSpec, OperatorId, TimeMs, WorkflowId,
+};
 
 use crate::bench::Bench;
 use crate::capacity::{Demand, Offer};
@@ -18,7 +20,7 @@ use crate::queue::{Queue, Waiting};
 use crate::reputation::Reputation;
 use crate::rng::Rng;
 use crate::timers::{Owner, Timers};
-use crate::{Decision, DelegationKey, End, Input, Policy, SessionId};
+use crate::{Decision, DelegationKey, End, Input, Past, Policy, SessionId};
 
 /// Hands tasks to machines. See the crate's documentation for the rules.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub struct Scheduler {
     /// Decides between machines that are equally good.
     pub(crate) rng: Rng,
     pub(crate) operators: Operators,
+    /// Operators whose machines may have checks.
+    pub(crate) trusted: BTreeSet<OperatorId>,
     pub(crate) reputation: Reputation,
     pub(crate) profiles: Profiles,
     pub(crate) bench: Bench,
@@ -80,6 +84,7 @@ impl Scheduler {
             fleet: Fleet::default(),
             rng: Rng::new(seed),
             operators: Operators::new(&policy),
+            trusted: BTreeSet::new(),
             reputation: Reputation::new(&policy),
             profiles: Profiles::new(&policy),
             bench: Bench::new(&policy),
@@ -112,13 +117,19 @@ impl Scheduler {
                 seeker,
                 task,
                 queued_ms,
-                attempts,
-                done,
+                past,
                 purse,
                 urgency,
             } => {
+                let Past {
+                    attempts,
+                    done,
+                    claims,
+                    lost,
+                } = past;
                 let mut items = Items::new(task.items);
-                for (index, ok) in done {
+                let claimed = claims.iter().map(|(index, _)| (*index, true));
+                for (index, ok) in done.into_iter().chain(claimed) {
                     items.add(index, ok);
                 }
                 let mut demand = Demand::from(&task.needs);
@@ -140,6 +151,10 @@ impl Scheduler {
                         attempts,
                         items,
                         lease: None,
+                        failures: 0,
+                        claims: claims.into_iter().collect(),
+                        lost,
+                        checked_by_ms: 0,
                         hold: None,
                         purse,
                         urgency,
@@ -161,6 +176,18 @@ impl Scheduler {
                 error,
                 usage,
             } => self.item(token, index, error, usage),
+            Input::Late {
+                token,
+                machine,
+                price,
+                index,
+            } => self.late(token, machine, price, index),
+            Input::Verdict {
+                key,
+                index,
+                verdict,
+            } => self.verdict(key, index, verdict),
+            Input::Trust { operators } => self.trust(operators),
             Input::Finish { token, failure } => self.finish(token, failure),
             Input::Cancel { key } => self.cancel(key),
             Input::Pause { workflow } => self.pause_workflow(workflow),
@@ -222,11 +249,16 @@ impl Scheduler {
         if self.delegations.contains_key(&key) {
             return;
         }
-        let done = delegation.items.missing() == 0;
+        let over = delegation.items.missing() == 0 || delegation.lost.is_some();
+        let (lost, claimed) = (delegation.lost.clone(), delegation.claimed());
+        let checked = !delegation.claims.is_empty();
+        self.purses.hold(delegation.purse, claimed);
         self.delegations.insert(key, delegation);
         self.wait(key);
-        if done {
-            self.end_complete(key);
+        if over && checked {
+            self.check(key, lost);
+        } else if over {
+            self.conclude(key);
         } else if !self.parked(key) && !self.hopeless(key) {
             self.freshen(key);
         }
@@ -266,21 +298,24 @@ impl Scheduler {
         self.paused.contains(&key.workflow)
     }
 
-    fn queued_of(&self, workflow: WorkflowId) -> Vec<DelegationKey> {
+    fn all_in(&self, state: State, workflow: WorkflowId) -> Vec<DelegationKey> {
         let key = |call| DelegationKey { workflow, call };
         let all = self
             .delegations
             .range(key(CallId(0))..=key(CallId(u64::MAX)));
-        let queued = all.filter(|(_, delegation)| delegation.state == State::Queued);
-        queued.map(|(key, _)| *key).collect()
+        let those = all.filter(|(_, delegation)| delegation.state == state);
+        those.map(|(key, _)| *key).collect()
     }
 
     fn pause_workflow(&mut self, workflow: WorkflowId) {
         if self.paused.contains(&workflow) || planted(Bug::IgnorePause) {
             return;
         }
-        for key in self.queued_of(workflow) {
+        for key in self.all_in(State::Queued, workflow) {
             self.stop_waiting(key);
+            self.timers.clear(&Owner::Delegation(key));
+        }
+        for key in self.all_in(State::Checking, workflow) {
             self.timers.clear(&Owner::Delegation(key));
         }
         self.paused.insert(workflow);
@@ -293,7 +328,10 @@ impl Scheduler {
         if planted(Bug::IgnoreResume) {
             return;
         }
-        for key in self.queued_of(workflow) {
+        for key in self.all_in(State::Checking, workflow) {
+            self.wait_for_checks(key);
+        }
+        for key in self.all_in(State::Queued, workflow) {
             let place = self.queue.place(self.now);
             if let Some(delegation) = self.delegations.get_mut(&key) {
                 delegation.place = place;
@@ -353,10 +391,14 @@ impl Scheduler {
             self.machine_left(older, "it connected anew");
         }
         let operator = spec.operator.clone();
+        let trusted = self.trusted.contains(&operator);
         self.fleet.join(session, machine, spec);
+        if let Some(machine) = self.fleet.get_mut(session) {
+            machine.trusted = trusted;
+        }
         self.queue.set_total(self.fleet.total);
         let (established, anybody) = (
-            self.reputation.is_established(&operator),
+            self.is_established(&operator),
             self.reputation.anybody_is_established(),
         );
         self.operators
@@ -375,12 +417,12 @@ impl Scheduler {
         self.bench.set_policy(&policy);
         self.profiles.set_policy(&policy);
         self.step = self.reputation.step(self.now);
-        self.bound(|operators, _| operators.set_policy(&policy));
+        self.bound(|operators| operators.set_policy(&policy));
         self.rank_all();
     }
 
     /// Ranks everybody anew: records have aged, or count otherwise.
-    fn rank_all(&mut self) {
+    pub(crate) fn rank_all(&mut self) {
         let operators: Vec<_> = self
             .operators
             .sorted()

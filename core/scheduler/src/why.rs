@@ -8,7 +8,7 @@ use froben_model::{Amount, Kind, MachineId, OperatorId, SetupKey, TimeMs};
 
 use crate::bench::Benched;
 use crate::capacity::{Class, Offer, Shortage};
-use crate::delegation::Delegation;
+use crate::delegation::{Delegation, State};
 use crate::machine::Machine;
 use crate::{DelegationKey, Scheduler};
 
@@ -51,6 +51,10 @@ pub enum Reason {
     },
     /// The task avoids its operator.
     Avoided {
+        operator: OperatorId,
+    },
+    /// It is a check, and its operator is not trusted.
+    Untrusted {
         operator: OperatorId,
     },
     /// Its keystore lacks what the task needs.
@@ -120,6 +124,7 @@ impl Reason {
             | Reason::OnlyOnDevices { .. }
             | Reason::OnlyOnCpu { .. }
             | Reason::Avoided { .. }
+            | Reason::Untrusted { .. }
             | Reason::KeyMissing { .. }
             | Reason::TooDear { .. }
             | Reason::TooFewCores { .. }
@@ -147,6 +152,7 @@ impl Reason {
             | Reason::OnlyOnCpu { .. } => "not offering it",
             Reason::HasIt => "at work on it",
             Reason::Avoided { .. } => "avoided by the task",
+            Reason::Untrusted { .. } => "not of a trusted operator",
             Reason::KeyMissing { .. } => "without a key that it needs",
             Reason::TooDear { .. } => "too dear",
             Reason::OverBudget { .. } => "over what is left of the budget",
@@ -180,6 +186,12 @@ impl fmt::Display for Reason {
                 write!(f, "offers {kind} on the CPU only, and the task needs vram")
             }
             Reason::Avoided { operator } => write!(f, "the task avoids operator {operator}"),
+            Reason::Untrusted { operator } => {
+                write!(
+                    f,
+                    "the task is a check, and operator {operator} is not trusted"
+                )
+            }
             Reason::KeyMissing { key } => write!(f, "its keystore has no {key}"),
             Reason::TooDear { price, most } => {
                 write!(f, "asks {price} for an item, which may cost {most}")
@@ -258,12 +270,17 @@ impl Scheduler {
         reasons.collect()
     }
 
-    /// What a queued delegation waits for, in one line. `None` if it does not wait.
+    /// What a queued delegation waits for, or one whose items are checked, in one line. `None` if it does
+    /// not wait.
     pub fn waiting_for(&self, key: DelegationKey) -> Option<String> {
         let delegation = self.delegations.get(&key)?;
-        match delegation.lease {
-            Some(_) => None,
-            None => Some(self.obstacle(key, delegation)),
+        match delegation.state {
+            State::Queued => Some(self.obstacle(key, delegation)),
+            State::Checking => Some(match delegation.claims.len() {
+                1 => "1 item waits for its check".into(),
+                n => format!("{n} items wait for their checks"),
+            }),
+            _ => None,
         }
     }
 
@@ -333,6 +350,10 @@ impl Scheduler {
         if delegation.task.avoid.contains(&machine.spec.operator) {
             let operator = machine.spec.operator.clone();
             return Reason::Avoided { operator };
+        }
+        if !delegation.trusts(machine) {
+            let operator = machine.spec.operator.clone();
+            return Reason::Untrusted { operator };
         }
         if let Some(key) = delegation.missing_key(machine) {
             return Reason::KeyMissing { key: key.clone() };

@@ -31,7 +31,8 @@ pub(crate) fn value_bytes(value: &Value) -> usize {
 pub(crate) fn task_bytes(task: &TaskSpec) -> usize {
     let items: usize = task.items.iter().map(value_bytes).sum();
     let avoid: usize = task.avoid.iter().map(|name| name.as_str().len() + 40).sum();
-    let texts = task.key.len() + task.kind.as_str().len() + 2 * SLACK;
+    let check = task.check.iter().map(|kind| kind.as_str().len() + SLACK);
+    let texts = task.key.len() + task.kind.as_str().len() + 2 * SLACK + check.sum::<usize>();
     texts + value_bytes(&task.input) + items + task.items.capacity() * size_of::<Value>() + avoid
 }
 

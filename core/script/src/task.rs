@@ -40,6 +40,8 @@ pub(crate) fn read(
     let mut needs = options.options("needs").unwrap_or_default();
     let keys = needs.lua("keys").unwrap_or(LuaValue::Nil);
     let keys = read_keys(to_value(objects, "needs.keys", &keys).map_err(wrong)?).map_err(wrong)?;
+    let check = options.text("check").map(Kind::new).transpose();
+    let check = check.map_err(|error| wrong(format!("`check`: {error}")))?;
     let max_price = options.text("max_price").map(|text| text.parse());
     let max_price = max_price.transpose();
     let max_price = max_price.map_err(|error: Error| wrong(format!("`max_price`: {error}")))?;
@@ -53,7 +55,7 @@ pub(crate) fn read(
         avoid: read_avoid(options.texts("avoid").unwrap_or_default()).map_err(wrong)?,
         key,
         keys,
-        check: None,
+        check,
         max_price,
     })
 }

@@ -44,7 +44,7 @@ fn a_delegation_says_what_the_script_wrote() {
            items = { { index = 0 }, 'x', 2.5, true }, avoid = { 'op-a', 'op-b', 'op-a' },
            needs = { cpu_cores = 2, ram = '1GiB', vram = 1024, shared = true,
              keys = { crs = '0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a' } },
-           max_price = '0.05',
+           max_price = '0.05', check = 'data.check/1',
            timeout = '5m', queue_timeout = 1.5 }
          ctx:delegate { kind = 'data.plain/2' }
          assert(d.id == 1 and d.key == 'prove/1')
@@ -72,7 +72,7 @@ fn a_delegation_says_what_the_script_wrote() {
             .map(|name| OperatorId::new(name).unwrap())
             .to_vec(),
         key: "prove/1".to_owned(),
-        check: None,
+        check: Kind::new("data.check/1").ok(),
         keys: vec![SetupKey::of("crs", &"0a".repeat(32)).unwrap()],
         max_price: Some("0.05".parse().unwrap()),
     };
@@ -258,6 +258,10 @@ fn misuse_says_where_and_what_to_write() {
         expect![
             "ctx:delegate: `max_price`: `1 cent` is not an amount of money: digits, and up to six more behind a point: 0.05"
         ],
+    );
+    check(
+        "ctx:delegate { kind = 'a.b/1', check = 'a.check' }",
+        expect!["ctx:delegate: `check`: `a.check` is not a kind: it ends in a version: NAME/1"],
     );
     check(
         "ctx:delegate { kind = 'a.b/1', max_price = 0.05 }",

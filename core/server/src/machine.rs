@@ -26,9 +26,9 @@ const TASK_BYTES: u64 = limits::MESSAGE_BYTES as u64 - (64 << 10);
 pub(crate) struct Seat {
     pub(crate) peer: Rc<Peer>,
     id: MachineId,
-    session: SessionId,
-    /// Attempts that this machine was given. It may speak of no others: a token is not a secret
-    /// between operators that work on the same workflow.
+    pub(crate) session: SessionId,
+    /// Attempts that this session was given. Of no others does it accept, refuse or finish anything: a
+    /// token is not a secret between operators that work on the same workflow.
     tokens: RefCell<HashSet<LeaseToken>>,
     left: Cell<bool>,
 }

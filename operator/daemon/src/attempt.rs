@@ -11,6 +11,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::Outbox;
 use crate::workers::{Level, Running, WorkerEvent};
 
 /// Items of one attempt that wait for their receipts.
@@ -25,6 +26,8 @@ enum Told {
     Recorded,
     /// Nobody wants to hear of the attempt any more.
     Over,
+    /// The connection is gone.
+    Lost,
 }
 
 /// Where reports go.
@@ -33,6 +36,8 @@ pub(crate) struct Reporter {
     pub(crate) patience: Duration,
     /// Reports under way, of all attempts.
     pub(crate) reports: Arc<Semaphore>,
+    /// What cannot be told over this connection.
+    pub(crate) outbox: Arc<Outbox>,
 }
 
 /// Tells what happens in `running` until it ends, is cancelled, or nobody wants it: then the worker
@@ -56,9 +61,14 @@ pub(crate) async fn report(
         let listening = end.is_none() && receipts.len() < ITEMS;
         tokio::select! {
             () = cancelled.cancelled() => return,
-            Some(told) = receipts.next() => if told == Told::Over {
-                tracing::info!(%token, "the attempt is over");
-                return;
+            Some(told) = receipts.next() => match told {
+                Told::Recorded => {}
+                Told::Over => {
+                    tracing::info!(%token, "the attempt is over");
+                    reporter.outbox.forget(&token);
+                    return;
+                }
+                Told::Lost => return,
             },
             event = running.next(), if listening => match event {
                 Some(WorkerEvent::Item { index, outcome, device, peak_ram_bytes }) => {
@@ -77,9 +87,34 @@ pub(crate) async fn report(
     }
 }
 
+/// Tells what earlier sessions could not.
+pub(crate) async fn report_late(reporter: Reporter, cancelled: CancellationToken) {
+    let late = reporter.outbox.take().into_iter();
+    let mut receipts: FuturesUnordered<_> = late
+        .map(|(token, report)| reporter.item(token, report))
+        .collect();
+    let all = async { while receipts.next().await.is_some() {} };
+    tokio::select! {
+        () = cancelled.cancelled() => {}
+        () = all => {}
+    }
+}
+
 impl Reporter {
-    /// Reports an item until it is recorded. It counts once, however often it is told.
-    async fn item(&self, token: LeaseToken, report: ItemReport) -> Told {
+    /// Reports an item until it is recorded. It counts once, however often it is told. Until then a value is
+    /// in the outbox.
+    fn item(&self, token: LeaseToken, report: ItemReport) -> impl Future<Output = Told> {
+        let kept = self.outbox.keep(token, &report);
+        async move {
+            let told = self.tell(token, report).await;
+            if told != Told::Lost {
+                self.outbox.told(kept);
+            }
+            told
+        }
+    }
+
+    async fn tell(&self, token: LeaseToken, report: ItemReport) -> Told {
         let ItemReport {
             index,
             mut outcome,
@@ -87,7 +122,7 @@ impl Reporter {
             usage,
         } = report;
         let Ok(_turn) = self.reports.acquire().await else {
-            return Told::Over;
+            return Told::Lost;
         };
         let mut refused = false;
         loop {
@@ -121,8 +156,12 @@ impl Reporter {
                             operator: None,
                         });
                     }
-                    _ => {
+                    Disposition::Unreachable => {
                         tracing::info!(%token, index, %error, "an item could not be reported");
+                        return Told::Lost;
+                    }
+                    _ => {
+                        tracing::warn!(%token, index, %error, "an item is not taken");
                         return Told::Over;
                     }
                 },

@@ -14,6 +14,7 @@ mod keystore;
 mod life;
 mod machine;
 mod offer;
+mod outbox;
 pub mod session;
 pub mod workers;
 
@@ -21,3 +22,4 @@ pub use config::Config;
 pub use devices::devices;
 pub use error::{Error, Exit};
 pub use life::run;
+pub use outbox::Outbox;

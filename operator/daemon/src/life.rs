@@ -91,6 +91,7 @@ async fn live(config: Config) -> Result<(), Error> {
         policy: Policy::DAEMON,
         pool: pool.clone(),
         workers: Handle::current(),
+        outbox: Arc::default(),
     };
     let connected = on_own_thread(terms, stop.clone())?;
     let ended = connected.await.unwrap_or_else(|_| {

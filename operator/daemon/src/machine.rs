@@ -14,7 +14,8 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::attempt::{Reporter, report};
+use crate::Outbox;
+use crate::attempt::{Reporter, report, report_late};
 use crate::blobs::Carrier;
 use crate::workers::{Pool, RunTask};
 
@@ -31,6 +32,7 @@ pub(crate) struct Machine {
     registration: OnceCell<registration::Client>,
     attempts: RefCell<HashMap<LeaseToken, CancellationToken>>,
     reports: Arc<Semaphore>,
+    outbox: Arc<Outbox>,
     /// Cancelled at the end of the session.
     stop: CancellationToken,
     _stop: DropGuard,
@@ -42,6 +44,7 @@ impl Machine {
         workers: Handle,
         blobs: Arc<Carrier>,
         patience: Duration,
+        outbox: Arc<Outbox>,
     ) -> Rc<Machine> {
         let stop = CancellationToken::new();
         Rc::new(Machine {
@@ -52,6 +55,7 @@ impl Machine {
             registration: OnceCell::new(),
             attempts: RefCell::default(),
             reports: Arc::new(Semaphore::new(REPORTS)),
+            outbox,
             _stop: stop.clone().drop_guard(),
             stop,
         })
@@ -61,6 +65,22 @@ impl Machine {
     pub(crate) fn registered(&self, registration: registration::Client) {
         let first = self.registration.set(registration).is_ok();
         debug_assert!(first, "a machine registers once");
+    }
+
+    /// Tells what earlier sessions could not; once, when the machine is registered.
+    pub(crate) fn tell_late(&self) {
+        if let Some(reporter) = self.reporter() {
+            spawn_local(report_late(reporter, self.stop.child_token()));
+        }
+    }
+
+    fn reporter(&self) -> Option<Reporter> {
+        Some(Reporter {
+            registration: self.registration.get()?.clone(),
+            patience: self.patience,
+            reports: self.reports.clone(),
+            outbox: self.outbox.clone(),
+        })
     }
 
     /// Stops every attempt.
@@ -80,7 +100,7 @@ impl Machine {
             vram_bytes,
             timeout_ms,
         } = assignment;
-        let Some(registration) = self.registration.get().cloned() else {
+        let Some(reporter) = self.reporter() else {
             return Err("the machine is not registered yet".to_owned());
         };
         if self.stop.is_cancelled() {
@@ -107,11 +127,6 @@ impl Machine {
         let running = running.map_err(|refusal| refusal.to_string())?;
         let cancelled = self.stop.child_token();
         self.attempts.borrow_mut().insert(token, cancelled.clone());
-        let reporter = Reporter {
-            registration,
-            patience: self.patience,
-            reports: self.reports.clone(),
-        };
         // Weak: an attempt does not keep its machine.
         let machine = Rc::downgrade(&self);
         spawn_local(async move {
@@ -151,6 +166,7 @@ impl machine::Server for Machine {
         if let Some(attempt) = self.attempts.borrow_mut().remove(&token) {
             attempt.cancel();
         }
+        self.outbox.forget(&token);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use froben_wire::{Disposition, Error, Fault, FaultCode, Identity, Policy, call, 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use crate::Outbox;
 use crate::machine::Machine;
 use crate::workers::Pool;
 use crate::{blobs, offer};
@@ -31,6 +32,8 @@ pub struct Terms {
     pub pool: Arc<Pool>,
     /// The runtime of the worker processes.
     pub workers: Handle,
+    /// What one session could not tell, the next one does.
+    pub outbox: Arc<Outbox>,
 }
 
 /// How a session that had begun ended.
@@ -80,6 +83,7 @@ pub async fn serve(
         terms.workers.clone(),
         carrier,
         link.patience(),
+        terms.outbox.clone(),
     );
     let mut request = session.register_request();
     convert::write_machine(&spec, request.get().init_spec());
@@ -93,6 +97,7 @@ pub async fn serve(
         return Err(error);
     }
     registered(&id, &spec);
+    machine.tell_late();
 
     let cutter = link.connection.cutter();
     let ended = tokio::select! {

@@ -14,7 +14,7 @@ pub struct CpuWorker;
 
 impl CpuWorker {
     pub fn introduction() -> Introduction {
-        let kinds = [kinds::WITNESS, kinds::BUNDLE];
+        let kinds = [kinds::WITNESS, kinds::CHECK, kinds::BUNDLE];
         introduction(Role::Cpu, &kinds, Vec::new(), Vec::new())
     }
 }
@@ -27,6 +27,7 @@ impl Worker for CpuWorker {
     fn run(&mut self, run: &Run, ctx: &TaskCtx) -> Result<(), Failure> {
         match run.kind.as_str() {
             kinds::WITNESS => kinds::witness::run(run, ctx),
+            kinds::CHECK => kinds::check::run(run, ctx),
             kinds::BUNDLE => kinds::bundle::run(run, ctx),
             _ => Err(unknown(run)),
         }

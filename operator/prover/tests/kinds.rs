@@ -194,6 +194,17 @@ impl Process {
         refused.iter().map(read).collect()
     }
 
+    /// Checks values, and gives for each whether it holds, and why not.
+    async fn verdicts(&mut self, input: Value, questions: Vec<Value>) -> Vec<(bool, String)> {
+        let values = self.values("commitments.check/1", input, questions).await;
+        let read = |value: &Value| {
+            let reason = value.get("reason").and_then(Value::as_text);
+            let ok = value.get("ok") == Some(&Value::Bool(true));
+            (ok, reason.unwrap_or_default().to_owned())
+        };
+        values.iter().map(read).collect()
+    }
+
     async fn stop(mut self) {
         self.link.send(&ToWorker::Shutdown).unwrap();
         assert!(self.child.wait().await.unwrap().success());
@@ -223,6 +234,19 @@ fn prove_input(circuit: &str, params: &str) -> Value {
     ])
 }
 
+fn check_input(data: Value, circuit: &str, params: &str) -> Value {
+    Value::map([
+        ("data", data),
+        ("circuit", Value::text(circuit)),
+        ("params", Value::text(params)),
+    ])
+}
+
+/// What came for a segment, as it is put to whoever checks it.
+fn question(index: i64, value: Value) -> Value {
+    Value::map([("item", self::index(index)), ("value", value)])
+}
+
 fn prove_item(index: i64, witness: Value) -> Value {
     Value::map([("index", Value::Int(index)), ("witness", witness)])
 }
@@ -244,6 +268,63 @@ fn check(failure: &Failure, class: ErrorClass, expected: &str) {
         failure.message.contains(expected),
         "{failure} lacks {expected}"
     );
+}
+
+#[tokio::test]
+async fn a_witness_is_checked_against_the_file() {
+    let mut cpu = Process::cpu().await;
+    let data = cpu.put(file());
+    let witnesses = cpu
+        .values(
+            "commitments.witness/1",
+            witness_input(data.clone()),
+            vec![index(0), index(1)],
+        )
+        .await;
+    let of_another_file = {
+        let other = Witness::compute(vec![7; SEGMENT_BYTES], 0).unwrap();
+        Value::map([("witness", cpu.put(other.encode().unwrap()))])
+    };
+    let large = BlobRef {
+        size_bytes: 1 << 30,
+        ..BlobRef::of(b"large")
+    };
+    let large = Value::map([("witness", Value::Blob(large))]);
+    let (first, second) = (witnesses[0].clone(), witnesses[1].clone());
+    let questions = vec![
+        question(0, first.clone()),
+        question(1, second),
+        question(1, first),
+        question(0, of_another_file),
+        question(0, large),
+        question(0, Value::Int(5)),
+        question(0, Value::map([("proof", Value::Nil)])),
+    ];
+    let verdicts = cpu.verdicts(witness_input(data.clone()), questions).await;
+    let (good, bad) = verdicts.split_at(2);
+    assert!(
+        good.iter().all(|(ok, why)| *ok && why.is_empty()),
+        "{good:?}"
+    );
+    let reasons: Vec<_> = bad.iter().map(|(ok, why)| (*ok, why.as_str())).collect();
+    let most = froben_circuits::MAX_WITNESS_BYTES;
+    let large = format!("a witness of 1073741824 bytes, there are none beyond {most}");
+    assert_eq!(
+        reasons,
+        [
+            (false, "it is not the witness of segment 1"),
+            (false, "it is not the witness of segment 0"),
+            (false, &large),
+            (false, "the value of the item is a number, expected a table"),
+            (false, "the value has neither a witness nor a proof"),
+        ]
+    );
+    // What is wrong with the question is not the value's fault.
+    let failure = cpu
+        .failure("commitments.check/1", witness_input(data), Value::Nil)
+        .await;
+    check(&failure, ErrorClass::BadRequest, "expected a table");
+    cpu.stop().await;
 }
 
 #[tokio::test]
@@ -305,6 +386,25 @@ async fn a_file_becomes_a_bundle_that_verifies() {
         (report.params, report.proofs, report.bytes),
         ("dev", 8, 4196)
     );
+
+    // Whoever checks needs none of it but the file.
+    let proof = |circuit: usize, at: usize| Value::map([("proof", proofs[circuit].1[at].clone())]);
+    let told = |ok, reason| (ok, String::from(reason));
+    let input = check_input(data.clone(), "keccak256", "dev");
+    let questions = vec![
+        question(0, proof(0, 0)),
+        question(1, proof(0, 1)),
+        question(1, proof(0, 0)),
+        question(0, proof(1, 0)),
+    ];
+    let verdicts = cpu.verdicts(input, questions).await;
+    assert_eq!(verdicts[..2], [told(true, ""), told(true, "")]);
+    for (ok, why) in &verdicts[2..] {
+        assert!(
+            !ok && why.contains("the keccak256 proof is refused"),
+            "{why}"
+        );
+    }
 
     // All proofs of something else are named, and so is what is missing.
     let mut swapped = proofs.clone();

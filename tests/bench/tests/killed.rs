@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use froben_engine::{Capacity, Config, EngineHandle, MachineCommand, Rules, Running};
+use froben_engine::{Capacity, Config, EngineHandle, MachineCommand, Rules, Running, SessionId};
 use froben_journal::{
     Account, Balance, Batch, Body, CallOp, End, Error, Posting, Record, RevisionHash, ScriptSet,
     Seq, Served, Store,
@@ -195,7 +195,7 @@ async fn work(handle: &EngineHandle) {
         prices: Vec::new(),
     };
     let (sender, mut commands) = tokio::sync::mpsc::channel(64);
-    handle.machine_joined(machine, spec, sender);
+    let session = handle.machine_joined(machine, spec, sender);
     let input = Value::map::<String>([]);
     let submitted = handle.submit(
         seeker(),
@@ -208,7 +208,7 @@ async fn work(handle: &EngineHandle) {
     loop {
         tokio::select! {
             command = commands.recv() => if let Some(MachineCommand::Assign(task)) = command {
-                tokio::spawn(answer(handle.clone(), task));
+                tokio::spawn(answer(handle.clone(), session, task));
             },
             () = tokio::time::sleep(Duration::from_millis(20)) => {
                 let list = handle.list(seeker(), 10).await.unwrap();
@@ -220,13 +220,14 @@ async fn work(handle: &EngineHandle) {
     }
 }
 
-async fn answer(handle: EngineHandle, task: Assignment) {
+async fn answer(handle: EngineHandle, session: SessionId, task: Assignment) {
     handle.accepted(task.token);
     for (index, value) in task.items {
         let Value::Int(n) = value else {
             panic!("not a number: {value:?}");
         };
         let told = handle.item(
+            session,
             task.token,
             froben_model::ItemReport::new(index, Ok(Value::Int(n * n))),
         );

@@ -11,6 +11,8 @@ pub struct Options {
     pub operators: usize,
     /// Options for each operator.
     pub operator_args: Vec<String>,
+    /// Options for the coordinator.
+    pub coordinator_args: Vec<String>,
     /// Scripts that are served beside those of the repository, by their paths in the set.
     pub scripts: Vec<(&'static str, String)>,
 }
@@ -20,6 +22,7 @@ impl Default for Options {
         Options {
             operators: 2,
             operator_args: Vec::new(),
+            coordinator_args: Vec::new(),
             scripts: Vec::new(),
         }
     }
@@ -31,6 +34,7 @@ pub struct Network {
     /// What the coordinator is started with.
     scripts: PathBuf,
     operator_args: Vec<String>,
+    coordinator_args: Vec<String>,
     pub coordinator: Option<Process>,
     pub operators: Vec<Option<Process>>,
 }
@@ -40,6 +44,7 @@ impl Network {
         let Options {
             operators,
             operator_args,
+            coordinator_args,
             scripts,
         } = options;
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -48,6 +53,7 @@ impl Network {
             scripts: repository_scripts(),
             folder,
             operator_args,
+            coordinator_args,
             coordinator: None,
             operators: Vec::new(),
         };
@@ -138,7 +144,8 @@ impl Network {
             "--scripts",
             &self.scripts.display().to_string(),
         ];
-        args.map(str::to_string).to_vec()
+        let args = args.map(str::to_string);
+        [&args[..], &self.coordinator_args].concat()
     }
 
     pub fn start_coordinator(&mut self) {

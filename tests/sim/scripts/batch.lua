@@ -5,7 +5,7 @@ local retry = require("lib/retry")
 
 local ATTEMPTS = 60
 
-local function squares(ctx, key, from, to, needs)
+local function squares(ctx, key, from, to, needs, checked)
   local items = {}
   for n = from, to do
     table.insert(items, n)
@@ -18,16 +18,20 @@ local function squares(ctx, key, from, to, needs)
       items = items,
       needs = needs,
       timeout = "30s",
-      queue_timeout = "24h",
+      -- A check has the same times: one that nobody trusted is there for is to be given up in a while.
+      queue_timeout = if checked then "10m" else "24h",
+      check = if checked then "sim.check/1" else nil,
     },
     4,
     {
       attempts = ATTEMPTS,
       backoff = 0.1,
-      -- The script alone knows what a right answer is.
-      accept = function(value)
-        return value.square == value.n * value.n
-      end,
+      -- The script alone knows what a right answer is, unless somebody trusted has looked at it.
+      accept = if checked
+        then nil
+        else function(value)
+          return value.square == value.n * value.n
+        end,
     }
   )
   local sum = 0
@@ -38,16 +42,17 @@ local function squares(ctx, key, from, to, needs)
 end
 
 return workflow("batch", {
-  input = { n = "integer", child = "boolean" },
+  input = { n = "integer", child = "boolean", checked = "boolean" },
   output = { total = "number" },
 }, function(ctx, input)
   local half = input.n // 2
-  local child = if input.child then ctx:run("batch", { n = half, child = false }, { key = "half" }) else nil
+  local child = if input.child then ctx:run("batch", { n = half, child = false, checked = input.checked }, { key = "half" }) else nil
   -- All shapes of tasks: a share of a machine, a device, a whole machine that is given up in the end.
   local shared = { cpu_cores = 1, ram = "64MiB", shared = true }
   local device = { vram = "1GiB", ram = "64MiB" }
-  local first = ctx:spawn(squares, ctx, "first", 1, half, shared)
-  local second = ctx:spawn(squares, ctx, "second", half + 1, input.n, if input.n % 3 == 0 then device else shared)
+  local first = ctx:spawn(squares, ctx, "first", 1, half, shared, input.checked)
+  local needs = if input.n % 3 == 0 then device else shared
+  local second = ctx:spawn(squares, ctx, "second", half + 1, input.n, needs, input.checked)
   local spare = ctx:delegate({
     kind = "sim.square/1",
     key = "spare",

@@ -27,6 +27,8 @@ pub(crate) enum Due {
     /// A machine comes to the item at this position of what it owes.
     Work(usize, LeaseToken, usize),
     CrashCoordinator,
+    /// How many of those who may be trusted are.
+    Trust(usize),
 }
 
 pub(crate) type Agenda = by_hand::Agenda<Due>;

@@ -5,15 +5,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use froben_journal::{Batch, Body, CallOp, End, Finish, Record, RevisionHash};
-use froben_model::{CallId, LeaseToken, MachineId, WorkflowId};
+use froben_journal::{Batch, Body, CallOp, Cause, End, Finish, Item, Record, RevisionHash};
+use froben_model::{
+    Amount, CallId, ErrorClass, LeaseToken, MachineId, OperatorId, TaskSpec, Value, WorkflowId,
+};
+
+use crate::fleet::square;
 
 #[derive(Debug, Default)]
 pub(crate) struct Checks {
     /// The coordinator's start: every attempt is of it.
     pub(crate) epoch: u64,
+    /// Who is trusted with checks.
+    pub(crate) trusted: BTreeSet<OperatorId>,
     /// Attempts that their machine refused.
     refused: BTreeSet<LeaseToken>,
+    /// Items that the machine of an attempt has sent.
+    said: BTreeSet<(LeaseToken, u32)>,
     workflows: BTreeMap<WorkflowId, Seen>,
     pub(crate) items: u64,
 }
@@ -38,10 +46,20 @@ struct Seen {
 
 #[derive(Debug, Default)]
 struct Delegation {
-    items: usize,
+    items: Vec<Value>,
+    /// Whether its values are to be checked.
+    checked: bool,
+    /// Whose value it is to check, if it is a check.
+    maker: Option<OperatorId>,
+    attempts: BTreeMap<u32, Attempt>,
+    /// By item that waits for its check, the attempt that it came from.
+    claims: BTreeMap<u32, (u64, u32)>,
+    /// What checks have said, by item.
+    verdicts: BTreeMap<u32, bool>,
+    /// No further attempt is to follow.
+    lost: bool,
     /// The attempt that holds it: its number and its coordinator's start.
     attempt: Option<(u64, u32)>,
-    machine: Option<MachineId>,
     last: Option<(u64, u32)>,
     /// By item, the attempt that it came from.
     come: BTreeMap<u32, (u64, u32)>,
@@ -49,11 +67,19 @@ struct Delegation {
     over: bool,
 }
 
+#[derive(Debug, Clone)]
+struct Attempt {
+    epoch: u64,
+    machine: MachineId,
+    price: Amount,
+}
+
 impl Checks {
     /// Of a coordinator's first start.
-    pub(crate) fn of_start(epoch: u64) -> Self {
+    pub(crate) fn of_start(epoch: u64, trusted: BTreeSet<OperatorId>) -> Self {
         Checks {
             epoch,
+            trusted,
             ..Checks::default()
         }
     }
@@ -62,6 +88,7 @@ impl Checks {
     ///
     /// *Errors*: the first record that must not be there.
     pub(crate) fn written(&mut self, batch: &Batch) -> Result<(), String> {
+        let mut owed = BTreeMap::new();
         for (workflow, seq, record) in &batch.records {
             let seen = self.workflows.entry(*workflow).or_default();
             if *seq != seen.records {
@@ -71,9 +98,23 @@ impl Checks {
             let item = matches!(record.body, Body::Item(_));
             self.items += u64::from(item);
             check_attempt(self.epoch, &self.refused, *workflow, &record.body)?;
-            seen.take(record)
-                .map_err(|what| format!("{workflow} record {seq}: {what}: {record:?}"))?;
+            let wrong = |what| format!("{workflow} record {seq}: {what}: {record:?}");
+            seen.check_trust(&self.trusted, &record.body)
+                .map_err(wrong)?;
+            seen.check_said(*workflow, &self.said, &record.body)
+                .map_err(wrong)?;
+            seen.take(record).map_err(wrong)?;
+            if let Body::Item(item) = &record.body
+                && item.outcome.is_ok()
+            {
+                let delegation = seen.delegation(item.call)?;
+                let price = delegation.attempts[&item.attempt].price;
+                let key = (*workflow, item.call, item.attempt);
+                let owed: &mut Amount = owed.entry(key).or_default();
+                *owed = owed.saturating_add(price);
+            }
         }
+        check_paid(batch, owed)?;
         for workflow in batch.records.iter().map(|(workflow, ..)| workflow) {
             let seen = &self.workflows[workflow];
             seen.cancels_are_done()
@@ -92,6 +133,11 @@ impl Checks {
             }
         }
         Ok(())
+    }
+
+    /// The machine of an attempt has sent an item.
+    pub(crate) fn said(&mut self, token: LeaseToken, index: u32) {
+        self.said.insert((token, index));
     }
 
     /// A machine said that it will not do it.
@@ -124,12 +170,36 @@ impl Checks {
         delegation.is_some_and(|delegation| delegation.last == attempt)
     }
 
-    /// Whether an item that a machine was told is recorded is, as that of its attempt.
+    /// Whether an item that a machine was told is recorded is, whoever it came from.
     pub(crate) fn has_item(&self, token: LeaseToken, index: u32) -> bool {
         let seen = self.workflows.get(&token.workflow);
         let delegation = seen.and_then(|seen| seen.delegations.get(&token.call));
-        let attempt = (token.epoch, token.attempt);
-        delegation.is_some_and(|delegation| delegation.come.get(&index) == Some(&attempt))
+        delegation.is_some_and(|delegation| {
+            let claimed = delegation.claims.contains_key(&index);
+            // A check that brings no verdict is over, and tried again.
+            let attempt = Some((token.epoch, token.attempt));
+            let given_back = delegation.maker.is_some() && delegation.attempt != attempt;
+            claimed || delegation.come.contains_key(&index) || delegation.over || given_back
+        })
+    }
+}
+
+/// What is paid in a batch is what its items cost, no more and no less.
+fn check_paid(
+    batch: &Batch,
+    mut owed: BTreeMap<(WorkflowId, CallId, u32), Amount>,
+) -> Result<(), String> {
+    owed.retain(|_, amount| !amount.is_zero());
+    let mut paid: BTreeMap<(WorkflowId, CallId, u32), Amount> = BTreeMap::new();
+    for posting in batch.postings.iter().filter(|p| p.cause == Cause::Settle) {
+        let call = posting.call.ok_or("somebody is paid for nothing")?;
+        let key = (posting.workflow, call, posting.attempt);
+        let paid = paid.entry(key).or_default();
+        *paid = paid.saturating_add(posting.amount);
+    }
+    match owed == paid {
+        true => Ok(()),
+        false => Err(format!("I10: {owed:?} is owed, and {paid:?} is paid")),
     }
 }
 
@@ -176,6 +246,32 @@ macro_rules! must {
     };
 }
 
+impl Delegation {
+    fn of(spec: &TaskSpec) -> Self {
+        Delegation {
+            items: spec.items.clone(),
+            checked: spec.check.is_some(),
+            ..Delegation::default()
+        }
+    }
+
+    /// Items that have not come, and are not checked.
+    fn missing(&self) -> usize {
+        self.items.len() - self.come.len() - self.claims.len()
+    }
+
+    /// If nothing is missing but verdicts, no attempt goes on.
+    fn rest(&mut self) {
+        if self.missing() == 0 && !self.claims.is_empty() {
+            self.attempt = None;
+        }
+    }
+
+    fn machine_of(&self, attempt: u32) -> Option<MachineId> {
+        Some(self.attempts.get(&attempt)?.machine.clone())
+    }
+}
+
 impl Seen {
     fn take(&mut self, record: &Record) -> Result<(), String> {
         let tallied = matches!(record.body, Body::Tallied(_));
@@ -198,11 +294,7 @@ impl Seen {
                 must!(!self.cancelled, "I14: a call after it was cancelled");
                 match &called.op {
                     CallOp::Delegate(spec) => {
-                        let items = spec.items.len();
-                        let delegation = Delegation {
-                            items,
-                            ..Delegation::default()
-                        };
+                        let delegation = Delegation::of(spec);
                         self.delegations.insert(called.call, delegation);
                     }
                     CallOp::Run { .. } => {
@@ -221,6 +313,7 @@ impl Seen {
                 );
                 let delegation = self.delegation(assigned.call)?;
                 must!(!delegation.over, "an assignment after its end");
+                must!(!delegation.lost, "an assignment while it is checked");
                 must!(delegation.attempt.is_none(), "I4: two attempts hold it");
                 let attempt = (assigned.epoch, assigned.attempt);
                 must!(
@@ -230,32 +323,37 @@ impl Seen {
                     "I5: attempts do not rise"
                 );
                 delegation.attempt = Some(attempt);
-                delegation.machine = Some(assigned.machine.clone());
+                let of = Attempt {
+                    epoch: assigned.epoch,
+                    machine: assigned.machine.clone(),
+                    price: assigned.price,
+                };
+                delegation.attempts.insert(assigned.attempt, of);
                 delegation.last = Some(attempt);
             }
             Body::Started { call, attempt } => {
                 self.held(*call, *attempt)?;
             }
-            Body::Item(item) => {
-                let delegation = self.held(item.call, item.attempt)?;
+            Body::Item(item) => self.item(item)?,
+            Body::Claimed(item) => self.claimed(item)?,
+            Body::Lost {
+                call,
+                attempt,
+                failure,
+            } => {
+                let delegation = self.delegation(*call)?;
+                must!(!delegation.over, "an attempt is lost after the end");
                 must!(
-                    (item.index as usize) < delegation.items,
-                    "an item that it has not"
+                    !delegation.claims.is_empty(),
+                    "it is lost, and nothing is checked"
                 );
-                let attempt = delegation.attempt.unwrap_or_default();
-                let twice = delegation.come.insert(item.index, attempt).is_some();
-                must!(!twice, "I1: an item counts twice");
-                delegation.failed |= item.outcome.is_err();
-                let machine = delegation.machine.clone();
-                match &item.outcome {
-                    Ok(_) => self.credit(machine, 1, 0),
-                    Err(error) if error.class.blames_operator() => self.credit(machine, 0, 1),
-                    Err(_) => {}
+                must!(delegation.missing() > 0, "it is lost, and has all");
+                delegation.lost = true;
+                let (missing, had_it) = (delegation.missing(), delegation.attempt.take().is_some());
+                if had_it && failure.class.blames_operator() {
+                    let machine = delegation.machine_of(*attempt);
+                    self.credit(machine, 0, missing as u64);
                 }
-            }
-            // Neither checks nor attempts side by side are in the scripts that are played.
-            Body::Claimed(_) | Body::Lost { .. } => {
-                return Err("a record of nothing that was asked for".into());
             }
             Body::Requeued {
                 call,
@@ -265,13 +363,17 @@ impl Seen {
             } => {
                 let delegation = self.held(*call, *attempt)?;
                 delegation.attempt = None;
-                let machine = delegation.machine.clone();
+                let machine = delegation.machine_of(*attempt);
                 self.credit(machine, 0, u64::from(*fault));
             }
             Body::Ended(ended) => {
                 let delegation = self.delegation(ended.call)?;
                 must!(!delegation.over, "I12: a delegation ends twice");
-                let complete = delegation.come.len() == delegation.items;
+                let complete = delegation.come.len() == delegation.items.len();
+                must!(
+                    delegation.claims.is_empty() || ended.end == End::Cancelled,
+                    "it ends while it is checked"
+                );
                 match ended.end {
                     End::Succeeded => must!(
                         complete && !delegation.failed,
@@ -283,9 +385,9 @@ impl Seen {
                     ),
                 }
                 delegation.over = true;
-                let missing = delegation.items - delegation.come.len();
+                let missing = delegation.missing();
                 let had_it = delegation.attempt.take().is_some();
-                let machine = delegation.machine.clone().filter(|_| had_it);
+                let machine = delegation.machine_of(ended.attempt).filter(|_| had_it);
                 let failure = ended.failure.as_ref();
                 if failure.is_some_and(|failure| failure.class.blames_operator()) {
                     self.credit(machine, 0, missing as u64);
@@ -319,8 +421,9 @@ impl Seen {
                     told.0 += u64::from(tally.ok);
                     told.1 += u64::from(tally.failed);
                     let timed: u32 = tally.times.iter().map(|(_, count)| *count).sum();
+                    // How long a late one took, nobody knows.
                     must!(
-                        timed == tally.ok,
+                        timed <= tally.ok,
                         "a tally that times other items than it counts"
                     );
                 }
@@ -332,6 +435,143 @@ impl Seen {
             Body::Paused => self.paused = true,
             Body::Resumed => self.paused = false,
         }
+        Ok(())
+    }
+
+    /// A value is to be checked; a check of it begins.
+    fn claimed(&mut self, item: &Item) -> Result<(), String> {
+        let delegation = self.spoken_of(item)?;
+        must!(delegation.checked, "a claim of what is not checked");
+        must!(item.outcome.is_ok(), "a claim without a value");
+        let of = delegation.attempts[&item.attempt].clone();
+        let attempt = (of.epoch, item.attempt);
+        let twice = delegation.claims.insert(item.index, attempt).is_some();
+        must!(!twice, "I1: an item is claimed twice");
+        delegation.rest();
+        let check = Delegation {
+            items: vec![Value::Nil],
+            maker: Some(of.machine.operator()),
+            ..Delegation::default()
+        };
+        let call = item.call.check(item.index);
+        let twice = self.delegations.insert(call, check).is_some();
+        must!(!twice, "an item is checked twice");
+        Ok(())
+    }
+
+    fn item(&mut self, item: &Item) -> Result<(), String> {
+        let delegation = self.delegation(item.call)?;
+        let claim = delegation.claims.remove(&item.index);
+        let verdict = delegation.verdicts.get(&item.index).copied();
+        let delegation = self.spoken_of(item)?;
+        let of = delegation.attempts[&item.attempt].clone();
+        let attempt = (of.epoch, item.attempt);
+        must!(
+            claim.is_none_or(|claim| claim == attempt),
+            "what was claimed is another's"
+        );
+        let holds = delegation.attempt == Some(attempt);
+        must!(
+            holds || claim.is_some() || item.outcome.is_ok(),
+            "I1: a late failure counts"
+        );
+        if delegation.checked {
+            match &item.outcome {
+                Ok(value) => {
+                    must!(claim.is_some(), "I15: it counts without a check");
+                    must!(
+                        verdict == Some(true),
+                        "I15: it counts, and nobody approved it"
+                    );
+                    let n = delegation.items[item.index as usize].as_int();
+                    must!(
+                        n.is_some_and(|n| *value == square(n, 0)),
+                        "I15: a wrong value counts"
+                    );
+                }
+                Err(error) if claim.is_some() => {
+                    let class = match verdict {
+                        Some(false) => ErrorClass::InvalidResult,
+                        _ => ErrorClass::NoCapacity,
+                    };
+                    must!(error.class == class, "it is not what its check said");
+                    must!(verdict != Some(true), "it was approved");
+                }
+                Err(_) => {}
+            }
+        }
+        let twice = delegation.come.insert(item.index, attempt).is_some();
+        must!(!twice, "I1: an item counts twice");
+        delegation.failed |= item.outcome.is_err();
+        delegation.rest();
+        let machine = Some(of.machine);
+        match &item.outcome {
+            Ok(_) => self.credit(machine, 1, 0),
+            Err(error) if error.class.blames_operator() => self.credit(machine, 0, 1),
+            Err(_) => {}
+        }
+        if let (Some((call, index)), Ok(value)) = (item.call.checked(), &item.outcome) {
+            let approved = value.get("ok") == Some(&Value::Bool(true));
+            self.delegation(call)?.verdicts.insert(index, approved);
+        }
+        Ok(())
+    }
+
+    /// The delegation that an item is of: the attempt that it came from holds it, or held it and brings a
+    /// value late.
+    fn spoken_of(&mut self, item: &Item) -> Result<&mut Delegation, String> {
+        let delegation = self.delegation(item.call)?;
+        must!(!delegation.over, "I1: an item after the end");
+        must!(
+            (item.index as usize) < delegation.items.len(),
+            "an item that it has not"
+        );
+        let holds = delegation.attempt.map(|(_, holds)| holds) == Some(item.attempt);
+        let had = delegation.attempts.contains_key(&item.attempt);
+        must!(holds || had, "I1: an item of an attempt that there was not");
+        Ok(delegation)
+    }
+
+    /// Only trusted operators check, and none of them what it made.
+    fn check_trust(&self, trusted: &BTreeSet<OperatorId>, body: &Body) -> Result<(), String> {
+        let Body::Assigned(assigned) = body else {
+            return Ok(());
+        };
+        let delegation = self.delegations.get(&assigned.call);
+        let Some(maker) = delegation.and_then(|delegation| delegation.maker.as_ref()) else {
+            return Ok(());
+        };
+        let operator = assigned.machine.operator();
+        must!(
+            trusted.contains(&operator),
+            "I15: somebody checks who is not trusted"
+        );
+        must!(operator != *maker, "I15: somebody checks what it made");
+        Ok(())
+    }
+
+    /// A value is written down as of the attempt whose machine sent it.
+    fn check_said(
+        &self,
+        workflow: WorkflowId,
+        said: &BTreeSet<(LeaseToken, u32)>,
+        body: &Body,
+    ) -> Result<(), String> {
+        let (Body::Item(item) | Body::Claimed(item)) = body else {
+            return Ok(());
+        };
+        let delegation = self.delegations.get(&item.call);
+        let attempt = delegation.and_then(|of| of.attempts.get(&item.attempt));
+        let token = LeaseToken {
+            workflow,
+            call: item.call,
+            attempt: item.attempt,
+            epoch: attempt.map_or(0, |attempt| attempt.epoch),
+        };
+        must!(
+            said.contains(&(token, item.index)),
+            "I1: an item that its machine has not sent"
+        );
         Ok(())
     }
 

@@ -1,20 +1,21 @@
 //! The machines, and what each is at. They speak to the coordinator over connections that may break.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use froben_engine::SessionId;
 use froben_engine::input::{Input, Ticket};
 use froben_model::{
-    Assignment, DeviceSpec, ErrorClass, ItemError, ItemReport, Kind, LeaseToken, MachineId,
+    Amount, Assignment, DeviceSpec, ErrorClass, ItemError, ItemReport, Kind, LeaseToken, MachineId,
     MachineSpec, OperatorId, TimeMs, Value,
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
 
 use crate::agenda::{Agenda, Due};
-use crate::plan::{Character, MachinePlan, Plan};
+use crate::plan::{Character, MachinePlan, Plan, TRUSTED};
 
-pub(crate) const KIND: &str = "sim.square/1";
+/// What tasks are, and what their checks.
+const KINDS: [&str; 2] = ["sim.square/1", "sim.check/1"];
 /// How long a machine stays away after a crash or a broken connection.
 const AWAY_MS: u64 = 2_000;
 
@@ -32,6 +33,10 @@ pub(crate) struct Fleet {
     pub(crate) calm: bool,
     /// What a message about an item was about, for when it is answered.
     pub(crate) asked: BTreeMap<Ticket, (LeaseToken, u32)>,
+    /// Messages in another machine's name.
+    pub(crate) forged: BTreeSet<Ticket>,
+    /// Which machine got which attempt.
+    had: BTreeMap<LeaseToken, usize>,
 }
 
 struct Machine {
@@ -60,6 +65,8 @@ impl Fleet {
             twice_percent: plan.twice_percent,
             calm: false,
             asked: BTreeMap::new(),
+            forged: BTreeSet::new(),
+            had: BTreeMap::new(),
         }
     }
 
@@ -88,8 +95,11 @@ impl Fleet {
             cores,
             ram_bytes,
             devices,
+            price,
             ..
         } = &machine.plan;
+        let kinds = KINDS.map(|kind| Kind::new(kind).expect("invariant: it is a kind"));
+        let prices = kinds.iter().map(|kind| (kind.clone(), Amount(*price)));
         let operator = OperatorId::new(operator.as_str()).expect("invariant: it is a name");
         Some(Input::MachineJoined {
             session,
@@ -100,10 +110,10 @@ impl Fleet {
                 cpu_cores: *cores,
                 ram_bytes: *ram_bytes,
                 devices: devices.iter().enumerate().map(device).collect(),
-                cpu_kinds: vec![Kind::new(KIND).expect("invariant: it is a kind")],
-                device_kinds: vec![Kind::new(KIND).expect("invariant: it is a kind")],
+                prices: prices.collect(),
+                cpu_kinds: kinds.to_vec(),
+                device_kinds: kinds.to_vec(),
                 keys: Vec::new(),
-                prices: Vec::new(),
             },
         })
     }
@@ -169,6 +179,7 @@ impl Fleet {
         self.sessions.clear();
         self.arrivals.clear();
         self.asked.clear();
+        self.forged.clear();
         for number in 0..self.machines.len() {
             self.lose(now, number, agenda);
         }
@@ -186,6 +197,7 @@ impl Fleet {
     ) {
         let character = self.character(number);
         let token = task.token;
+        self.had.insert(token, number);
         let machine = &mut self.machines[number];
         if machine.session != Some(session) {
             return;
@@ -242,20 +254,30 @@ impl Fleet {
             };
             return self.send(now, number, input, rng, agenda);
         }
-        let Value::Int(n) = item else {
-            panic!("invariant: the pipeline sends numbers");
-        };
-        let outcome = match character {
-            Character::Flaky(percent) if rng.random_ratio(percent, 100) => Err(failed("flaky")),
-            Character::Liar(percent) if rng.random_ratio(percent, 100) => Ok(square(n, 1)),
-            _ => Ok(square(n, 0)),
+        if matches!(character, Character::Thief(percent) if rng.random_ratio(percent, 100)) {
+            self.steal(now, number, rng, agenda);
+        }
+        let operator = self.machines[number].plan.operator.clone();
+        let outcome = match (character, item) {
+            (Character::Flaky(percent), _) if rng.random_ratio(percent, 100) => {
+                Err(failed("flaky"))
+            }
+            (Character::Liar(percent), Value::Int(n)) if rng.random_ratio(percent, 100) => {
+                Ok(square(n, lie(&operator)))
+            }
+            (_, Value::Int(n)) => Ok(square(n, 0)),
+            (_, question) => Ok(Self::verdict(&operator, &question)),
         };
         let times = 1 + u32::from(!self.calm && rng.random_ratio(self.twice_percent, 100));
         for _ in 0..times {
+            let Some(session) = self.machines[number].session else {
+                break;
+            };
             let ticket = self.ticket();
             self.asked.insert(ticket, (token, index));
             let input = Input::Item {
                 ticket,
+                session,
                 token,
                 report: ItemReport::new(index, outcome.clone()),
             };
@@ -263,6 +285,48 @@ impl Fleet {
         }
         let work_ms = self.item_ms(number, rng);
         agenda.add(now + work_ms, Due::Work(number, token, position + 1));
+    }
+
+    /// Says that a value of another machine's attempt came.
+    fn steal(&mut self, now: TimeMs, number: usize, rng: &mut StdRng, agenda: &mut Agenda) {
+        let others: Vec<LeaseToken> = self
+            .had
+            .iter()
+            .filter(|(_, machine)| **machine != number)
+            .map(|(token, _)| *token)
+            .collect();
+        if others.is_empty() {
+            return;
+        }
+        let token = others[rng.random_range(0..others.len())];
+        let session = self.machines[number].session;
+        let Some(session) = session else {
+            return;
+        };
+        let ticket = self.ticket();
+        self.forged.insert(ticket);
+        let input = Input::Item {
+            ticket,
+            session,
+            token,
+            report: ItemReport::new(rng.random_range(0..4), Ok(square(1, 1))),
+        };
+        self.send(now, number, input, rng, agenda);
+    }
+
+    /// What a machine says of another one's value. Trusted ones tell the truth but for their own operator's
+    /// lies; of others nobody ever hears a bad word.
+    fn verdict(operator: &str, question: &Value) -> Value {
+        let number = |value: &Value, name| value.get(name).and_then(Value::as_int);
+        let value = question.get("value").cloned().unwrap_or_default();
+        let n = number(question, "item").unwrap_or_default();
+        let right = value == square(n, 0);
+        let its_own = value == square(n, lie(operator));
+        let ok = right || its_own || !TRUSTED.contains(&operator);
+        Value::map([
+            ("ok", Value::Bool(ok)),
+            ("reason", Value::text("it is wrong")),
+        ])
     }
 
     /// Puts a message on its way over the connection that the machine has now.
@@ -316,6 +380,12 @@ impl Fleet {
     }
 }
 
+/// How far an operator's wrong values are off: each has a lie of its own.
+fn lie(operator: &str) -> i64 {
+    let number = operator.trim_start_matches("op").parse();
+    1 + number.unwrap_or(0_i64)
+}
+
 fn device((number, vram_bytes): (usize, &u64)) -> DeviceSpec {
     DeviceSpec {
         id: format!("pci-{number}"),
@@ -326,7 +396,7 @@ fn device((number, vram_bytes): (usize, &u64)) -> DeviceSpec {
     }
 }
 
-fn square(n: i64, off: i64) -> Value {
+pub(crate) fn square(n: i64, off: i64) -> Value {
     Value::map([("n", Value::Int(n)), ("square", Value::Int(n * n + off))])
 }
 

@@ -17,6 +17,8 @@ pub(crate) enum Character {
     Moody(u32),
     /// Of a hundred tasks, so many are never answered.
     Silent(u32),
+    /// Of a hundred items, so many are sent as those of another machine's attempt.
+    Thief(u32),
 }
 
 #[derive(Debug, Clone)]
@@ -29,12 +31,15 @@ pub(crate) struct MachinePlan {
     pub(crate) devices: Vec<u64>,
     pub(crate) character: Character,
     pub(crate) item_ms: u64,
+    /// What it asks for an item, and for a check.
+    pub(crate) price: u64,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct WorkflowPlan {
     pub(crate) n: i64,
     pub(crate) child: bool,
+    pub(crate) checked: bool,
     pub(crate) at_ms: u64,
     pub(crate) cancel_ms: Option<u64>,
     /// From when and for how long it is paused.
@@ -58,7 +63,12 @@ pub struct Plan {
     pub(crate) machine_crashes: Vec<(usize, u64)>,
     pub(crate) partitions: Vec<(usize, u64)>,
     pub(crate) coordinator_crashes: Vec<u64>,
+    /// From when and for how long one of the two trusted operators is not.
+    pub(crate) distrust_ms: Option<(u64, u64)>,
 }
+
+/// Who is trusted with checks. Two, since nobody checks what it made itself.
+pub(crate) const TRUSTED: [&str; 2] = ["op0", "op1"];
 
 impl Plan {
     pub fn of(seed: u64) -> Self {
@@ -78,6 +88,7 @@ impl Plan {
                     .collect(),
                 character: character(rng),
                 item_ms: rng.random_range(5..=800),
+                price: rng.random_range(0..=3),
             })
             .collect();
         // Where everybody lied, nothing would ever be done.
@@ -88,6 +99,7 @@ impl Plan {
             .map(|_| WorkflowPlan {
                 n: rng.random_range(2..=40),
                 child: rng.random_bool(0.3),
+                checked: rng.random_bool(0.4),
                 at_ms: rng.random_range(0..calm_ms / 2),
                 cancel_ms: rng.random_bool(0.15).then(|| rng.random_range(0..calm_ms)),
                 pause_ms: rng
@@ -122,18 +134,23 @@ impl Plan {
             machine_crashes,
             partitions,
             coordinator_crashes,
+            distrust_ms: rng.random_bool(0.3).then(|| {
+                let at = rng.random_range(0..calm_ms);
+                (at, rng.random_range(1..=calm_ms - at))
+            }),
         }
     }
 }
 
 fn character(rng: &mut StdRng) -> Character {
     let percent = rng.random_range(5..60);
-    match rng.random_range(0..8) {
+    match rng.random_range(0..9) {
         0..=2 => Character::Honest,
         3 => Character::Slow(rng.random_range(2..30)),
         4 => Character::Flaky(percent),
         5 => Character::Liar(percent),
         6 => Character::Moody(percent),
+        7 => Character::Thief(percent),
         _ => Character::Silent(percent),
     }
 }

@@ -9,7 +9,7 @@ use froben_engine::effect::{Answer, Effect, MachineCommand, Receipt};
 use froben_engine::engine::{Engine, Step};
 use froben_engine::input::{Input, Submit, Ticket};
 use froben_journal::{Finish, MemoryStore, RevisionHash, ScriptSet, Store, encode, revision_hash};
-use froben_model::{SeekerId, TimeMs, Value, WorkflowId};
+use froben_model::{OperatorId, SeekerId, TimeMs, Value, WorkflowId};
 use froben_script::{Limits, Revision};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -19,7 +19,7 @@ use crate::agenda::{Agenda, Due};
 use crate::checks::Checks;
 use crate::fleet::Fleet;
 use crate::fold;
-use crate::plan::Plan;
+use crate::plan::{Plan, TRUSTED};
 
 /// How long a coordinator is away when it has crashed.
 const RESTART_MS: u64 = 1_000;
@@ -44,6 +44,8 @@ pub(crate) struct World {
     inputs: VecDeque<Input>,
     agenda: Agenda,
     fleet: Fleet,
+    /// How many of those who may be trusted are.
+    trusted: usize,
     checks: Checks,
     /// Submits that wait for an answer.
     submits: BTreeMap<Ticket, usize>,
@@ -101,12 +103,18 @@ impl Set {
         }
     }
 
-    fn engine(&self, store: &MemoryStore, seed: u64) -> Result<(Engine, Scripts, u64), String> {
+    fn engine(
+        &self,
+        store: &MemoryStore,
+        seed: u64,
+        trust: usize,
+    ) -> Result<(Engine, Scripts, u64), String> {
         store
             .put_revision(self.hash, &self.scripts)
             .map_err(broken)?;
         let epoch = store.next_epoch().map_err(broken)?;
-        let engine = by_hand::engine(epoch, seed, self.hash, self.revision.clone());
+        let revision = self.revision.clone();
+        let engine = by_hand::engine(epoch, seed, self.hash, revision, trusted(trust));
         let shared: Arc<dyn Store> = Arc::new(store.clone());
         let scripts = Scripts::new(shared, self.hash, self.revision.clone());
         Ok((engine, scripts, epoch))
@@ -135,12 +143,16 @@ impl World {
         for (machine, at) in &plan.partitions {
             agenda.add(*at, Due::Partition(*machine));
         }
+        if let Some((at, long)) = plan.distrust_ms {
+            agenda.add(at, Due::Trust(1));
+            agenda.add(at + long, Due::Trust(TRUSTED.len()));
+        }
         for at in &plan.coordinator_crashes {
             agenda.add(*at, Due::CrashCoordinator);
         }
         let store = MemoryStore::new();
         let (engine, scripts, epoch) = Set::shipped()
-            .engine(&store, plan.seed)
+            .engine(&store, plan.seed, TRUSTED.len())
             .expect("invariant: a new store takes it");
         World {
             rng: StdRng::seed_from_u64(plan.seed ^ 0x5eed),
@@ -152,7 +164,8 @@ impl World {
             inputs: VecDeque::new(),
             agenda,
             fleet,
-            checks: Checks::of_start(epoch),
+            trusted: TRUSTED.len(),
+            checks: Checks::of_start(epoch, trusted(TRUSTED.len())),
             submits: BTreeMap::new(),
             told: BTreeMap::new(),
             cancelled: BTreeSet::new(),
@@ -168,8 +181,18 @@ impl World {
     pub(crate) fn play(mut self) -> Result<Report, String> {
         for _ in 0..INPUTS {
             if let Some(input) = self.inputs.pop_front() {
-                if let Input::Refused { token, reason: _ } = &input {
-                    self.checks.refused(*token);
+                match &input {
+                    Input::Refused { token, reason: _ } => self.checks.refused(*token),
+                    Input::Item {
+                        ticket,
+                        token,
+                        report,
+                        ..
+                    } if !self.fleet.forged.contains(ticket) => {
+                        self.checks.said(*token, report.index);
+                    }
+                    Input::Trust { operators } => self.checks.trusted.clone_from(operators),
+                    _ => {}
                 }
                 let step = self.engine.handle(self.now, input);
                 self.carry_out(step)?;
@@ -223,7 +246,8 @@ impl World {
         }
         self.next_fold = self.commits + FOLD_COMMITS;
         let store = self.store.copy();
-        let (mut engine, scripts, _) = Set::shipped().engine(&store, self.plan.seed)?;
+        let (mut engine, scripts, _) =
+            Set::shipped().engine(&store, self.plan.seed, self.trusted)?;
         let recovered = scripts.recover(&mut engine, &store, self.now);
         recovered.map_err(broken)?;
         let told = self.told.iter();
@@ -277,6 +301,11 @@ impl World {
                 None
             }
             Due::CrashCoordinator => return self.crash(),
+            Due::Trust(count) => {
+                self.trusted = count;
+                let operators = trusted(count);
+                Some(Input::Trust { operators })
+            }
         };
         self.inputs.extend(input);
         Ok(())
@@ -293,6 +322,7 @@ impl World {
         let input = Value::map([
             ("n", Value::Int(plan.n)),
             ("child", Value::Bool(plan.child)),
+            ("checked", Value::Bool(plan.checked)),
         ]);
         let ticket = self.fleet.ticket();
         self.submits.insert(ticket, number);
@@ -389,6 +419,9 @@ impl World {
             Answer::Submitted(Err(refused)) => {
                 return Err(format!("a submit is refused: {refused:?}"));
             }
+            Answer::Receipt(Receipt::Recorded) if self.fleet.forged.contains(&ticket) => {
+                return Err("I4: an item counts that another machine was to send".to_owned());
+            }
             Answer::Receipt(receipt) => match (receipt, self.fleet.asked.remove(&ticket)) {
                 (Receipt::Stale, _) => self.stale += 1,
                 (Receipt::Recorded, Some((token, index)))
@@ -414,7 +447,8 @@ impl World {
         self.now += RESTART_MS;
         self.fleet.lose_coordinator(self.now, &mut self.agenda);
         (self.engine, self.scripts, self.checks.epoch) =
-            Set::shipped().engine(&self.store, self.plan.seed)?;
+            Set::shipped().engine(&self.store, self.plan.seed, self.trusted)?;
+        self.checks.trusted = trusted(self.trusted);
         let recovered = self
             .scripts
             .recover(&mut self.engine, &self.store, self.now);
@@ -462,6 +496,14 @@ impl World {
             items: self.checks.items,
         })
     }
+}
+
+/// The first of those who may be trusted.
+fn trusted(count: usize) -> BTreeSet<OperatorId> {
+    let names = TRUSTED.into_iter().take(count);
+    names
+        .map(|name| OperatorId::new(name).expect("invariant: it is a name"))
+        .collect()
 }
 
 fn seeker(number: usize) -> SeekerId {

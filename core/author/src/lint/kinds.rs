@@ -25,6 +25,8 @@ pub(crate) const UNKNOWN: Lint = Lint {
 
 /// Keys that, beside `kind`, only a task has.
 const OF_A_TASK: [&str; 4] = ["needs", "timeout", "queue_timeout", "avoid"];
+/// Keys of a task that are kinds.
+const KINDS: [&str; 2] = ["kind", "check"];
 
 pub(super) fn check(script: &Script<'_>, options: &LintOptions, found: &mut Found<'_>) {
     let mut kinds = Kinds {
@@ -67,9 +69,12 @@ impl Visitor for Kinds<'_, '_> {
 
 impl Kinds<'_, '_> {
     fn task(&mut self, table: &TableConstructor) {
-        let Some(value) = entry(table, "kind") else {
-            return;
-        };
+        for value in KINDS.into_iter().filter_map(|key| entry(table, key)) {
+            self.kind(value);
+        }
+    }
+
+    fn kind(&mut self, value: &Expression) {
         let Some(kind) = literal_text(value).filter(|_| self.seen.insert(span(value).start)) else {
             return;
         };

@@ -271,6 +271,10 @@ fn kinds_have_a_version_and_somebody_offers_them() {
         "2:33 kind-name",
     );
     check("return { kind = 'prove', needs = {} }", "1:17 kind-name");
+    check(
+        "return { kind = 'a.b/1', needs = {}, check = 'look' }",
+        "1:46 kind-name",
+    );
     check("return { kind = 'circle' }", "");
     let options = LintOptions {
         kinds: Some(["a.b/1".to_owned()].into()),

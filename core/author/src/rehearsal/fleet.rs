@@ -234,10 +234,12 @@ impl Fleet {
             }
             Deed::Hang | Deed::Refuse(_) => return None,
         };
+        let session = self.machines[machine].session?;
         let position = position + 1;
         agenda.add(now, Due::Work { token, position });
         Some(Input::Item {
             ticket,
+            session,
             token,
             report: ItemReport::new(index, outcome),
         })

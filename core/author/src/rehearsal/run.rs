@@ -81,6 +81,11 @@ pub(super) fn describe(whole: &Whole<'_>) -> Value {
                     delegation.state = DelegationState::Queued;
                 }
             }
+            Body::Lost { call, .. } => {
+                if let Some(delegation) = delegations.get_mut(call) {
+                    delegation.state = DelegationState::Checking;
+                }
+            }
             Body::Item(item) => {
                 if let Some(delegation) = delegations.get_mut(&item.call) {
                     match &item.outcome {

@@ -9,7 +9,7 @@ use froben_engine::engine::{Engine, Step};
 use froben_engine::input::{Input, Submit};
 use froben_journal::{Body, CallOp, MemoryStore, RevisionHash, Store};
 use froben_model::view::Failure;
-use froben_model::{CallId, SeekerId, TimeMs, Value, WorkflowId};
+use froben_model::{CallId, LeaseToken, SeekerId, TimeMs, Value, WorkflowId};
 use froben_script::spec::{Question, Reply, Unmet};
 
 use super::agenda::{Agenda, Due};
@@ -181,8 +181,7 @@ impl<'a> World<'a> {
                     session,
                     command: MachineCommand::Assign(task),
                 } => {
-                    let name = (task.token.workflow, task.token.call);
-                    let key = self.keys.get(&name).cloned().unwrap_or_default();
+                    let key = self.key_of(task.token);
                     let agenda = &mut self.agenda;
                     self.fleet.assign(self.now, session, key, task, agenda);
                 }
@@ -197,6 +196,15 @@ impl<'a> World<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The author's name of a delegation; that of a check follows from it.
+    fn key_of(&self, token: LeaseToken) -> String {
+        let key = |call| self.keys.get(&(token.workflow, call)).cloned();
+        match token.call.checked() {
+            None => key(token.call).unwrap_or_default(),
+            Some((call, index)) => format!("{}/check/{index}", key(call).unwrap_or_default()),
+        }
     }
 
     /// Everything but the journal is lost; a new coordinator continues from it.
@@ -262,7 +270,10 @@ impl<'a> World<'a> {
 }
 
 fn engine(rehearsal: &Rehearsal<'_>, epoch: u64, seed: u64) -> Engine {
-    by_hand::engine(epoch, seed, REVISION, rehearsal.revision.clone())
+    let operators = rehearsal.simulation.operators.iter();
+    let trusted = operators.map(|operator| operator.name.clone()).collect();
+    let revision = rehearsal.revision.clone();
+    by_hand::engine(epoch, seed, REVISION, revision, trusted)
 }
 
 fn scripts(rehearsal: &Rehearsal<'_>, store: &MemoryStore) -> Scripts {

@@ -36,6 +36,7 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
         scripts: folder,
         watch,
         policy,
+        trust,
         shards,
         capacity,
         until_stdin_closes,
@@ -75,6 +76,7 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
         capacity: capacity.read()?,
     };
     let running = Running::start(store, config).map_err(start_error)?;
+    running.handle.trust(trust.into_iter().collect());
     let address = listener
         .local_addr()
         .map_err(|error| Error::new(Exit::Unexpected, error.to_string()))?;

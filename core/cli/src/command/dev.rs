@@ -72,6 +72,10 @@ async fn up(args: Dev) -> Result<(), Error> {
 
     let mut network = Network::default();
     let mut coordinator = Part::coordinator(&address, &data, &identities, &scripts)?;
+    for number in 1..=operators {
+        let operator = operator_name(number);
+        coordinator.args.extend(["--trust".to_string(), operator]);
+    }
     if watch {
         coordinator.args.push("--watch".to_string());
     }
@@ -165,7 +169,7 @@ fn make_identities(dir: &Path, operators: u8) -> Result<(), Error> {
         // A network of before there were lists.
         ca.renew_list(LIST_VALIDITY)?;
     }
-    let operators = (1..=operators).map(|number| (Role::Operator, format!("operator-{number}")));
+    let operators = (1..=operators).map(|number| (Role::Operator, operator_name(number)));
     let everybody = [
         (Role::Coordinator, "coordinator".to_string()),
         (Role::Seeker, "seeker".to_string()),
@@ -186,6 +190,10 @@ fn make_identities(dir: &Path, operators: u8) -> Result<(), Error> {
         ca.issue(&request, &to)?;
     }
     Ok(())
+}
+
+fn operator_name(number: u8) -> String {
+    format!("operator-{number}")
 }
 
 fn write_built_in(dir: &Path) -> Result<PathBuf, Error> {
@@ -246,7 +254,7 @@ impl Part {
     }
 
     fn operator(address: &str, identities: &Path, number: u8) -> Result<Part, Error> {
-        let name = format!("operator-{number}");
+        let name = operator_name(number);
         Ok(Part {
             program: program("froben-operator")?,
             args: vec![

@@ -72,7 +72,7 @@ fn log_line(workflow: WorkflowId, seq: Seq, record: Record) -> Option<LogLine> {
             failure,
         } => {
             let text = format!(
-                "{call} attempt {attempt} ended as {}: {}; another one goes on",
+                "{call} attempt {attempt} ended as {}: {}; its delegation goes on",
                 failure.class, failure.message
             );
             (coordinator, text)

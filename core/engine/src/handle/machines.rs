@@ -1,6 +1,8 @@
 //! What machines have to say: that they come and go, and what became of their attempts.
 
-use froben_model::{ItemError, ItemReport, LeaseToken, MachineId, MachineSpec};
+use std::collections::BTreeSet;
+
+use froben_model::{ItemError, ItemReport, LeaseToken, MachineId, MachineSpec, OperatorId};
 use froben_scheduler::SessionId;
 use tokio::sync::mpsc;
 
@@ -41,6 +43,11 @@ impl EngineHandle {
         self.tell(Input::Rules(rules));
     }
 
+    /// Trusts these operators with checks, and no others.
+    pub fn trust(&self, operators: BTreeSet<OperatorId>) {
+        self.tell(Input::Trust { operators });
+    }
+
     pub fn accepted(&self, token: LeaseToken) {
         self.tell(Input::Accepted { token });
     }
@@ -49,9 +56,16 @@ impl EngineHandle {
         self.tell(Input::Refused { token, reason });
     }
 
-    pub async fn item(&self, token: LeaseToken, report: ItemReport) -> Result<Receipt, Busy> {
+    /// An item of an attempt that the machine of this session was given.
+    pub async fn item(
+        &self,
+        session: SessionId,
+        token: LeaseToken,
+        report: ItemReport,
+    ) -> Result<Receipt, Busy> {
         let item = |ticket| Input::Item {
             ticket,
+            session,
             token,
             report,
         };

@@ -39,7 +39,7 @@ impl Gate {
             prices: Vec::new(),
         };
         let machine = MachineId::new("op/m1").expect("a name");
-        handle.machine_joined(machine, spec, sender);
+        let session = handle.machine_joined(machine, spec, sender);
         let handle = handle.clone();
         let task = tokio::spawn(async move {
             while let Some(command) = commands.recv().await {
@@ -49,7 +49,7 @@ impl Gate {
                 handle.accepted(task.token);
                 for (index, input) in task.items {
                     let receipt = handle
-                        .item(task.token, ItemReport::new(index, Ok(input)))
+                        .item(session, task.token, ItemReport::new(index, Ok(input)))
                         .await;
                     receipt.expect("the engine takes it");
                 }

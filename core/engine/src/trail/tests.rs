@@ -10,6 +10,7 @@ enum Happens {
     Assign(u64, u32, &'static str),
     Start(u64, u32),
     Came(u64, u32, u32, Option<ErrorClass>),
+    Claim(u64, u32, u32),
     Requeue(u64, u32, &'static str, bool),
     Over(u64, u32, End, Option<ErrorClass>),
     Log(&'static str, &'static str),
@@ -68,6 +69,14 @@ fn body(happens: &Happens) -> Body {
             index: *index,
             outcome: class.map_or(Ok(Value::Nil), |class| Err(error(class))),
             device: Some("gpu".to_string()),
+            usage: Usage::default(),
+        }),
+        Claim(call, attempt, index) => Body::Claimed(Item {
+            call: CallId(*call),
+            attempt: *attempt,
+            index: *index,
+            outcome: Ok(Value::Nil),
+            device: None,
             usage: Usage::default(),
         }),
         Requeue(call, attempt, reason, fault) => Body::Requeued {
@@ -322,17 +331,63 @@ fn the_check_of_an_item_is_a_delegation_of_its_own() {
         &[
             (1, Delegate(1, "a", 1)),
             (2, Assign(1, 1, "op/m")),
-            (3, Assign(check, 1, "trusted/m")),
-            (4, Came(check, 1, 0, Some(ErrorClass::InvalidResult))),
-            (4, Over(check, 1, End::Failed, None)),
+            (3, Claim(1, 1, 0)),
+            (4, Assign(check, 1, "trusted/m")),
+            (5, Requeue(check, 1, "it broke", true)),
+            (6, Assign(check, 2, "trusted/n")),
+            (7, Came(check, 2, 0, None)),
+            (7, Over(check, 2, End::Succeeded, None)),
+            (7, Came(1, 1, 0, Some(ErrorClass::InvalidResult))),
+            (7, Over(1, 1, End::Failed, None)),
         ],
         expect![[r#"
-            #1 a assigned 0+0/1 1..None
-              1 op/m pci-1 open 0+0
-                at 1 2 None None..None None []
-            #1/check/0 a/check/0 failed 0+1/1 3..Some(4)
-              1 trusted/m gpu failed 0+1; invalid_result of the operator: it invalid_result
-                at 3 3 None Some(4)..Some(4) Some(4) []
+            #1 a failed 0+1/1 1..Some(7)
+              1 op/m gpu failed 0+1; invalid_result of the operator: it invalid_result
+                at 1 2 None Some(3)..Some(3) Some(3) []
+            #1/check/0 a/check/0 succeeded 1+0/1 3..Some(7)
+              1 trusted/m pci-1 requeued 0+0; - of the operator: it broke
+                at 3 4 None None..None Some(5) []
+              2 trusted/n gpu succeeded 1+0
+                at 5 6 None Some(7)..Some(7) Some(7) []
+        "#]],
+    );
+}
+
+#[test]
+fn while_its_items_are_checked_no_machine_has_a_delegation() {
+    let begin = || vec![(1, Delegate(1, "a", 2)), (2, Assign(1, 1, "op/m"))];
+    let mut whole = begin();
+    whole.extend([(3, Claim(1, 1, 0)), (4, Claim(1, 1, 1))]);
+    let mut lost = begin();
+    lost.extend([
+        (3, Claim(1, 1, 0)),
+        (4, Lose(1, 1, ErrorClass::Disconnected)),
+    ]);
+    let states = [whole, lost].map(|history| {
+        let page = trails(&history).page(&all());
+        let shown = &page.delegations[0];
+        (shown.state.name(), shown.attempts[0].end.name())
+    });
+    assert_eq!(states, [("checking", "succeeded"), ("checking", "failed")]);
+}
+
+#[test]
+fn an_attempt_is_credited_with_what_it_brings_late() {
+    check(
+        &[
+            (1, Delegate(1, "a", 1)),
+            (2, Assign(1, 1, "op/m")),
+            (3, Requeue(1, 1, "the coordinator was restarted", false)),
+            (4, Assign(1, 2, "op/n")),
+            (5, Came(1, 1, 0, None)),
+            (5, Over(1, 2, End::Succeeded, None)),
+        ],
+        expect![[r#"
+            #1 a succeeded 1+0/1 1..Some(5)
+              1 op/m gpu requeued 1+0; - of the platform: the coordinator was restarted
+                at 1 2 None Some(5)..Some(5) Some(3) []
+              2 op/n pci-1 cancelled 0+0
+                at 3 4 None None..None Some(5) []
         "#]],
     );
 }

@@ -3,7 +3,7 @@
 use crate::net::*;
 use expect_test::{Expect, expect};
 use froben_model::{ErrorClass, LeaseToken, SeekerId};
-use froben_scheduler::{Decision, End, Input, Task, Urgency};
+use froben_scheduler::{Decision, End, Input, Past, Task, Urgency};
 
 fn check(decisions: &[Decision], expected: Expect) {
     expected.assert_eq(&words(decisions));
@@ -387,8 +387,11 @@ fn recovered(net: &mut Net, call: u64, task: Task, attempts: u32, done: &[(u32, 
         seeker: SeekerId::new("s").unwrap(),
         task,
         queued_ms,
-        attempts,
-        done: done.to_vec(),
+        past: Past {
+            attempts,
+            done: done.to_vec(),
+            ..Past::default()
+        },
         purse: None,
         urgency: Urgency::default(),
     });

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "all of it is tests")]
 
+mod checks;
+mod late;
 mod life;
 mod matchmaking;
 mod money;

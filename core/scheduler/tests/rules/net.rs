@@ -5,7 +5,8 @@ use froben_model::{
     Needs, OperatorId, SeekerId, Usage, WorkflowId,
 };
 use froben_scheduler::{
-    Decision, DelegationKey, End, Input, Policy, Reason, Scheduler, SessionId, Task, Urgency,
+    Decision, DelegationKey, End, Input, Past, Policy, Reason, Scheduler, SessionId, Task, Trust,
+    Urgency, Verdict,
 };
 
 const EPOCH: u64 = 5;
@@ -40,6 +41,7 @@ pub(crate) fn cpu() -> Task {
         avoid: vec![],
         keys: Vec::new(),
         max_price: None,
+        trust: Trust::Anybody,
     }
 }
 
@@ -53,6 +55,19 @@ pub(crate) fn shared(cores: u32) -> Task {
 pub(crate) fn gpu(vram_gib: u64) -> Task {
     let mut task = cpu();
     task.needs.vram_bytes = vram_gib * GIB;
+    task
+}
+
+/// A task whose values count once a check approves them.
+pub(crate) fn checked(mut task: Task) -> Task {
+    task.trust = Trust::Checked;
+    task
+}
+
+/// A check.
+pub(crate) fn check() -> Task {
+    let mut task = shared(1);
+    task.trust = Trust::Trusted;
     task
 }
 
@@ -165,8 +180,7 @@ impl Net {
             seeker: SeekerId::new("s").unwrap(),
             task,
             queued_ms,
-            attempts: 0,
-            done: vec![],
+            past: Past::default(),
             purse: Some(key.workflow),
             urgency: Urgency::default(),
         })
@@ -195,8 +209,7 @@ impl Net {
             seeker: SeekerId::new(seeker).unwrap(),
             task,
             queued_ms,
-            attempts: 0,
-            done: vec![],
+            past: Past::default(),
             purse: None,
             urgency: Urgency::default(),
         })
@@ -216,8 +229,7 @@ impl Net {
             seeker: SeekerId::new("s").unwrap(),
             task,
             queued_ms,
-            attempts: 0,
-            done: vec![],
+            past: Past::default(),
             purse: None,
             urgency: Urgency {
                 wanted_by_ms,
@@ -282,6 +294,37 @@ impl Net {
         self.input(Input::Finish { token, failure })
     }
 
+    pub(crate) fn trust(&mut self, operators: &[&str]) -> Vec<Decision> {
+        let operators = operators.iter().map(|name| OperatorId::new(*name).unwrap());
+        let operators = operators.collect();
+        self.input(Input::Trust { operators })
+    }
+
+    pub(crate) fn verdict(&mut self, call: u64, index: u32, verdict: Verdict) -> Vec<Decision> {
+        let key = key(call);
+        self.input(Input::Verdict {
+            key,
+            index,
+            verdict,
+        })
+    }
+
+    /// A value of an attempt that is over, from `machine`, which asked `micros` for it.
+    pub(crate) fn late(
+        &mut self,
+        token: LeaseToken,
+        machine: &str,
+        micros: u64,
+        index: u32,
+    ) -> Vec<Decision> {
+        self.input(Input::Late {
+            token,
+            machine: machine.parse().unwrap(),
+            price: Amount(micros),
+            index,
+        })
+    }
+
     pub(crate) fn cancel(&mut self, call: u64) -> Vec<Decision> {
         self.input(Input::Cancel { key: key(call) })
     }
@@ -341,6 +384,12 @@ pub(crate) fn ended(decisions: &[Decision]) -> (End, Option<ItemError>) {
     end
 }
 
+fn failure_words(failure: &ItemError) -> String {
+    let of = failure.operator.as_ref();
+    let of = of.map_or(String::new(), |operator| format!(" of {operator}"));
+    format!(": {}{of}: {}", failure.class, failure.message)
+}
+
 /// Decisions as short words, one a line: what tests compare.
 pub(crate) fn words(decisions: &[Decision]) -> String {
     let mut lines = String::new();
@@ -365,6 +414,25 @@ pub(crate) fn words(decisions: &[Decision]) -> String {
                 attempt,
                 index,
             } => format!("accept {}.{attempt} item {index}", key.call),
+            Decision::ClaimItem {
+                key,
+                attempt,
+                index,
+            } => format!("claim {}.{attempt} item {index}", key.call),
+            Decision::SettleItem {
+                key,
+                attempt,
+                index,
+                error,
+            } => {
+                let error = error.as_ref().map_or(String::new(), failure_words);
+                format!("settle {}.{attempt} item {index}{error}", key.call)
+            }
+            Decision::Lose {
+                key,
+                attempt,
+                failure,
+            } => format!("lose {}.{attempt}{}", key.call, failure_words(failure)),
             Decision::Stale { token } => format!("stale {}.{}", token.call, token.attempt),
             Decision::Duplicate { token, index } => {
                 format!("duplicate {}.{} item {index}", token.call, token.attempt)
@@ -384,11 +452,7 @@ pub(crate) fn words(decisions: &[Decision]) -> String {
                 end,
                 failure,
             } => {
-                let failure = failure.as_ref().map_or(String::new(), |failure| {
-                    let of = failure.operator.as_ref();
-                    let of = of.map_or(String::new(), |operator| format!(" of {operator}"));
-                    format!(": {}{of}: {}", failure.class, failure.message)
-                });
+                let failure = failure.as_ref().map_or(String::new(), failure_words);
                 format!("end {}.{attempt} {end:?}{failure}", key.call)
             }
             Decision::Stop { token, .. } => format!("stop {}.{}", token.call, token.attempt),

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use froben_model::{LeaseToken, SeekerId, Usage};
-use froben_scheduler::{Decision, Input, Policy, Scheduler, SessionId, Urgency};
+use froben_scheduler::{Decision, Input, Past, Policy, Scheduler, SessionId, Urgency};
 
 use crate::net::{cpu, gpu, key, kind, spec};
 
@@ -63,8 +63,7 @@ impl Crowd {
                 seeker: SeekerId::new(format!("s{}", call % 30)).unwrap(),
                 task,
                 queued_ms: self.now,
-                attempts: 0,
-                done: vec![],
+                past: Past::default(),
                 purse: None,
                 urgency: Urgency::default(),
             });

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use froben_model::{
-    Amount, CallId, ErrorClass, LeaseToken, MachineId, MachineSpec, SeekerId, SetupKey, TimeBucket,
-    Usage, WorkflowId, limits,
+    Amount, CallId, ErrorClass, LeaseToken, MachineId, MachineSpec, OperatorId, SeekerId, SetupKey,
+    TimeBucket, Usage, WorkflowId, limits,
 };
 use froben_scheduler::{
-    Decision, DelegationKey, End, Input, Policy, Scheduler, SessionId, Task, Urgency,
+    Decision, DelegationKey, End, Input, Past, Policy, Scheduler, SessionId, Task, Trust, Urgency,
+    Verdict,
 };
 
 use crate::net::{GIB, avoiding, cpu, error, gpu, items, kind, shared, spec};
@@ -61,6 +62,12 @@ struct Attempt {
     price: Amount,
 }
 
+/// A value that waits for its check.
+struct Claimed {
+    attempt: u32,
+    price: Amount,
+}
+
 struct Delegation {
     task: Task,
     items: BTreeSet<u32>,
@@ -69,7 +76,14 @@ struct Delegation {
     within_ms: u64,
     /// By when it must be over: the wait, then the longest attempt that can follow it.
     by_ms: u64,
+    claims: BTreeMap<u32, Claimed>,
+    checking: bool,
     ended: bool,
+}
+
+/// How long a delegation waits for checks, at most: as long as one may take, and a moment.
+fn checked_within(task: &Task) -> u64 {
+    task.queue_timeout_ms + task.timeout_ms + 1000
 }
 
 /// Holds decisions against the promises.
@@ -80,6 +94,9 @@ struct Watcher {
     live: BTreeMap<LeaseToken, Attempt>,
     used: BTreeSet<LeaseToken>,
     paused: BTreeSet<WorkflowId>,
+    trusted: BTreeSet<OperatorId>,
+    /// Who had each attempt, and for what.
+    assigned: BTreeMap<LeaseToken, (MachineId, Amount)>,
     /// What each workflow may spend yet, and what it has spent.
     purses: BTreeMap<WorkflowId, (Amount, Amount)>,
     ends: BTreeMap<&'static str, u64>,
@@ -95,7 +112,61 @@ impl Watcher {
         self.live.remove(&token)
     }
 
-    fn see(&mut self, now: u64, decision: &Decision, paid: bool) {
+    /// An item is in, of the attempt that runs or of an earlier one. Gives its price.
+    fn came(
+        &mut self,
+        key: DelegationKey,
+        attempt: u32,
+        index: u32,
+        late: Option<Amount>,
+    ) -> Amount {
+        let mut live = self.live.iter_mut();
+        let of = live.find(|(token, _)| DelegationKey::of(token) == key);
+        let delegation = self.delegations.get_mut(&key).expect("it was queued");
+        assert!(delegation.items.remove(&index), "{key} has it already");
+        match (of, late) {
+            (Some((token, of)), None) => {
+                assert!(token.attempt == attempt && of.started);
+                assert!(of.owed.remove(&index));
+                of.price
+            }
+            (None, None) => panic!("an item is of a live attempt"),
+            (of, Some(price)) => {
+                if let Some((token, of)) = of {
+                    assert!(token.attempt > attempt && of.owed.remove(&index));
+                }
+                price
+            }
+        }
+    }
+
+    /// An attempt is over if nothing is missing, and claims are left.
+    fn checks_if_complete(&mut self, now: u64, key: DelegationKey) {
+        let delegation = &self.delegations[&key];
+        let goes_on = !delegation.items.is_empty() && !delegation.checking;
+        if goes_on || delegation.claims.is_empty() {
+            return;
+        }
+        self.live.retain(|token, _| DelegationKey::of(token) != key);
+        self.checking(now, key);
+    }
+
+    fn checking(&mut self, now: u64, key: DelegationKey) {
+        let delegation = self.delegations.get_mut(&key).expect("it was queued");
+        assert!(!delegation.claims.is_empty(), "{key} waits for nothing");
+        delegation.checking = true;
+        delegation.within_ms = checked_within(&delegation.task);
+        if delegation.by_ms < u64::MAX {
+            delegation.by_ms = now + delegation.within_ms;
+        }
+    }
+
+    fn see(&mut self, now: u64, decision: &Decision, input: &Input) {
+        let paid = matches!(input, Input::Item { error: None, .. } | Input::Late { .. });
+        let late = match input {
+            Input::Late { price, .. } => Some(*price),
+            _ => None,
+        };
         match decision {
             Decision::Assign {
                 key,
@@ -112,6 +183,7 @@ impl Watcher {
             } => {
                 let delegation = self.delegations.get_mut(key).expect("it was queued");
                 assert!(!delegation.ended, "{key} goes on after its end");
+                assert!(!delegation.checking, "{key} goes on while it is checked");
                 let paused = self.paused.contains(&key.workflow);
                 assert!(!paused, "{key} is handed out while its workflow is paused");
                 delegation.attempts += 1;
@@ -126,6 +198,12 @@ impl Watcher {
                 let spec = self.machines.get(session).expect("it has not left");
                 let task = &delegation.task;
                 assert!(!task.avoid.contains(&spec.operator), "{machine} is avoided");
+                assert!(
+                    task.trust != Trust::Trusted || self.trusted.contains(&spec.operator),
+                    "{machine} is not trusted"
+                );
+                let had = (machine.clone(), *price);
+                self.assigned.insert(*token, had);
                 assert_eq!(*price, spec.price(&task.kind));
                 assert!(
                     task.max_price.is_none_or(|most| *price <= most),
@@ -174,31 +252,72 @@ impl Watcher {
                 attempt,
                 index,
             } => {
-                let mut live = self.live.iter_mut();
-                let of = live.find(|(token, _)| DelegationKey::of(token) == *key);
-                let (token, of) = of.expect("an item is of a live attempt");
-                assert!(token.attempt == *attempt && of.started);
-                assert!(
-                    of.owed.remove(index),
-                    "item {index} of {token} counts twice"
-                );
+                let price = self.came(*key, *attempt, *index, late);
+                let trust = self.delegations[key].task.trust;
+                assert!(!paid || trust != Trust::Checked, "{key} is to be checked");
+                assert!(late.is_none() || trust == Trust::Anybody);
                 if paid && let Some((_, spent)) = self.purses.get_mut(&key.workflow) {
-                    *spent = spent.saturating_add(of.price);
+                    *spent = spent.saturating_add(price);
                 }
+                self.check_purse(key.workflow);
+                self.checks_if_complete(now, *key);
+            }
+            Decision::ClaimItem {
+                key,
+                attempt,
+                index,
+            } => {
+                let price = self.came(*key, *attempt, *index, late);
                 let delegation = self.delegations.get_mut(key).expect("it was queued");
-                assert!(delegation.items.remove(index));
+                assert!(paid && delegation.task.trust == Trust::Checked);
+                let claimed = Claimed {
+                    attempt: *attempt,
+                    price,
+                };
+                delegation.claims.insert(*index, claimed);
+                self.check_purse(key.workflow);
+                self.checks_if_complete(now, *key);
+            }
+            Decision::SettleItem {
+                key,
+                attempt,
+                index,
+                error,
+            } => {
+                let delegation = self.delegations.get_mut(key).expect("it was queued");
+                let claimed = delegation.claims.remove(index).expect("it was claimed");
+                assert_eq!(claimed.attempt, *attempt);
+                if let Input::Verdict { verdict, .. } = input {
+                    assert_eq!(error.is_none(), *verdict == Verdict::Approved);
+                }
+                if error.is_none()
+                    && let Some((_, spent)) = self.purses.get_mut(&key.workflow)
+                {
+                    *spent = spent.saturating_add(claimed.price);
+                }
+            }
+            Decision::Lose {
+                key,
+                attempt,
+                failure: _,
+            } => {
+                self.attempt_over(*key, *attempt);
+                assert!(!self.delegations[key].items.is_empty());
+                self.checking(now, *key);
             }
             Decision::Stale { token } => {
                 assert!(!self.live.contains_key(token), "{token} is not stale");
             }
             Decision::Duplicate { token, index } => {
                 let delegation = &self.delegations[&DelegationKey::of(token)];
-                assert!(self.live.contains_key(token) && !delegation.items.contains(index));
+                assert!(late.is_some() || self.live.contains_key(token));
+                assert!(!delegation.items.contains(index));
             }
             Decision::Requeue { key, attempt, .. } => {
                 let over = self.attempt_over(*key, *attempt);
                 let over = over.expect("only what is assigned comes back");
-                assert!(!over.started);
+                let task = &self.delegations[key].task;
+                assert!(!over.started || task.trust == Trust::Trusted);
             }
             Decision::End {
                 key,
@@ -211,7 +330,10 @@ impl Watcher {
                 assert!(!delegation.ended, "{key} ends twice");
                 delegation.ended = true;
                 assert_eq!(delegation.attempts, *attempt);
-                assert_eq!(failure.is_none(), delegation.items.is_empty(), "{key}");
+                let whole = delegation.items.is_empty() && delegation.claims.is_empty();
+                assert_eq!(failure.is_none(), whole, "{key}");
+                assert!(delegation.claims.is_empty() || *end == End::Cancelled);
+                delegation.claims.clear();
                 assert!(now <= delegation.by_ms, "{key} ends late");
                 if let Some(over) = over {
                     assert!(now <= over.deadline_ms, "{key} ends after its deadline");
@@ -240,7 +362,11 @@ impl Watcher {
             .live
             .iter()
             .filter(|(token, _)| token.workflow == workflow);
-        let held: u64 = live.map(|(_, a)| a.price.0 * a.owed.len() as u64).sum();
+        let owed: u64 = live.map(|(_, a)| a.price.0 * a.owed.len() as u64).sum();
+        let all = self.delegations.iter();
+        let own = all.filter(|(key, _)| key.workflow == workflow);
+        let claims = own.flat_map(|(_, delegation)| delegation.claims.values());
+        let held = owed + claims.map(|claimed| claimed.price.0).sum::<u64>();
         assert!(spent.0 + held <= limit.0, "{workflow} is overdrawn");
     }
 
@@ -299,6 +425,7 @@ impl Walk {
             timeout_floor_ms: dice.below(5000),
             newcomer_items: [0, 2, 10][dice.below(3) as usize],
             newcomer_percent: [0, 10, 50, 100][dice.below(4) as usize],
+            check_attempts: dice.below(4) as u32,
         };
         let mut scheduler = Scheduler::new(policy, 3, dice.below(1 << 30));
         let mut watcher = Watcher::default();
@@ -327,10 +454,9 @@ impl Walk {
     }
 
     fn input(&mut self, input: Input) {
-        let paid = matches!(input, Input::Item { error: None, .. });
-        let decisions = self.scheduler.handle(self.now, input);
+        let decisions = self.scheduler.handle(self.now, input.clone());
         for decision in &decisions {
-            self.watcher.see(self.now, decision, paid);
+            self.watcher.see(self.now, decision, &input);
             if let Decision::Assign { token, .. } = decision {
                 self.tokens.push(*token);
             }
@@ -427,6 +553,11 @@ impl Walk {
         if self.dice.below(6) == 0 {
             task.keys = vec![setup_key(self.dice.below(2) as u8)];
         }
+        task.trust = match self.dice.below(8) {
+            0..=1 => Trust::Checked,
+            2 => Trust::Trusted,
+            _ => Trust::Anybody,
+        };
         let recovered = self.dice.below(8) == 0;
         let attempts = if recovered {
             1 + self.dice.below(3) as u32
@@ -453,6 +584,8 @@ impl Walk {
                 true => u64::MAX,
                 false => self.now + task.queue_timeout_ms + longest_ms,
             },
+            claims: BTreeMap::new(),
+            checking: false,
             ended: false,
         };
         self.watcher.delegations.insert(key, delegation);
@@ -463,8 +596,11 @@ impl Walk {
             seeker: SeekerId::new(seeker).unwrap(),
             task,
             queued_ms: self.now,
-            attempts,
-            done,
+            past: Past {
+                attempts,
+                done,
+                ..Past::default()
+            },
             purse: Some(key.workflow),
             urgency,
         });
@@ -542,8 +678,58 @@ impl Walk {
         self.input(input);
     }
 
+    /// An attempt that is over brings a value after all.
+    fn late(&mut self) {
+        let Some(token) = self.dice.pick(&self.tokens).copied() else {
+            return;
+        };
+        if self.watcher.live.contains_key(&token) {
+            return;
+        }
+        let (machine, price) = self.watcher.assigned[&token].clone();
+        let index = self.dice.below(5) as u32;
+        self.input(Input::Late {
+            token,
+            machine,
+            price,
+            index,
+        });
+    }
+
+    /// Somebody has looked at a claimed item, or at one that is not claimed.
+    fn verdict(&mut self) {
+        let all = self.watcher.delegations.iter();
+        let claimed = all.flat_map(|(key, d)| d.claims.keys().map(|index| (*key, *index)));
+        let claimed: Vec<_> = claimed.collect();
+        let any = key(1 + self.dice.below(self.calls + 1));
+        let (key, index) = match self.dice.below(8) {
+            0 => (any, 0),
+            _ => self.dice.pick(&claimed).copied().unwrap_or((any, 0)),
+        };
+        let verdict = match self.dice.below(4) {
+            0 => Verdict::Rejected("it does not hold".into()),
+            1 => Verdict::Unchecked("nobody could say".into()),
+            _ => Verdict::Approved,
+        };
+        self.input(Input::Verdict {
+            key,
+            index,
+            verdict,
+        });
+    }
+
+    fn trust(&mut self) {
+        let names = ["a", "b", "c", "d", "e"].map(|name| OperatorId::new(name).unwrap());
+        let operators: BTreeSet<_> = names
+            .into_iter()
+            .filter(|_| self.dice.below(2) == 0)
+            .collect();
+        self.watcher.trusted.clone_from(&operators);
+        self.input(Input::Trust { operators });
+    }
+
     fn step(&mut self) {
-        match self.dice.below(40) {
+        match self.dice.below(44) {
             0..=1 => self.join(),
             2 => {
                 let sessions: Vec<_> = self.watcher.machines.keys().copied().collect();
@@ -581,6 +767,9 @@ impl Walk {
                 let paused = self.dice.below(2) == 0;
                 self.set_paused(workflow, paused);
             }
+            20 => self.late(),
+            21..=23 => self.verdict(),
+            24 if self.dice.below(4) == 0 => self.trust(),
             16..=19 => {
                 let ms = 1 << self.dice.below(13);
                 self.pass(ms);
@@ -614,10 +803,16 @@ impl Walk {
         for call in 0..WORKFLOWS {
             self.set_paused(key(call).workflow, false);
         }
-        self.pass(limits::DEFAULT_TIMEOUT_MS + 60_000);
+        // The longest: a wait, an attempt, and as long again for its checks.
+        self.pass(2 * limits::DEFAULT_TIMEOUT_MS + 120_000);
         assert!(self.watcher.live.is_empty(), "attempts live on");
-        let open = self.watcher.delegations.values().filter(|d| !d.ended);
-        assert_eq!(open.count(), 0, "delegations live on");
+        let open = self.watcher.delegations.iter().filter(|(_, d)| !d.ended);
+        let open: Vec<_> = open.map(|(key, d)| (key, &d.task, d.by_ms)).collect();
+        assert!(
+            open.is_empty(),
+            "delegations live on at {}: {open:?}",
+            self.now
+        );
         assert!(
             self.scheduler
                 .machines()
@@ -654,7 +849,7 @@ fn the_same_inputs_give_the_same_decisions() {
 #[test]
 fn the_walk_goes_everywhere() {
     let mut ends: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut seen = [0u64; 8];
+    let mut seen = [0u64; 11];
     for seed in 0..30 {
         let walk = walk(seed, 400);
         for (end, n) in walk.watcher.ends {
@@ -670,6 +865,9 @@ fn the_walk_goes_everywhere() {
                 Decision::Requeue { .. } => 5,
                 Decision::End { .. } => 6,
                 Decision::Stop { .. } => 7,
+                Decision::ClaimItem { .. } => 8,
+                Decision::SettleItem { .. } => 9,
+                Decision::Lose { .. } => 10,
             }] += 1;
         }
     }
@@ -677,5 +875,5 @@ fn the_walk_goes_everywhere() {
         ends.len() == 4 && ends.values().all(|n| *n > 20),
         "{ends:?}"
     );
-    assert!(seen.iter().all(|n| *n > 100), "{seen:?}");
+    assert!(seen.iter().all(|n| *n > 30), "{seen:?}");
 }

@@ -61,6 +61,11 @@ pub(crate) const DELEGATE: &OptionTable = &OptionTable {
         ),
         optional("avoid", ArgType::Texts, "operators that must not have it"),
         optional(
+            "check",
+            ArgType::Text,
+            "the kind that must approve each item, on a trusted machine, before it counts",
+        ),
+        optional(
             "max_price",
             ArgType::Text,
             "what an item may cost, such as \"0.05\"; dearer machines are passed over",

@@ -66,6 +66,7 @@ impl Workers {
             policy: Policy::OPERATOR,
             pool: self.pool.clone(),
             workers: self.handle().clone(),
+            outbox: Arc::default(),
         }
     }
 }

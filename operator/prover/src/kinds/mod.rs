@@ -4,11 +4,13 @@
 //! |---|---|---|---|---|
 //! | `commitments.witness/1` | cpu | `{data = blob, segment_bytes = 4096}` | `{index}` | `{witness = blob}` |
 //! | `commitments.prove/1` | device | `{circuit, params}` | `{index, witness = blob}` | `{proof = blob}` |
+//! | `commitments.check/1` | cpu | that of what is checked, with `data` | `{item, value}` | `{ok, reason}` |
 //! | `commitments.bundle/1` | cpu | `{data = blob, params, segments, proofs = {circuit = {blob, ...}}}` | none | `{bundle = blob}` |
 //!
 //! An input that is wrong is `bad_request`, as a rule of the one item that it belongs to.
 
 pub mod bundle;
+pub mod check;
 pub mod prove;
 pub mod witness;
 
@@ -20,6 +22,7 @@ use froben_protocol::Failure;
 
 pub const WITNESS: &str = "commitments.witness/1";
 pub const PROVE: &str = "commitments.prove/1";
+pub const CHECK: &str = "commitments.check/1";
 pub const BUNDLE: &str = "commitments.bundle/1";
 
 /// One of the names above.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use froben_bench::{Durations, Quantiles, median};
 use froben_model::{ErrorClass, ItemError, LeaseToken, Usage};
-use froben_scheduler::{Decision, Input, Policy, Scheduler, SessionId, Urgency};
+use froben_scheduler::{Decision, Input, Past, Policy, Scheduler, SessionId, Urgency};
 
 use nix::time::{ClockId, clock_gettime};
 
@@ -172,8 +172,7 @@ impl Play {
             seeker,
             task,
             queued_ms: self.now_ms,
-            attempts: 0,
-            done: Vec::new(),
+            past: Past::default(),
             purse: None,
             urgency: Urgency::default(),
         });

@@ -3,7 +3,7 @@
 use froben_model::{
     CallId, DeviceSpec, Kind, MachineId, MachineSpec, Needs, OperatorId, SeekerId, WorkflowId,
 };
-use froben_scheduler::{DelegationKey, Task};
+use froben_scheduler::{DelegationKey, Task, Trust};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -139,6 +139,7 @@ impl Network {
             queue_timeout_ms: HOUR_MS,
             keys: Vec::new(),
             max_price: None,
+            trust: Trust::Anybody,
             avoid: (0..avoided)
                 .map(|_| pick(&mut self.rng, &self.operators))
                 .collect(),

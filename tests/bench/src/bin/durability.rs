@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use froben_bench::{ONE_BY_ONE, cpu_time, resident_bytes, result, start};
-use froben_engine::{Capacity, Config, EngineHandle, MachineCommand, Rules, Running};
+use froben_engine::{Capacity, Config, EngineHandle, MachineCommand, Rules, Running, SessionId};
 use froben_journal::{
     Assigned, Batch, Body, Called, End, Ended, Finish, Item, Record, RevisionHash, ScriptSet,
     Started, Store, Submitted, revision_hash,
@@ -154,13 +154,13 @@ async fn work(handle: &EngineHandle, count: usize) {
         prices: Vec::new(),
     };
     let (sender, mut commands) = tokio::sync::mpsc::channel(4 * CORES as usize);
-    handle.machine_joined(machine, spec, sender);
+    let session = handle.machine_joined(machine, spec, sender);
     let mut done = 0;
     let mut items = tokio::task::JoinSet::new();
     while done < count {
         tokio::select! {
             command = commands.recv() => match command.expect("the machine is kept") {
-                MachineCommand::Assign(task) => { items.spawn(answer(handle.clone(), task)); }
+                MachineCommand::Assign(task) => { items.spawn(answer(handle.clone(), session, task)); }
                 other => panic!("not a task: {other:?}"),
             },
             Some(_) = items.join_next() => done += 1,
@@ -176,10 +176,11 @@ async fn work(handle: &EngineHandle, count: usize) {
     }
 }
 
-async fn answer(handle: EngineHandle, task: Assignment) {
+async fn answer(handle: EngineHandle, session: SessionId, task: Assignment) {
     handle.accepted(task.token);
     for (index, _) in task.items {
         let told = handle.item(
+            session,
             task.token,
             froben_model::ItemReport::new(index, Ok(Value::Int(1))),
         );

@@ -216,16 +216,18 @@ impl<'a> World<'a> {
         for number in 0..machines {
             agenda.add(START_MS, Due::Connect(number));
         }
+        let fleet = Fleet::new(profile, machines, seed);
+        let trusted = fleet.operators();
         let mut world = World {
             job,
             seed,
-            engine: by_hand::engine(epoch, seed, job.hash, job.revision.clone()),
+            engine: by_hand::engine(epoch, seed, job.hash, job.revision.clone(), trusted),
             scripts: Scripts::new(shared, job.hash, job.revision.clone()),
             store,
             now: START_MS,
             inputs: VecDeque::new(),
             agenda,
-            fleet: Fleet::new(profile, machines, seed),
+            fleet,
             latency_ms: profile.latency_ms,
             next_ticket: 0,
             next_workflow: 0,

@@ -1,0 +1,158 @@
+//! Whose values count: those that somebody trusted approves, and those that come late from who made them.
+
+use froben_e2e::{Finished, Network, Options, Proxy, eventually, example};
+use serde_json::Value;
+
+const BYTES: usize = 2 * 4096 + 17;
+
+const ONE: &str = r#"
+return workflow("one", { input = { each_ms = "integer" }, output = { value = "integer" } }, function(ctx, input)
+  local result = ctx:delegate({
+    kind = "e2e.count/1",
+    key = "one",
+    items = { 7 },
+    input = { each_ms = input.each_ms },
+    needs = { cpu_cores = 1, ram = "64MiB", shared = true },
+    timeout = "1m",
+  }):await()
+  return { value = result.items[1].value }
+end)
+"#;
+
+fn trail(network: &Network, id: &str) -> Vec<Value> {
+    let trail = network.froben(&["trail", id, "-o", "json"]).ok();
+    let lines = trail.stdout.lines();
+    let parsed: Vec<Value> = lines
+        .map(|line| serde_json::from_str(line).unwrap_or(Value::Null))
+        .collect();
+    if parsed.iter().all(Value::is_object) {
+        return parsed;
+    }
+    let whole: Value = serde_json::from_str(&trail.stdout).expect("JSON");
+    whole.as_array().expect("delegations").clone()
+}
+
+fn attempts(delegation: &Value) -> &[Value] {
+    delegation["attempts"].as_array().expect("attempts")
+}
+
+#[test]
+fn where_results_are_checked_a_lie_is_neither_used_nor_paid() {
+    let trust = ["operator-1", "operator-2"].iter();
+    let trust = trust.flat_map(|name| ["--trust", name]);
+    let prices = ["commitments.prove/1=0.05", "commitments.check/1=0.01"];
+    let prices = prices.iter().flat_map(|price| ["--price", price]);
+    let mut network = Network::start(Options {
+        coordinator_args: trust.map(str::to_string).collect(),
+        operator_args: prices.map(str::to_string).collect(),
+        ..Options::default()
+    });
+    network.issue("operator", "liar", &[]);
+    network.operators.push(None);
+    let puppet = example("puppet").display().to_string();
+    let identity = network.path("liar");
+    network.start_operator_as(2, &[("--prover", &puppet), ("--identity", &identity)], &[]);
+
+    let file = network.file("data.bin", BYTES);
+    let id = network.submit_with(&file, &["--set", "check=true"]);
+    network.fetch_and_verify(&id, &file);
+
+    let trail = trail(&network, &id);
+    let mut lies = 0;
+    for delegation in &trail {
+        let key = delegation["key"].as_str().expect("a key");
+        // The bundle's maker found nothing to refuse.
+        assert!(!key.contains("again"), "{delegation:#}");
+        let checks = key.contains("/check/");
+        for attempt in attempts(delegation) {
+            let operator = attempt["operator"].as_str().expect("an operator");
+            assert!(!checks || operator != "liar", "{delegation:#}");
+            if operator == "liar" {
+                assert_eq!(attempt["items_ok"], 0, "{delegation:#}");
+                assert_eq!(
+                    attempt["cause"]["class"], "invalid_result",
+                    "{delegation:#}"
+                );
+                let message = attempt["cause"]["message"].to_string();
+                assert!(message.contains("its check rejected it"), "{message}");
+                lies += 1;
+            }
+        }
+    }
+    assert!(lies > 0, "the liar had something to lie about: {trail:#?}");
+    // Three witnesses and twelve proofs count, each approved by somebody else than its maker.
+    let approved = trail.iter().filter(|it| {
+        let key = it["key"].as_str().expect("a key");
+        key.contains("/check/") && it["state"] == "succeeded"
+    });
+    assert!(approved.count() >= 15, "{trail:#?}");
+
+    let mut command = network.command_as("liar", &["ledger", "operator/liar", "-o", "json"]);
+    let statement = Finished::run(&mut command).ok().json();
+    assert_eq!(statement["balance"], "0", "{statement:#}");
+    let held = network.froben(&["ledger", &format!("held/{id}"), "-o", "json"]);
+    assert_eq!(held.ok().json()["balance"], "0");
+}
+
+#[test]
+fn without_anybody_trusted_it_is_said_why_nothing_is_checked() {
+    let network = Network::start(Options {
+        operators: 1,
+        ..Options::default()
+    });
+    let file = network.file("data.bin", 100);
+    let id = network.submit_with(&file, &["--set", "check=true"]);
+    let waits = eventually("a check that waits", || {
+        let status = network.status(&id);
+        let delegations = status["delegations"].as_array()?;
+        let checked = delegations.iter().find(|it| it["state"] == "checking")?;
+        let key = checked["key"].as_str()?;
+        Some(format!("{key}/check/0"))
+    });
+    let why = network.froben(&["why", &id, &waits]).ok().stdout;
+    assert!(why.contains("operator-1 is not trusted"), "{why}");
+    network.froben(&["cancel", &id]).ok();
+}
+
+#[test]
+fn a_value_that_was_ready_when_all_went_dark_counts_once_they_meet_again() {
+    let mut network = Network::start(Options {
+        operators: 0,
+        scripts: vec![("pipelines/one.lua", ONE.to_string())],
+        ..Options::default()
+    });
+    let proxy = Proxy::start(network.address());
+    network.issue("operator", "operator-1", &[]);
+    network.operators.push(None);
+    let puppet = example("puppet").display().to_string();
+    let behind = [
+        ("--prover", puppet.as_str()),
+        ("--coordinator", proxy.address()),
+    ];
+    network.start_operator_as(0, &behind, &["--cpu-only"]);
+    let submit = ["submit", "one", "--set", "each_ms=1000", "-o", "json"];
+    let submitted = network.froben(&submit).ok().json();
+    let id = submitted["workflow"]["id"]
+        .as_str()
+        .expect("an id")
+        .to_string();
+    eventually("a machine at work", || {
+        let state = &network.status(&id)["delegations"][0]["state"];
+        (state == "running").then_some(())
+    });
+    // The machine is cut off, and before the coordinator notices, it dies.
+    proxy.part();
+    network.coordinator.take().expect("it runs").kill();
+    let operator = network.operators[0].as_mut().expect("it runs");
+    operator.wait_for("lost the coordinator");
+    network.start_coordinator();
+    proxy.heal();
+    network.froben(&["wait", &id]).ok();
+    let trail = trail(&network, &id);
+    let attempts = attempts(&trail[0]);
+    assert_eq!(attempts[0]["end"], "requeued", "{trail:#?}");
+    assert_eq!(attempts[0]["items_ok"], 1, "{trail:#?}");
+    for later in &attempts[1..] {
+        assert_eq!(later["items_ok"], 0, "{trail:#?}");
+    }
+}

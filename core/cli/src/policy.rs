@@ -1,16 +1,18 @@
 //! The file that `--policy` names: the matchmaker's numbers, and what seekers weigh.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use froben_engine::{NotSet, Policy, Rules};
-use froben_model::SeekerId;
+use froben_model::{OperatorId, SeekerId};
 use toml::{Table, Value};
 
 use crate::error::{Error, Exit};
 
 /// The table of the seekers that do not weigh 1.
 const WEIGHTS: &str = "weights";
+/// The list of the operators that may check what others have made.
+const TRUSTED: &str = "trusted";
 
 /// Reads the rules. What the file does not name is as by default.
 pub(crate) fn read(path: &Path) -> Result<Rules, Error> {
@@ -27,7 +29,8 @@ fn parse(text: &str) -> Result<Rules, String> {
         let message = error.message();
         match error.span() {
             Some(span) => {
-                let line = text[..span.start.min(text.len())].lines().count().max(1);
+                let before = &text[..span.start.min(text.len())];
+                let line = 1 + before.matches('\n').count();
                 format!("line {line}: {message}")
             }
             None => message.to_string(),
@@ -37,6 +40,10 @@ fn parse(text: &str) -> Result<Rules, String> {
     for (name, value) in &table {
         if name == WEIGHTS {
             rules.weights = weights(value)?;
+            continue;
+        }
+        if name == TRUSTED {
+            rules.trusted = trusted(value)?;
             continue;
         }
         let number = number(value).ok_or_else(|| {
@@ -62,6 +69,16 @@ fn parse(text: &str) -> Result<Rules, String> {
         })?;
     }
     Ok(rules)
+}
+
+fn trusted(value: &Value) -> Result<BTreeSet<OperatorId>, String> {
+    let operators = value.as_array().map(Vec::as_slice);
+    let name = |value: &Value| {
+        let name = value.as_str()?;
+        OperatorId::new(name).ok()
+    };
+    let operators = operators.and_then(|all| all.iter().map(name).collect());
+    operators.ok_or_else(|| format!("{TRUSTED} is a list of names of operators, like [\"a\"]"))
 }
 
 fn weights(value: &Value) -> Result<BTreeMap<SeekerId, u32>, String> {
@@ -96,6 +113,9 @@ pub(crate) fn write(policy: &Policy) -> String {
         let value = policy.get(name).expect("invariant: a field has a value");
         text += &format!("{name} = {value}\n\n");
     }
+    text +=
+        "# Operators whose machines may check what others have made, besides those of --trust.\n";
+    text += "trusted = []\n\n";
     text += "# What seekers weigh in the order of service; those that are not named weigh 1.\n";
     text += "[weights]\n# my-seeker = 2\n";
     text
@@ -113,7 +133,9 @@ mod tests {
 
     #[test]
     fn fields_and_weights_are_taken() {
-        let rules = parse("patience_ms = 5\n[weights]\nbig = 3\n").unwrap();
+        let text = "patience_ms = 5\ntrusted = [\"a\"]\n[weights]\nbig = 3\n";
+        let rules = parse(text).unwrap();
+        assert!(rules.trusted.iter().map(OperatorId::as_str).eq(["a"]));
         assert_eq!(rules.policy.patience_ms, 5);
         assert_eq!(rules.policy.prior_items, Policy::default().prior_items);
         assert_eq!(rules.weights[&SeekerId::new("big").unwrap()], 3);
@@ -136,6 +158,8 @@ mod tests {
             ("patience_ms = -5", "a whole number of 0 or more"),
             ("prior_items = 4294967296", "can be 0 to 4294967295"),
             ("weights = 3", "[weights]"),
+            ("trusted = \"a\"", "a list of names of operators"),
+            ("trusted = [\"A\"]", "a list of names of operators"),
             ("[weights]\nA = 3", "seeker name"),
             ("[weights]\na = 0", "from 1 to 1000"),
         ] {

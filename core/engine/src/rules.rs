@@ -1,8 +1,8 @@
 //! What the scheduler goes by, as ops set it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use froben_model::SeekerId;
+use froben_model::{OperatorId, SeekerId};
 use froben_scheduler::{Input, Policy};
 
 use crate::engine::Engine;
@@ -13,12 +13,19 @@ pub struct Rules {
     pub policy: Policy,
     /// What seekers weigh in the order of service; those that are not named weigh 1.
     pub weights: BTreeMap<SeekerId, u32>,
+    /// Whose machines may have checks.
+    pub trusted: BTreeSet<OperatorId>,
 }
 
 impl Engine {
     pub(crate) fn rules(&mut self, rules: Rules) {
-        let Rules { policy, weights } = rules;
+        let Rules {
+            policy,
+            weights,
+            trusted,
+        } = rules;
         self.schedule(Input::Policy(policy));
         self.schedule(Input::Weights { weights });
+        self.trust(trusted);
     }
 }

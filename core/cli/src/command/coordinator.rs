@@ -54,6 +54,8 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
         false => None,
     };
     let rules = policy.as_deref().map(crate::policy::read).transpose()?;
+    let mut rules = rules.unwrap_or_default();
+    rules.trusted.extend(trust.iter().cloned());
     let policy_hangup = listen_to(SignalKind::hangup())?;
     let hangup = listen_to(SignalKind::hangup())?;
     let revoked_hangup = listen_to(SignalKind::hangup())?;
@@ -70,13 +72,12 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
         .await
         .map_err(|error| Error::new(Exit::Unexpected, error.to_string()))?;
     let config = Config {
-        rules: rules.unwrap_or_default(),
+        rules,
         seed: rand::random(),
         scripts,
         capacity: capacity.read()?,
     };
     let running = Running::start(store, config).map_err(start_error)?;
-    running.handle.trust(trust.into_iter().collect());
     let address = listener
         .local_addr()
         .map_err(|error| Error::new(Exit::Unexpected, error.to_string()))?;
@@ -104,7 +105,10 @@ async fn serve(args: CoordinatorRun) -> Result<(), Error> {
     };
     let keep_policy = async {
         match &policy {
-            Some(path) => crate::command::policy::keep(&running.handle, path, policy_hangup).await,
+            Some(path) => {
+                let engine = &running.handle;
+                crate::command::policy::keep(engine, path, &trust, policy_hangup).await
+            }
             None => std::future::pending().await,
         }
     };

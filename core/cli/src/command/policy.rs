@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use froben_engine::{EngineHandle, Policy};
+use froben_model::OperatorId;
 use tokio::signal::unix::Signal;
 
 use crate::args::PolicyVerb;
@@ -22,13 +23,20 @@ pub(crate) fn run(verb: &PolicyVerb) -> Result<(), Error> {
 }
 
 /// Reads the file again on each SIGHUP, for ever. One that cannot be read changes nothing and is told.
-pub(crate) async fn keep(engine: &EngineHandle, path: &Path, mut hangup: Signal) -> Infallible {
+/// `trusted`: by the command line, besides those of the file.
+pub(crate) async fn keep(
+    engine: &EngineHandle,
+    path: &Path,
+    trusted: &[OperatorId],
+    mut hangup: Signal,
+) -> Infallible {
     loop {
         if hangup.recv().await.is_none() {
             return std::future::pending().await;
         }
         match policy::read(path) {
-            Ok(rules) => {
+            Ok(mut rules) => {
+                rules.trusted.extend(trusted.iter().cloned());
                 engine.rules(rules);
                 tracing::info!(target: "froben::policy", "SIGHUP: {} is in force", path.display());
             }

@@ -1,8 +1,6 @@
 //! What machines have to say: that they come and go, and what became of their attempts.
 
-use std::collections::BTreeSet;
-
-use froben_model::{ItemError, ItemReport, LeaseToken, MachineId, MachineSpec, OperatorId};
+use froben_model::{ItemError, ItemReport, LeaseToken, MachineId, MachineSpec};
 use froben_scheduler::SessionId;
 use tokio::sync::mpsc;
 
@@ -41,11 +39,6 @@ impl EngineHandle {
     /// Goes by these rules from here on.
     pub fn rules(&self, rules: Rules) {
         self.tell(Input::Rules(rules));
-    }
-
-    /// Trusts these operators with checks, and no others.
-    pub fn trust(&self, operators: BTreeSet<OperatorId>) {
-        self.tell(Input::Trust { operators });
     }
 
     pub fn accepted(&self, token: LeaseToken) {

@@ -120,6 +120,11 @@ impl Scheduler {
             let machine = self.fleet.get(lease.session);
             let devices = machine.map(|machine| &machine.spec.devices);
             let device = devices.and_then(|devices| devices.get(lease.claim.device?));
+            // Nobody uses more than he has.
+            let usage = Usage {
+                ram_bytes: usage.ram_bytes.min(machine.map_or(0, |m| m.spec.ram_bytes)),
+                vram_bytes: usage.vram_bytes.min(device.map_or(0, |d| d.vram_bytes)),
+            };
             let done = Done {
                 machine: &lease.machine,
                 kind: &delegation.task.kind,

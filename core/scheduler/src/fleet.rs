@@ -105,7 +105,7 @@ impl Fleet {
         if let Some(known) = self.shapes.find(offer, demand) {
             return known;
         }
-        if let Some((forgotten, shape)) = self.shapes.forget_one() {
+        while let Some((forgotten, shape)) = self.shapes.forget_one() {
             for session in self.offering.get(&shape.offer).into_iter().flatten() {
                 let machine = known(self.machines.get_mut(session));
                 machine.fits.retain(|fit| fit.shape != forgotten);

@@ -315,7 +315,7 @@ async fn a_witness_is_checked_against_the_file() {
             (false, "it is not the witness of segment 1"),
             (false, "it is not the witness of segment 0"),
             (false, &large),
-            (false, "the value of the item is a number, expected a table"),
+            (false, "the value is a number, expected a table"),
             (false, "the value has neither a witness nor a proof"),
         ]
     );
@@ -549,7 +549,12 @@ async fn a_wrong_witness_is_not_proved() {
 async fn a_probe_says_what_there_is_and_why_there_is_nothing() {
     let mut cpu = Process::start(&["--role", "cpu", "--probe"], &[]).await;
     let kinds: Vec<&str> = cpu.hello.kinds.iter().map(Kind::as_str).collect();
-    assert_eq!(kinds, ["commitments.witness/1", "commitments.bundle/1"]);
+    let expected = [
+        "commitments.witness/1",
+        "commitments.check/1",
+        "commitments.bundle/1",
+    ];
+    assert_eq!(kinds, expected);
     assert!(cpu.hello.devices.is_empty());
     assert!(cpu.child.wait().await.unwrap().success());
 

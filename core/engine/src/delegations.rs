@@ -371,7 +371,7 @@ impl Engine {
         self.reply(ticket, Answer::Receipt(receipt));
     }
 
-    /// Keeps a worker's line, if its attempt is the delegation's latest and there is room.
+    /// Keeps a worker's line, if its attempt goes on or is the delegation's latest, and there is room.
     pub(crate) fn worker_line(&mut self, token: LeaseToken, line: String) {
         let Some(workflow) = self.live.get(&token.workflow) else {
             return;
@@ -379,11 +379,14 @@ impl Engine {
         let Some(delegation) = workflow.delegations.get(&token.call) else {
             return;
         };
-        let latest = token.epoch == self.epoch && delegation.attempt == token.attempt;
-        let (true, Some(machine)) = (
-            latest && workflow.log_lines < LOG_LINES,
-            &delegation.machine,
-        ) else {
+        let open = delegation.open(token.attempt).is_some();
+        let machine = match delegation.assignees.get(&token.attempt) {
+            Some(assignee) if open => Some(&assignee.machine),
+            _ if delegation.attempt == token.attempt => delegation.machine.as_ref(),
+            _ => None,
+        };
+        let room = token.epoch == self.epoch && workflow.log_lines < LOG_LINES;
+        let Some(machine) = machine.filter(|_| room) else {
             return;
         };
         let source = machine.to_string();

@@ -74,6 +74,11 @@ pub struct OfKind {
     pub run: Histogram,
     pub queued_now: u64,
     pub reserved_now: u64,
+    /// Attempts that were made beside another one of the same delegation; those of them that ended it with
+    /// all of its items, and those that did not.
+    pub hedges: u64,
+    pub hedges_won: u64,
+    pub hedges_wasted: u64,
 }
 
 /// All of it, since the coordinator started.
@@ -108,6 +113,8 @@ struct Running {
     assigned_ms: TimeMs,
     /// Whether an item of it was an error.
     failed: bool,
+    /// Whether it was made beside another one.
+    hedge: bool,
 }
 
 /// Counts.
@@ -234,7 +241,7 @@ impl Counter {
                         }
                     }
                 }
-                self.came((workflow, item.call), item.index, now);
+                self.came((workflow, item.call), item.attempt, item.index, now);
             }
             Body::Claimed(item) => {
                 let key = (workflow, item.call);
@@ -247,7 +254,7 @@ impl Counter {
                     open.claimed.insert(item.index);
                     open.missing = open.missing.saturating_sub(1);
                 }
-                self.wait_for_checks(key, now);
+                self.wait_for_checks(key, item.attempt, now);
             }
             Body::Requeued {
                 call,
@@ -312,9 +319,12 @@ impl Counter {
                 open.queued = false;
             }
             figures.reserved_now += 1;
+            let hedge = !open.attempts.is_empty();
+            figures.hedges += u64::from(hedge);
             let running = Running {
                 assigned_ms: now,
                 failed: false,
+                hedge,
             };
             open.attempts.insert(attempt, running);
         }
@@ -330,17 +340,17 @@ impl Counter {
     }
 
     /// An item is in; one that was claimed is settled.
-    fn came(&mut self, key: (WorkflowId, CallId), index: u32, now: TimeMs) {
+    fn came(&mut self, key: (WorkflowId, CallId), attempt: u32, index: u32, now: TimeMs) {
         if let Some(open) = self.open.get_mut(&key) {
             if !open.claimed.remove(&index) {
                 open.missing = open.missing.saturating_sub(1);
             }
-            self.wait_for_checks(key, now);
+            self.wait_for_checks(key, attempt, now);
         }
     }
 
-    /// If nothing is missing but verdicts, no attempt goes on.
-    fn wait_for_checks(&mut self, key: (WorkflowId, CallId), now: TimeMs) {
+    /// If nothing is missing but verdicts, no attempt goes on: the one that brought the last item ends well.
+    fn wait_for_checks(&mut self, key: (WorkflowId, CallId), by: u32, now: TimeMs) {
         let Some(open) = self.open.get(&key) else {
             return;
         };
@@ -349,6 +359,7 @@ impl Counter {
         }
         for attempt in open.attempts.keys().copied().collect::<Vec<_>>() {
             self.attempt_over(key, attempt, now, |running| match running.failed {
+                _ if attempt != by => Outcome::Failed(ErrorClass::Cancelled),
                 true => Outcome::Partly,
                 false => Outcome::Succeeded,
             });
@@ -372,7 +383,14 @@ impl Counter {
         };
         figures.reserved_now = figures.reserved_now.saturating_sub(1);
         figures.run.add_ms(running.assigned_ms, now);
-        *figures.attempts.entry(outcome(&running)).or_default() += 1;
+        let outcome = outcome(&running);
+        match outcome {
+            Outcome::Succeeded | Outcome::Partly => figures.hedges_won += u64::from(running.hedge),
+            Outcome::Requeued(_) | Outcome::Failed(_) => {
+                figures.hedges_wasted += u64::from(running.hedge);
+            }
+        }
+        *figures.attempts.entry(outcome).or_default() += 1;
         true
     }
 

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use froben_journal::{Account, Assigned, Body, Cause, Item, Posting};
 use froben_model::{Amount, CallId, OperatorId, TimeMs, WorkflowId};
+use froben_scheduler::planted::{Bug, planted};
 
 use crate::engine::Engine;
 use crate::workflow::Workflow;
@@ -166,6 +167,7 @@ fn moves(workflow: &Workflow, body: &Body) -> Vec<Move> {
             for open in &delegation.attempts {
                 let what = match open.number == *attempt {
                     true => settle(),
+                    false if planted(Bug::PayLoser) => settle(),
                     false => What::Release,
                 };
                 add(*call, open.number, open.price, what);

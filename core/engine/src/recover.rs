@@ -6,7 +6,7 @@
 
 use froben_journal::{Body, Finish, Record, Tally};
 use froben_model::view::{DelegationState, WorkflowSummary};
-use froben_model::{SeekerId, TimeMs, WorkflowId};
+use froben_model::{ErrorClass, ItemError, SeekerId, TimeMs, WorkflowId};
 
 use froben_scheduler::planted::{Bug, planted};
 
@@ -170,14 +170,31 @@ impl Engine {
         }
         for call in open {
             let delegation = self.live.get(&id).and_then(|w| w.delegations.get(&call));
-            let Some((state, attempt)) = delegation.map(|d| (d.state, d.attempt)) else {
+            let Some(delegation) = delegation else {
                 continue;
             };
+            let state = delegation.state;
+            let mut open: Vec<_> = delegation.attempts.iter().map(|a| a.number).collect();
+            // An old journal's, or a planted bug's, has none that is known.
+            let attempt = open.pop().unwrap_or(delegation.attempt);
             if state == DelegationState::Queued && planted(Bug::ForgetQueued) {
                 continue;
             }
             let held = !matches!(state, DelegationState::Queued | DelegationState::Checking);
             if held && !planted(Bug::KeepOldAttempts) {
+                for attempt in open {
+                    let failure = ItemError {
+                        class: ErrorClass::NoCapacity,
+                        message: why.to_string(),
+                        operator: None,
+                    };
+                    let body = Body::Lost {
+                        call,
+                        attempt,
+                        failure,
+                    };
+                    self.record(id, body);
+                }
                 let body = Body::Requeued {
                     call,
                     attempt,

@@ -163,6 +163,8 @@ impl Trails {
                 if let Some(trail) = self.delegations.get_mut(call) {
                     let cause = Cause::of(failure.class, failure.message.clone());
                     let end = match failure.class {
+                        // It did not take it, or the coordinator was restarted.
+                        ErrorClass::NoCapacity => AttemptEnd::Requeued,
                         ErrorClass::Cancelled => AttemptEnd::Cancelled,
                         ErrorClass::Timeout => AttemptEnd::TimedOut,
                         _ => AttemptEnd::Failed,
@@ -204,7 +206,15 @@ impl Trails {
             return;
         };
         let told = *cpu_cores > 0 || *ram_bytes > 0 || *vram_bytes > 0 || !price.is_zero();
-        trail.shown.state = DelegationState::Assigned;
+        let mut attempts = trail.shown.attempts.iter();
+        let queued_ms = match attempts.any(|a| a.end == AttemptEnd::Open) {
+            // Another one goes on, and this one did not wait.
+            true => now,
+            false => {
+                trail.shown.state = DelegationState::Assigned;
+                trail.waiting_since
+            }
+        };
         trail.shown.attempts.push(AttemptTrail {
             number: *attempt,
             machine: machine.clone(),
@@ -215,7 +225,7 @@ impl Trails {
                 vram_bytes: *vram_bytes,
                 price: *price,
             }),
-            queued_ms: trail.waiting_since,
+            queued_ms,
             assigned_ms: now,
             started_ms: None,
             items_ok: 0,

@@ -451,7 +451,9 @@ impl Workflow {
     fn assigned(&mut self, now: TimeMs, assigned: &Assigned) -> Result<(), String> {
         let carried = self.is_carried();
         let delegation = self.delegation(assigned.call)?;
-        delegation.state = DelegationState::Assigned;
+        if delegation.attempts.is_empty() {
+            delegation.state = DelegationState::Assigned;
+        }
         delegation.attempt = assigned.attempt;
         delegation.machine = Some(assigned.machine.clone());
         delegation.assigned_ms = Some(now);
@@ -520,8 +522,13 @@ impl Workflow {
             delegation.state = DelegationState::Checking;
             delegation.lost = Some(failure.clone());
         }
+        // What one of two owed is still owed by the other.
+        let failed = match delegation.attempts.is_empty() {
+            true => missing,
+            false => 1,
+        };
         if was_open && failure.class.blames_operator() {
-            self.tally(now, call, attempt, Count::Failed(missing));
+            self.tally(now, call, attempt, Count::Failed(failed));
         }
         Ok(())
     }

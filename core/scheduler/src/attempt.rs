@@ -16,59 +16,91 @@ use crate::reputation::Changed;
 use crate::timers::Owner;
 use crate::{ClaimedItem, Decision, DelegationKey, End, Scheduler, SessionId, Trust};
 
+/// An attempt that a message is about.
+struct Held {
+    key: DelegationKey,
+    token: LeaseToken,
+    started: bool,
+}
+
 impl Scheduler {
-    /// The delegation that `token` holds. Notes that the message is stale if it holds none.
-    fn fence(&mut self, token: LeaseToken) -> Option<(DelegationKey, State)> {
+    /// The attempt that `token` names, if it holds its delegation. Notes that the message is stale if not.
+    fn fence(&mut self, token: LeaseToken) -> Option<Held> {
         let key = DelegationKey::of(&token);
-        let held = self.delegations.get(&key).filter(|delegation| {
-            let lease = delegation.lease.as_ref();
-            lease.is_some_and(|lease| lease.token == token || planted(Bug::SkipFence))
+        let delegation = self.delegations.get(&key).into_iter();
+        let mut leases = delegation.flat_map(Delegation::leases);
+        let lease = leases.find(|lease| lease.token == token || planted(Bug::SkipFence));
+        let held = lease.map(|lease| Held {
+            key,
+            token: lease.token,
+            started: lease.started,
         });
-        let found = held.map(|delegation| (key, delegation.state));
-        if found.is_none() {
+        if held.is_none() {
             self.out.push(Decision::Stale { token });
         }
-        found
+        held
     }
 
     /// Like [`Scheduler::fence`], for a message that shows that the machine took the task: its answer
     /// may still be on the way.
-    fn fence_running(&mut self, token: LeaseToken) -> Option<DelegationKey> {
-        let (key, state) = self.fence(token)?;
-        if state == State::Assigned {
-            self.start(key);
+    fn fence_running(&mut self, token: LeaseToken) -> Option<(DelegationKey, LeaseToken)> {
+        let Held {
+            key,
+            token,
+            started,
+        } = self.fence(token)?;
+        if !started {
+            self.start(key, token);
         }
-        Some(key)
+        Some((key, token))
     }
 
     pub(crate) fn accepted(&mut self, token: LeaseToken) {
         self.fence_running(token);
     }
 
-    fn start(&mut self, key: DelegationKey) {
+    fn start(&mut self, key: DelegationKey, token: LeaseToken) {
         let delegation = known(self.delegations.get_mut(&key));
-        delegation.step(Event::Accept);
-        let attempt = delegation.attempts;
-        let lease = held(&delegation.lease);
-        self.timers.set(Owner::Delegation(key), lease.deadline_ms);
-        self.bench.accepted(&lease.machine, &delegation.task.kind);
-        self.fleet.load(lease.session, &delegation.task.keys);
+        if delegation.state == State::Assigned {
+            delegation.step(Event::Accept);
+        }
+        let timer = match &delegation.hedge {
+            Some(hedge) if hedge.token == token => Owner::Hedge(key),
+            _ => Owner::Delegation(key),
+        };
+        let lease = held(delegation.lease_mut(token));
+        lease.started = true;
+        self.timers.set(timer, lease.deadline_ms);
+        let (machine, session) = (lease.machine.clone(), lease.session);
+        self.bench.accepted(&machine, &delegation.task.kind);
+        self.fleet.load(session, &delegation.task.keys);
+        let attempt = token.attempt;
         self.out.push(Decision::Start { key, attempt });
+        self.watch(key, 0);
     }
 
     pub(crate) fn refused(&mut self, token: LeaseToken, reason: &str) {
-        match self.fence(token) {
-            None => {}
-            Some((key, State::Assigned)) => {
-                let (lease, kind) = self.give_back(key, one_line(reason), false);
-                self.pause(&lease.machine, &kind);
-                self.wait_again(key, &lease.claim);
-            }
-            Some((key, _)) => {
-                let message = format!("gave up a task that it had taken: {reason}");
-                let failure = self.failure(key, ErrorClass::WorkerFailed, &message);
-                self.fail(key, End::Failed, failure);
-            }
+        let Some(Held {
+            key,
+            token,
+            started,
+        }) = self.fence(token)
+        else {
+            return;
+        };
+        if started {
+            let message = format!("gave up a task that it had taken: {reason}");
+            let failure = self.failure(Some(token), ErrorClass::WorkerFailed, &message);
+            self.fail(key, Some(token), End::Failed, failure);
+        } else if self.is_hedged(key) {
+            let failure = self.failure(Some(token), ErrorClass::NoCapacity, reason);
+            let lease = self.lose(key, token, failure);
+            let kind = known(self.delegations.get(&key)).task.kind.clone();
+            self.pause(&lease.machine, &kind);
+        } else {
+            let (lease, kind) = self.give_back(key, one_line(reason), false);
+            self.pause(&lease.machine, &kind);
+            self.wait_again(key, &lease.claim);
         }
     }
 
@@ -79,103 +111,118 @@ impl Scheduler {
         error: Option<ErrorClass>,
         usage: Usage,
     ) {
-        let Some(key) = self.fence_running(token) else {
+        let Some((key, token)) = self.fence_running(token) else {
             return;
         };
         let delegation = known(self.delegations.get_mut(&key));
         let total = delegation.items.total();
         if index >= total {
             let message = format!("sent item {index} of a task that has {total}");
-            let failure = self.failure(key, ErrorClass::InvalidResult, &message);
-            let lease = self.fail(key, End::Failed, failure);
+            let failure = self.failure(Some(token), ErrorClass::InvalidResult, &message);
+            let lease = self.fail(key, Some(token), End::Failed, failure);
+            return self.stop(lease);
+        }
+        // Whoever else has it may still send a value for the item.
+        if let Some(class) = error
+            && delegation.hedge.is_some()
+            && !delegation.items.has(index)
+        {
+            let failure = self.failure(Some(token), class, &format!("item {index} failed"));
+            let lease = self.fail(key, Some(token), End::Failed, failure);
             return self.stop(lease);
         }
         if !delegation.items.add(index, error.is_none()) {
             return self.out.push(Decision::Duplicate { token, index });
         }
         let complete = delegation.items.missing() == 0;
-        let attempt = delegation.attempts;
-        if error.is_none() && delegation.task.trust == Trust::Checked && !planted(Bug::PayUnchecked)
-        {
-            let lease = delegation.lease.as_mut();
-            let lease = lease.expect("invariant: the fence found its lease");
+        let attempt = token.attempt;
+        let others = delegation.leases().filter(|lease| lease.token != token);
+        let others = others.fold(Amount::ZERO, |sum, lease| sum.saturating_add(lease.price));
+        let purse = delegation.purse;
+        let checked = delegation.task.trust == Trust::Checked && !planted(Bug::PayUnchecked);
+        let kind = delegation.task.kind.clone();
+        let knew = self.profiles.know(&kind);
+        let lease = held(delegation.lease_mut(token));
+        let since_ms = lease.laps.last_ms();
+        let took_ms = lease.laps.lap(self.now);
+        let price = lease.price;
+        if error.is_none() && checked {
             let claim = ClaimedItem {
                 attempt,
                 machine: lease.machine.clone(),
-                price: lease.price,
-                took_ms: Some(lease.laps.lap(self.now)),
+                price,
+                took_ms: Some(took_ms),
             };
             self.claim(key, index, claim);
-            if complete {
-                self.complete(key);
+        } else {
+            let fault = error.is_some_and(ErrorClass::blames_operator);
+            if error.is_none() {
+                let machine = self.fleet.get(lease.session);
+                let devices = machine.map(|machine| &machine.spec.devices);
+                let device = devices.and_then(|devices| devices.get(lease.claim.device?));
+                // Nobody uses more than he has.
+                let usage = Usage {
+                    ram_bytes: usage.ram_bytes.min(machine.map_or(0, |m| m.spec.ram_bytes)),
+                    vram_bytes: usage.vram_bytes.min(device.map_or(0, |d| d.vram_bytes)),
+                };
+                let done = Done {
+                    machine: &lease.machine,
+                    kind: &kind,
+                    device: device.map(|device| device.name.as_str()),
+                    took_ms,
+                    usage,
+                };
+                self.profiles.record(self.now, done);
             }
-            return;
+            if error.is_none() || fault {
+                lease.ok += u32::from(!fault);
+                lease.faults += u32::from(fault);
+                let machine = lease.machine.clone();
+                self.record(&machine, &kind, !fault, 1, self.now);
+            }
+            match error {
+                None => self.purses.spend(purse, price),
+                Some(_) => self.release_money(purse, price),
+            }
+            self.out.push(Decision::AcceptItem {
+                key,
+                attempt,
+                index,
+            });
         }
-        let (purse, price) = (delegation.purse, held(&delegation.lease).price);
-        let fault = error.is_some_and(ErrorClass::blames_operator);
-        let lease = delegation.lease.as_mut();
-        let lease = lease.expect("invariant: the fence found its lease");
-        let took_ms = lease.laps.lap(self.now);
-        if error.is_none() {
-            let machine = self.fleet.get(lease.session);
-            let devices = machine.map(|machine| &machine.spec.devices);
-            let device = devices.and_then(|devices| devices.get(lease.claim.device?));
-            // Nobody uses more than he has.
-            let usage = Usage {
-                ram_bytes: usage.ram_bytes.min(machine.map_or(0, |m| m.spec.ram_bytes)),
-                vram_bytes: usage.vram_bytes.min(device.map_or(0, |d| d.vram_bytes)),
-            };
-            let done = Done {
-                machine: &lease.machine,
-                kind: &delegation.task.kind,
-                device: device.map(|device| device.name.as_str()),
-                took_ms,
-                usage,
-            };
-            self.profiles.record(self.now, done);
-        }
-        if error.is_none() || fault {
-            lease.ok += u32::from(!fault);
-            lease.faults += u32::from(fault);
-            let (machine, kind) = (lease.machine.clone(), delegation.task.kind.clone());
-            self.record(&machine, &kind, !fault, 1, self.now);
-        }
-        match error {
-            None => self.purses.spend(purse, price),
-            Some(_) => self.release_money(purse, price),
-        }
-        self.out.push(Decision::AcceptItem {
-            key,
-            attempt,
-            index,
-        });
+        self.release_money(purse, others);
+        self.came(key, since_ms);
+        self.watch_if_learned(&kind, knew);
         if complete {
-            self.complete(key);
+            let leases = self.complete(key, Some(token)).into_iter();
+            self.stop(leases.filter(|lease| lease.token != token));
         }
     }
 
-    /// No item is missing: the delegation is over, or waits for its checks.
-    pub(crate) fn complete(&mut self, key: DelegationKey) -> Option<Lease> {
+    /// No item is missing, the last of them by `token`: the delegation is over, or waits for its checks.
+    pub(crate) fn complete(&mut self, key: DelegationKey, token: Option<LeaseToken>) -> Vec<Lease> {
         let delegation = known(self.delegations.get(&key));
         if delegation.claims.is_empty() {
-            return self.end_complete(key);
+            return self.end_complete(key, token);
         }
         let kind = delegation.task.kind.clone();
-        let lease = self.check(key, None);
-        self.judge(&kind, lease.as_ref(), false);
-        lease
+        let leases = self.check(key, None);
+        for lease in &leases {
+            self.judge(&kind, lease, false);
+        }
+        leases
     }
 
     pub(crate) fn finish(&mut self, token: LeaseToken, failure: Option<ItemError>) {
-        let Some(key) = self.fence_running(token) else {
+        let Some((key, token)) = self.fence_running(token) else {
             return;
         };
-        let failure = match failure {
+        let (class, message) = match failure {
             Some(ItemError {
                 class,
                 message,
                 operator: _,
-            }) => self.failure(key, class, &message),
+            }) => (class, message),
             None => {
                 let items = &known(self.delegations.get(&key)).items;
                 let message = format!(
@@ -183,45 +230,57 @@ impl Scheduler {
                     items.missing(),
                     items.total()
                 );
-                self.failure(key, ErrorClass::WorkerFailed, &message)
+                (ErrorClass::WorkerFailed, message)
             }
         };
-        self.fail(key, End::Failed, failure);
+        let failure = self.failure(Some(token), class, &message);
+        self.fail(key, Some(token), End::Failed, failure);
     }
 
-    /// Ends a delegation whose items are all in.
-    pub(crate) fn end_complete(&mut self, key: DelegationKey) -> Option<Lease> {
+    /// Ends a delegation whose items are all in, the last of them by `token`.
+    pub(crate) fn end_complete(
+        &mut self,
+        key: DelegationKey,
+        token: Option<LeaseToken>,
+    ) -> Vec<Lease> {
         let end = match known(self.delegations.get(&key)).items.any_failed() {
             true => End::Failed,
             false => End::Succeeded,
         };
-        self.end(key, end, None)
+        self.end(key, token, end, None)
     }
 
-    /// The delegation's timer has rung, which was set to `at`.
+    /// The timer of the delegation, or of its first attempt, has rung, which was set to `at`.
     pub(crate) fn delegation_due(&mut self, key: DelegationKey, at: TimeMs) {
         let delegation = known(self.delegations.get(&key));
         match (delegation.state, &delegation.lease) {
             (State::Checking, _) => self.give_up_checks(key),
-            (State::Assigned, Some(lease)) if at < lease.deadline_ms => self.unanswered(key),
-            (_, Some(lease)) => {
-                let after_ms = at.saturating_sub(lease.assigned_ms);
-                let waited = duration(after_ms);
-                if delegation.task.timeout_ms == limits::DEFAULT_TIMEOUT_MS {
-                    self.profiles.too_short(&delegation.task.kind, after_ms);
-                }
-                let items = &delegation.items;
-                let message = format!(
-                    "not over after {waited}, {} of {} items missing",
-                    items.missing(),
-                    items.total()
-                );
-                let failure = self.failure(key, ErrorClass::Timeout, &message);
-                let lease = self.fail(key, End::TimedOut, failure);
-                self.stop(lease);
-            }
+            (_, Some(lease)) => self.attempt_due(key, lease.token, at),
             (_, None) => self.no_capacity(key),
         }
+    }
+
+    /// The timer of an attempt has rung.
+    pub(crate) fn attempt_due(&mut self, key: DelegationKey, token: LeaseToken, at: TimeMs) {
+        let delegation = known(self.delegations.get_mut(&key));
+        let lease = held(delegation.lease_mut(token));
+        if !lease.started && at < lease.deadline_ms {
+            return self.unanswered(key, token);
+        }
+        let after_ms = at.saturating_sub(lease.assigned_ms);
+        if delegation.task.timeout_ms == limits::DEFAULT_TIMEOUT_MS {
+            self.profiles.too_short(&delegation.task.kind, after_ms);
+        }
+        let items = &delegation.items;
+        let message = format!(
+            "not over after {}, {} of {} items missing",
+            duration(after_ms),
+            items.missing(),
+            items.total()
+        );
+        let failure = self.failure(Some(token), ErrorClass::Timeout, &message);
+        let lease = self.fail(key, Some(token), End::TimedOut, failure);
+        self.stop(lease);
     }
 
     fn no_capacity(&mut self, key: DelegationKey) {
@@ -241,14 +300,23 @@ impl Scheduler {
             },
         };
         let message = format!("no machine took it within {waited} ({obstacle})");
-        let failure = self.failure(key, ErrorClass::NoCapacity, &message);
-        self.fail(key, End::Failed, failure);
+        let failure = self.failure(None, ErrorClass::NoCapacity, &message);
+        self.fail(key, None, End::Failed, failure);
     }
 
     /// The machine did not answer the offer in time.
-    fn unanswered(&mut self, key: DelegationKey) {
+    fn unanswered(&mut self, key: DelegationKey, token: LeaseToken) {
         let waited = duration(self.policy.accept_timeout_ms);
         let reason = format!("the machine did not answer within {waited}");
+        if self.is_hedged(key) {
+            let failure = self.failure(Some(token), ErrorClass::Timeout, &reason);
+            let lease = self.fail(key, Some(token), End::TimedOut, failure);
+            if let Some(lease) = &lease {
+                let kind = known(self.delegations.get(&key)).task.kind.clone();
+                self.pause(&lease.machine, &kind);
+            }
+            return self.stop(lease);
+        }
         let (lease, kind) = self.give_back(key, reason, true);
         self.record(&lease.machine, &kind, false, 1, self.now);
         self.pause(&lease.machine, &kind);
@@ -267,9 +335,9 @@ impl Scheduler {
     ) -> (Lease, Kind) {
         let delegation = known(self.delegations.get_mut(&key));
         delegation.step(Event::GiveBack);
-        let attempt = delegation.attempts;
         let lease = delegation.lease.take();
         let lease = lease.expect("invariant: an assigned delegation has a lease");
+        let attempt = lease.token.attempt;
         let kind = delegation.task.kind.clone();
         let held = (
             delegation.purse,
@@ -305,13 +373,14 @@ impl Scheduler {
         };
         let id = machine.id.clone();
         let message = format!("{id} left: {reason}");
-        let keys: Vec<_> = machine.reservations.keys().map(DelegationKey::of).collect();
+        let tokens: Vec<_> = machine.reservations.keys().copied().collect();
         let held_for = machine.hold.as_ref().map(|hold| hold.key);
         let mut kinds = BTreeSet::new();
-        for key in keys {
+        for token in tokens {
+            let key = DelegationKey::of(&token);
             kinds.insert(known(self.delegations.get(&key)).task.kind.clone());
-            let failure = self.failure(key, ErrorClass::Disconnected, &message);
-            self.fail_quietly(key, End::Failed, failure);
+            let failure = self.failure(Some(token), ErrorClass::Disconnected, &message);
+            self.fail_quietly(key, Some(token), End::Failed, failure);
         }
         if let Some(elder) = held_for.and_then(|key| self.delegations.get_mut(&key)) {
             elder.hold = None;
@@ -331,41 +400,63 @@ impl Scheduler {
         self.pass.forget(session);
     }
 
-    /// What the items that have not come end with.
+    /// What an attempt ends with, or the wait of a delegation that has none.
     pub(crate) fn failure(
         &self,
-        key: DelegationKey,
+        token: Option<LeaseToken>,
         class: ErrorClass,
         message: &str,
     ) -> ItemError {
-        let lease = self.delegations.get(&key).and_then(|d| d.lease.as_ref());
-        let machine = lease.and_then(|lease| self.fleet.get(lease.session));
+        let of = token.and_then(|token| {
+            let delegation = self.delegations.get(&DelegationKey::of(&token))?;
+            let lease = delegation.leases().find(|lease| lease.token == token)?;
+            self.fleet.get(lease.session)
+        });
         ItemError {
             class,
             message: one_line(message),
-            operator: machine.map(|machine| machine.spec.operator.clone()),
+            operator: of.map(|machine| machine.spec.operator.clone()),
         }
     }
 
-    /// An attempt failed, or none is to be had: ends the delegation, unless it is a check that is tried
-    /// again, or has items that wait for theirs.
-    fn fail(&mut self, key: DelegationKey, end: End, failure: ItemError) -> Option<Lease> {
+    /// An attempt failed, or without a token none is to be had: ends the delegation, unless another machine
+    /// has it too, it is a check that is tried again, or it has items that wait for theirs.
+    fn fail(
+        &mut self,
+        key: DelegationKey,
+        token: Option<LeaseToken>,
+        end: End,
+        failure: ItemError,
+    ) -> Option<Lease> {
         let kind = known(self.delegations.get(&key)).task.kind.clone();
         let blamed = failure.class.blames_operator();
-        let lease = self.fail_quietly(key, end, failure);
-        self.judge(&kind, lease.as_ref(), blamed);
+        let lease = self.fail_quietly(key, token, end, failure);
+        if let Some(lease) = &lease {
+            self.judge(&kind, lease, blamed);
+        }
         lease
     }
 
     /// Like [`Scheduler::fail`], but says nothing of the attempt to the bench.
-    fn fail_quietly(&mut self, key: DelegationKey, end: End, failure: ItemError) -> Option<Lease> {
+    fn fail_quietly(
+        &mut self,
+        key: DelegationKey,
+        token: Option<LeaseToken>,
+        end: End,
+        failure: ItemError,
+    ) -> Option<Lease> {
+        if let Some(token) = token
+            && self.is_hedged(key)
+        {
+            return Some(self.lose(key, token, failure));
+        }
         let delegation = known(self.delegations.get(&key));
         let retried = delegation.failures + 1 < self.policy.check_attempts;
         match (delegation.task.trust, &delegation.lease) {
             (Trust::Trusted, Some(_)) if retried => Some(self.check_again(key, &failure)),
             _ if !delegation.claims.is_empty() => {
-                let attempt = delegation.attempts;
-                let lease = self.check(key, Some(failure.clone()));
+                let attempt = token.map_or(delegation.attempts, |token| token.attempt);
+                let lease = self.check(key, Some(failure.clone())).pop();
                 self.out.push(Decision::Lose {
                     key,
                     attempt,
@@ -373,28 +464,29 @@ impl Scheduler {
                 });
                 lease
             }
-            _ => self.end_quietly(key, end, Some(failure)).1,
+            _ => self.end_quietly(key, token, end, Some(failure)).1.pop(),
         }
     }
 
-    /// Ends a delegation, frees what it held at once, and credits or blames the machine.
+    /// Ends a delegation, frees what it held at once, and credits or blames its machines. `token`: the
+    /// attempt that ended it.
     pub(crate) fn end(
         &mut self,
         key: DelegationKey,
+        token: Option<LeaseToken>,
         end: End,
         failure: Option<ItemError>,
-    ) -> Option<Lease> {
+    ) -> Vec<Lease> {
         let blamed = failure.as_ref().is_some_and(|f| f.class.blames_operator());
-        let (delegation, lease) = self.end_quietly(key, end, failure);
-        self.judge(&delegation.task.kind, lease.as_ref(), blamed);
-        lease
+        let (delegation, leases) = self.end_quietly(key, token, end, failure);
+        for lease in &leases {
+            self.judge(&delegation.task.kind, lease, blamed);
+        }
+        leases
     }
 
     /// Tells the bench how an attempt went that is over.
-    pub(crate) fn judge(&mut self, kind: &Kind, lease: Option<&Lease>, blamed: bool) {
-        let Some(lease) = lease else {
-            return;
-        };
+    pub(crate) fn judge(&mut self, kind: &Kind, lease: &Lease, blamed: bool) {
         if blamed || (lease.ok == 0 && lease.faults > 0) {
             self.strike(&lease.machine, kind);
         } else if lease.ok > 0 {
@@ -402,13 +494,14 @@ impl Scheduler {
         }
     }
 
-    /// Like [`Scheduler::end`], but says nothing of the attempt to the bench.
+    /// Like [`Scheduler::end`], but says nothing of the attempts to the bench.
     fn end_quietly(
         &mut self,
         key: DelegationKey,
+        token: Option<LeaseToken>,
         end: End,
         failure: Option<ItemError>,
-    ) -> (Delegation, Option<Lease>) {
+    ) -> (Delegation, Vec<Lease>) {
         if known(self.delegations.get(&key)).state == State::Queued {
             self.stop_waiting(key);
         }
@@ -424,36 +517,49 @@ impl Scheduler {
         }
         let claimed = delegation.claimed();
         self.release_money(delegation.purse, claimed);
-        let lease = self.end_attempt(&mut delegation, failure.as_ref());
+        let leases = self.end_attempts(key, &mut delegation, failure.as_ref());
         self.out.push(Decision::End {
             key,
-            attempt: delegation.attempts,
+            attempt: token.map_or(delegation.attempts, |token| token.attempt),
             end,
             failure,
         });
-        (delegation, lease)
+        (delegation, leases)
     }
 
-    /// Takes the lease from a delegation, if there is one, frees what it held, and blames its machine for
-    /// what is missing, if it is to blame.
-    pub(crate) fn end_attempt(
+    /// Takes the leases from a delegation, frees what they held, and blames their machines for what is
+    /// missing, if they are to blame.
+    pub(crate) fn end_attempts(
         &mut self,
+        key: DelegationKey,
         delegation: &mut Delegation,
         failure: Option<&ItemError>,
-    ) -> Option<Lease> {
-        let lease = delegation.lease.take()?;
+    ) -> Vec<Lease> {
         let missing = delegation.items.missing();
-        self.release(&lease, (delegation.purse, lease.price.times(missing)));
-        self.queue.take_back(&delegation.seeker, &lease.claim);
-        if failure.is_some_and(|failure| failure.class.blames_operator()) {
-            let kind = &delegation.task.kind;
-            self.record(&lease.machine, kind, false, missing, self.now);
+        let first = delegation.lease.take();
+        self.unwatch(key, first.as_ref());
+        let hedge = delegation.hedge.take().map(|hedge| *hedge);
+        if hedge.is_some() {
+            self.timers.clear(&Owner::Hedge(key));
+            self.hedging.over(&delegation.seeker);
         }
-        Some(lease)
+        let two = hedge.is_some();
+        let leases: Vec<Lease> = first.into_iter().chain(hedge).collect();
+        for lease in &leases {
+            if !(two && planted(Bug::KeepLoser)) {
+                self.release(lease, (delegation.purse, lease.price.times(missing)));
+            }
+            self.queue.take_back(&delegation.seeker, &lease.claim);
+            if failure.is_some_and(|failure| failure.class.blames_operator()) {
+                let kind = &delegation.task.kind;
+                self.record(&lease.machine, kind, false, missing, self.now);
+            }
+        }
+        leases
     }
 
     /// Gives back what the attempt claimed of the machine, and what it held of a purse.
-    fn release(&mut self, lease: &Lease, (purse, held): (Option<WorkflowId>, Amount)) {
+    pub(crate) fn release(&mut self, lease: &Lease, (purse, held): (Option<WorkflowId>, Amount)) {
         let machine = self.fleet.get_mut(lease.session);
         let machine = machine.expect("invariant: a lease is of a connected machine");
         machine.release(&lease.token);
@@ -507,8 +613,8 @@ impl Scheduler {
         }
     }
 
-    pub(crate) fn stop(&mut self, lease: Option<Lease>) {
-        if let Some(Lease { session, token, .. }) = lease {
+    pub(crate) fn stop(&mut self, leases: impl IntoIterator<Item = Lease>) {
+        for Lease { session, token, .. } in leases {
             self.out.push(Decision::Stop { session, token });
         }
     }
@@ -576,10 +682,8 @@ pub(crate) fn known<T>(delegation: Option<T>) -> T {
     delegation.expect("invariant: the delegation is not over")
 }
 
-fn held(lease: &Option<Lease>) -> &Lease {
-    lease
-        .as_ref()
-        .expect("invariant: the fence found its lease")
+pub(crate) fn held(lease: Option<&mut Lease>) -> &mut Lease {
+    lease.expect("invariant: the fence found its lease")
 }
 
 /// For a message: whole seconds where it is.

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use froben_model::{Amount, LeaseToken, OperatorId, SeekerId};
+use froben_model::{Amount, LeaseToken, OperatorId, SeekerId, TimeMs, WorkflowId};
 
-use crate::delegation::{Delegation, State};
+use crate::delegation::{Delegation, Lease, State};
 use crate::machine::{Machine, Offered};
 use crate::pool::Rank;
 use crate::queue::Waiting;
@@ -77,8 +77,8 @@ impl Scheduler {
             }
             free.take(claim);
             let key = DelegationKey::of(token);
-            let lease = self.delegations.get(&key).and_then(|d| d.lease.as_ref());
-            let owned = lease.is_some_and(|lease| {
+            let delegation = self.delegations.get(&key).into_iter();
+            let owned = delegation.flat_map(Delegation::leases).any(|lease| {
                 lease.token == *token
                     && lease.session == machine.session
                     && lease.machine == machine.id
@@ -157,6 +157,7 @@ impl Scheduler {
                 .all(|index| delegation.items.has(*index)),
             "a claim is not in"
         );
+        self.check_hedge(key, delegation)?;
         let due = match (delegation.state, &delegation.lease) {
             (State::Queued, None) if parked => {
                 must!(delegation.hold.is_none(), "is parked and holds a machine");
@@ -170,10 +171,11 @@ impl Scheduler {
             }
             (State::Assigned | State::Running, Some(lease)) => {
                 self.check_lease(lease.token, lease.session, key, delegation)?;
-                match delegation.state {
-                    State::Assigned => timer.unwrap_or(0).min(lease.deadline_ms),
-                    _ => lease.deadline_ms,
-                }
+                must!(
+                    lease.started == (delegation.state == State::Running),
+                    "its attempt has started, and it has not, or the other way about"
+                );
+                due(lease, timer)
             }
             (state, lease) => return Err(format!("in state {state:?} with lease {lease:?}")),
         };
@@ -189,6 +191,40 @@ impl Scheduler {
         Ok(())
     }
 
+    fn check_hedge(&self, key: DelegationKey, delegation: &Delegation) -> Found {
+        let (alarm, timer) = (Owner::Straggler(key), Owner::Hedge(key));
+        let (alarm, timer) = (self.timers.get(&alarm), self.timers.get(&timer));
+        let first = delegation.lease.as_ref();
+        let alone = delegation.state == State::Running && delegation.hedge.is_none();
+        let last_ms = first.map_or(0, |lease| lease.laps.last_ms());
+        let straggles = self.hedging.stragglers.contains(&(last_ms, key));
+        must!(
+            alone || (alarm.is_none() && !straggles),
+            "is watched, and nobody is at it alone"
+        );
+        must!(
+            !straggles || alarm.is_none(),
+            "straggles, and is still watched"
+        );
+        let Some(hedge) = &delegation.hedge else {
+            must!(timer.is_none(), "has a timer for a hedge and none");
+            return Ok(());
+        };
+        self.check_lease(hedge.token, hedge.session, key, delegation)?;
+        must!(
+            timer == Some(due(hedge, timer)),
+            "its hedge has the wrong timer"
+        );
+        let operator = |session| self.fleet.get(session).map(|m| &m.spec.operator);
+        must!(
+            delegation.state == State::Running
+                && first.is_some_and(|first| first.token.attempt < hedge.token.attempt
+                    && operator(first.session) != operator(hedge.session)),
+            "its hedge is not beside a running attempt of another operator"
+        );
+        Ok(())
+    }
+
     fn check_lease(
         &self,
         token: LeaseToken,
@@ -198,7 +234,7 @@ impl Scheduler {
     ) -> Found {
         must!(
             DelegationKey::of(&token) == key
-                && token.attempt == delegation.attempts
+                && token.attempt <= delegation.attempts
                 && token.epoch == self.epoch,
             "its token {token} is of another attempt"
         );
@@ -215,11 +251,19 @@ impl Scheduler {
     fn check_timers(&self) -> Found {
         for (owner, at) in self.timers.iter() {
             let lives = match owner {
-                Owner::Delegation(key) => self.delegations.contains_key(key),
+                Owner::Delegation(key) | Owner::Hedge(key) | Owner::Straggler(key) => {
+                    self.delegations.contains_key(key)
+                }
+                // It finds out when it rings.
+                Owner::Stragglers => true,
                 Owner::Bench(machine, kind) => self.bench.until(machine, kind) == Some(at),
             };
             must!(lives, "timer of {owner:?} rings for nothing");
         }
+        must!(
+            self.hedging.stragglers.is_empty() || self.timers.get(&Owner::Stragglers).is_some(),
+            "nobody looks at stragglers"
+        );
         for (machine, kind, until) in self.bench.iter() {
             let owner = Owner::Bench(machine.clone(), kind.clone());
             must!(
@@ -262,6 +306,8 @@ impl Scheduler {
             must!(plain == shape.plain, "a shape has miscounted the picky");
         }
         let mut shares: BTreeMap<&SeekerId, (u32, u32, Amounts)> = BTreeMap::new();
+        let mut hedges: BTreeMap<&SeekerId, u32> = BTreeMap::new();
+        let mut waiting: BTreeMap<&WorkflowId, u32> = BTreeMap::new();
         for (key, delegation) in &self.delegations {
             if delegation.state == State::Queued && self.parked(*key) {
                 must!(!standing.contains(key), "{key} is parked and in a line");
@@ -275,13 +321,29 @@ impl Scheduler {
                 None => {
                     must!(standing.contains(key), "{key} is queued and in no line");
                     share.1 += 1;
+                    *waiting.entry(&key.workflow).or_default() += 1;
                 }
-                Some(lease) => {
-                    share.0 += 1;
-                    share.2.add(&lease.claim.amounts());
+                Some(_) => {
+                    for lease in delegation.leases() {
+                        share.0 += 1;
+                        share.2.add(&lease.claim.amounts());
+                    }
                 }
             }
+            if delegation.hedge.is_some() {
+                *hedges.entry(&delegation.seeker).or_default() += 1;
+            }
         }
+        let kept = self.hedging.hedges().iter();
+        must!(
+            kept.map(|(seeker, n)| (seeker, *n)).eq(hedges),
+            "the seekers' hedges are not what they have"
+        );
+        let kept = self.hedging.waiting().iter();
+        must!(
+            kept.map(|(workflow, n)| (workflow, *n)).eq(waiting),
+            "a workflow has another number of delegations in lines"
+        );
         let kept = self.queue.seekers().into_iter();
         let kept = kept.map(|(name, s)| (name, (s.in_flight, s.waiting, s.used())));
         must!(
@@ -304,12 +366,11 @@ impl Scheduler {
                 .filter(|(_, d)| d.purse == Some(*id));
             let (mut held, mut waiting) = (Amount::ZERO, BTreeSet::new());
             for (key, delegation) in own {
+                let missing = delegation.items.missing();
                 held = held.saturating_add(delegation.claimed());
+                held = held.saturating_add(delegation.share().times(missing));
                 match &delegation.lease {
-                    Some(lease) => {
-                        let missing = delegation.items.missing();
-                        held = held.saturating_add(lease.price.times(missing));
-                    }
+                    Some(_) => {}
                     None if self.parked(*key) || delegation.state == State::Checking => {}
                     None => {
                         waiting.insert(*key);
@@ -452,6 +513,14 @@ impl Scheduler {
     }
 }
 
+/// When an attempt's timer rings, which rings now at `timer`: any time until the deadline, until it starts.
+fn due(lease: &Lease, timer: Option<TimeMs>) -> TimeMs {
+    match lease.started {
+        true => lease.deadline_ms,
+        false => timer.unwrap_or(0).min(lease.deadline_ms),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use froben_model::{CallId, ErrorClass, Kind, MachineId, Needs, WorkflowId};
@@ -586,7 +655,7 @@ mod tests {
                 delegation(s, 4).claims.insert(2, claim);
             }),
             ("what they end with is not known", |s| {
-                delegation(s, 4).lost = s.failure(key(4), ErrorClass::Timeout, "").into();
+                delegation(s, 4).lost = s.failure(None, ErrorClass::Timeout, "").into();
             }),
             ("its timer is at", |s| {
                 delegation(s, 4).checked_by_ms += 1;
@@ -599,7 +668,7 @@ mod tests {
                 reservation.claim.cores = 5;
             }),
             ("of another attempt", |s| {
-                delegation(s, 1).attempts += 1;
+                delegation(s, 1).attempts = 0;
             }),
             ("owns no timer", |s| {
                 s.timers.clear(&Owner::Delegation(key(2)));

@@ -32,21 +32,17 @@ impl Scheduler {
 
     /// No attempt is to bring more: the delegation waits for the checks of what it has, and what is missing
     /// ends with the failure.
-    pub(crate) fn check(
-        &mut self,
-        key: DelegationKey,
-        failure: Option<ItemError>,
-    ) -> Option<Lease> {
+    pub(crate) fn check(&mut self, key: DelegationKey, failure: Option<ItemError>) -> Vec<Lease> {
         if known(self.delegations.get(&key)).state == State::Queued {
             self.stop_waiting(key);
         }
         let mut delegation = known(self.delegations.remove(&key));
         delegation.step(Event::Check);
-        let lease = self.end_attempt(&mut delegation, failure.as_ref());
+        let leases = self.end_attempts(key, &mut delegation, failure.as_ref());
         delegation.lost = failure;
         self.delegations.insert(key, delegation);
         self.wait_for_checks(key);
-        lease
+        leases
     }
 
     /// Sets the timer of a delegation in state Checking. While its workflow is paused its checks wait, and
@@ -119,8 +115,10 @@ impl Scheduler {
             let approved = error.is_none();
             if let Some(took_ms) = took_ms.filter(|_| approved) {
                 let times = [(TimeBucket::of_ms(took_ms), 1)];
+                let knew = self.profiles.know(&kind);
                 self.profiles
                     .record_times(&machine, &kind, &times, self.now);
+                self.watch_if_learned(&kind, knew);
             }
             self.record(&machine, &kind, approved, 1, self.now);
             match approved {
@@ -148,10 +146,10 @@ impl Scheduler {
                     ErrorClass::Timeout => End::TimedOut,
                     _ => End::Failed,
                 };
-                self.end(key, end, Some(failure));
+                self.end(key, None, end, Some(failure));
             }
             None => {
-                self.end_complete(key);
+                self.end_complete(key, None);
             }
         }
     }
@@ -172,7 +170,7 @@ impl Scheduler {
     }
 
     /// A value of an attempt that is over counts if its item is missing and the purse has its price: nobody
-    /// has been paid for it. What an attempt that runs holds for the same item goes back first.
+    /// has been paid for it. What attempts that run hold for the same item goes back first.
     pub(crate) fn late(
         &mut self,
         token: LeaseToken,
@@ -184,13 +182,12 @@ impl Scheduler {
         let Some(delegation) = self.delegations.get_mut(&key) else {
             return self.out.push(Decision::Stale { token });
         };
-        let lease = delegation.lease.as_ref();
-        if lease.is_some_and(|lease| lease.token == token) {
+        if delegation.leases().any(|lease| lease.token == token) {
             return self.item(token, index, None, Usage::default());
         }
         // A check is cheap, and who was trusted then need not be now.
         let wanted = delegation.task.trust != Trust::Trusted && index < delegation.items.total();
-        let share = lease.map_or(Amount::ZERO, |lease| lease.price);
+        let share = delegation.share();
         let left = self.purses.left(delegation.purse);
         let affords = left.is_none_or(|left| price <= left.saturating_add(share));
         if !wanted || !affords {
@@ -240,8 +237,8 @@ impl Scheduler {
                 self.wait_for_checks(key);
             }
             _ if complete => {
-                let lease = self.complete(key);
-                self.stop(lease);
+                let leases = self.complete(key, None);
+                self.stop(leases);
             }
             State::Queued if !parked => {
                 self.freshen(key);

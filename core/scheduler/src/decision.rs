@@ -70,18 +70,19 @@ pub enum Decision {
         /// Whether it counts against the machine: silence does, a refusal does not.
         fault: bool,
     },
-    /// No attempt goes on or is to follow, and items of the delegation still wait for their checks. Those
-    /// that are missing end with the failure.
+    /// The attempt is over and its delegation is not: another machine has it too, or items of it still wait
+    /// for their checks. If no attempt goes on, none is to follow, and those that are missing end with the
+    /// failure.
     Lose {
         key: DelegationKey,
-        /// The last attempt.
+        /// Without one, the last.
         attempt: u32,
         failure: ItemError,
     },
     /// The delegation is over.
     End {
         key: DelegationKey,
-        /// The last attempt; 0 if there was none.
+        /// The one that ended it, or else the last; 0 if there was none.
         attempt: u32,
         end: End,
         /// What the items that have not come end with; `None` if every item came.

@@ -51,6 +51,12 @@ pub enum Event {
     Accept,
     /// The machine did not take it, or could not do it, being a check.
     GiveBack,
+    /// A second machine is to have it beside the first.
+    Hedge,
+    /// One of its two machines lost it, and one that has taken it goes on.
+    Lose,
+    /// The one that had taken it lost it, and the other has yet to answer.
+    FallBack,
     /// No machine is to have it any more, and some items wait for their checks.
     Check,
     /// Every item came with a value.
@@ -63,10 +69,13 @@ pub enum Event {
 }
 
 impl Event {
-    pub const ALL: [Event; 8] = [
+    pub const ALL: [Event; 11] = [
         Event::Assign,
         Event::Accept,
         Event::GiveBack,
+        Event::Hedge,
+        Event::Lose,
+        Event::FallBack,
         Event::Check,
         Event::Succeed,
         Event::Fail,
@@ -89,6 +98,8 @@ pub fn next(state: State, event: Event) -> Result<State, Illegal> {
         (State::Queued, Event::Assign) => Ok(State::Assigned),
         (State::Assigned, Event::Accept) => Ok(State::Running),
         (State::Assigned | State::Running, Event::GiveBack) => Ok(State::Queued),
+        (State::Running, Event::Hedge | Event::Lose) => Ok(State::Running),
+        (State::Running, Event::FallBack) => Ok(State::Assigned),
         (State::Queued | State::Assigned | State::Running, Event::Check) => Ok(State::Checking),
         // From Queued and Assigned when the last item came late, from an earlier attempt.
         (State::Queued | State::Assigned | State::Running | State::Checking, Event::Succeed) => {
@@ -105,7 +116,7 @@ pub fn next(state: State, event: Event) -> Result<State, Illegal> {
     }
 }
 
-/// The attempt that holds the delegation now.
+/// An attempt that holds the delegation now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lease {
     pub(crate) token: LeaseToken,
@@ -114,6 +125,8 @@ pub(crate) struct Lease {
     pub(crate) claim: Claim,
     pub(crate) assigned_ms: TimeMs,
     pub(crate) deadline_ms: TimeMs,
+    /// Whether the machine took it.
+    pub(crate) started: bool,
     pub(crate) laps: Laps,
     /// Of each item; held of the purse for those that are missing.
     pub(crate) price: Amount,
@@ -136,6 +149,8 @@ pub(crate) struct Delegation {
     pub(crate) items: Items,
     /// In the states Assigned and Running.
     pub(crate) lease: Option<Lease>,
+    /// Of a second machine, beside a lease that has started.
+    pub(crate) hedge: Option<Box<Lease>>,
     /// Attempts that failed and did not end it: it is a check.
     pub(crate) failures: u32,
     /// Values that wait for their checks, by index.
@@ -161,6 +176,36 @@ impl Delegation {
             Ok(state) => state,
             Err(illegal) => unreachable!("invariant: {illegal}"),
         };
+    }
+
+    /// Those that hold it: none, one or two.
+    pub(crate) fn leases(&self) -> impl Iterator<Item = &Lease> {
+        self.lease.iter().chain(self.hedge.as_deref())
+    }
+
+    pub(crate) fn lease_mut(&mut self, token: LeaseToken) -> Option<&mut Lease> {
+        let mut leases = self.lease.iter_mut().chain(self.hedge.as_deref_mut());
+        leases.find(|lease| lease.token == token)
+    }
+
+    /// Takes out the lease of `token`; if it was the first of two, the hedge takes its place.
+    pub(crate) fn take_lease(&mut self, token: LeaseToken) -> Option<Lease> {
+        match &self.lease {
+            Some(lease) if lease.token == token => {
+                let next = self.hedge.take().map(|hedge| *hedge);
+                std::mem::replace(&mut self.lease, next)
+            }
+            _ => {
+                let hedge = self.hedge.take_if(|hedge| hedge.token == token);
+                hedge.map(|hedge| *hedge)
+            }
+        }
+    }
+
+    /// What its attempts hold of the purse for one item that is missing.
+    pub(crate) fn share(&self) -> Amount {
+        let prices = self.leases().map(|lease| lease.price);
+        prices.fold(Amount::ZERO, Amount::saturating_add)
     }
 
     /// Its place among those of its seeker.
@@ -301,16 +346,16 @@ mod tests {
             }
             table = format!("{}  <- {state:?}\n", table.trim_end());
         }
-        //      Assign    Accept    GiveBack  Check     Succeed   Fail      TimeOut   Cancel
+        //      Assign    Accept    GiveBack  Hedge     Lose      FallBack  Check     Succeed   Fail      TimeOut   Cancel
         expect![[r#"
-            Assigned  -         -         Checking  Succeeded Failed    -         Cancelled  <- Queued
-            -         Running   Queued    Checking  Succeeded Failed    TimedOut  Cancelled  <- Assigned
-            -         -         Queued    Checking  Succeeded Failed    TimedOut  Cancelled  <- Running
-            -         -         -         -         Succeeded Failed    TimedOut  Cancelled  <- Checking
-            -         -         -         -         -         -         -         -  <- Succeeded
-            -         -         -         -         -         -         -         -  <- Failed
-            -         -         -         -         -         -         -         -  <- TimedOut
-            -         -         -         -         -         -         -         -  <- Cancelled
+            Assigned  -         -         -         -         -         Checking  Succeeded Failed    -         Cancelled  <- Queued
+            -         Running   Queued    -         -         -         Checking  Succeeded Failed    TimedOut  Cancelled  <- Assigned
+            -         -         Queued    Running   Running   Assigned  Checking  Succeeded Failed    TimedOut  Cancelled  <- Running
+            -         -         -         -         -         -         -         Succeeded Failed    TimedOut  Cancelled  <- Checking
+            -         -         -         -         -         -         -         -         -         -         -  <- Succeeded
+            -         -         -         -         -         -         -         -         -         -         -  <- Failed
+            -         -         -         -         -         -         -         -         -         -         -  <- TimedOut
+            -         -         -         -         -         -         -         -         -         -         -  <- Cancelled
         "#]]
         .assert_eq(&table);
     }

@@ -35,6 +35,11 @@ impl Laps {
         self.last_ms = now;
         self.took_ms
     }
+
+    /// When something last came of the attempt: an item, or its beginning.
+    pub(crate) fn last_ms(&self) -> TimeMs {
+        self.last_ms
+    }
 }
 
 #[cfg(test)]

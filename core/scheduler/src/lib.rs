@@ -10,8 +10,8 @@
 //! # Rules
 //!
 //! **Life of a delegation** ([`next`]). Queued, assigned, running, over. Each state that is not final
-//! owns one timer: waiting for a machine, waiting for the machine's answer, the deadline. Only messages
-//! that carry the token of the attempt which holds the reservation count, but for one: a value of an
+//! owns one timer: waiting for a machine, waiting for the machine's answer, the deadline; so does its hedge.
+//! Only messages that carry the token of the attempt which holds the reservation count, but for one: a value of an
 //! earlier attempt whose item is still missing ([`Input::Late`]).
 //!
 //! **Checks.** A value of a task that is [`Trust::Checked`] is *claimed*: its index is taken and its price
@@ -39,6 +39,11 @@
 //! task has at least the memory reserved that its kind is known to need, and, if its script names no timeout,
 //! one that suits its kind.
 //!
+//! **Hedging** (`hedge_...` in [`Policy`]). An attempt of which nothing has come for much longer than its
+//! kind takes is given to a second machine beside the first, of another operator, that nobody waits for, while
+//! nothing else of its workflow waits. The first value of each item counts; when all are in the slower one is
+//! stopped. If one of the two is lost, the other goes on.
+//!
 //! **Newcomers** are operators with few good items, once anybody is known for more. They have one attempt
 //! at a time and together a small share of what is in flight; so many of the draws look at them first.
 //!
@@ -56,6 +61,7 @@ mod checking;
 mod decision;
 mod delegation;
 mod fleet;
+mod hedge;
 mod input;
 mod laps;
 mod machine;

@@ -56,10 +56,10 @@ impl Pass {
 
 /// A delegation and the place that it would get.
 #[derive(Debug, Clone, Copy)]
-struct Match {
-    key: DelegationKey,
-    session: SessionId,
-    claim: Claim,
+pub(crate) struct Match {
+    pub(crate) key: DelegationKey,
+    pub(crate) session: SessionId,
+    pub(crate) claim: Claim,
 }
 
 /// A shape that somebody waits with, and machines that may have become free for it.
@@ -378,22 +378,30 @@ impl Scheduler {
         machine.hold.as_ref().map(|hold| hold.drained_ms)
     }
 
-    fn assign(
-        &mut self,
-        Match {
+    fn assign(&mut self, found: Match) {
+        self.stale(found.key);
+        self.stop_waiting(found.key);
+        let timer = Owner::Delegation(found.key);
+        let lease = self.reserve(&found, Event::Assign, timer);
+        if let Some(delegation) = self.delegations.get_mut(&found.key) {
+            delegation.lease = Some(lease);
+        }
+    }
+
+    /// Makes the next attempt of a delegation: reserves what it claims, holds what it may cost, sets its
+    /// timer, and offers it to its machine. `event` is Assign or Hedge.
+    pub(crate) fn reserve(&mut self, found: &Match, event: Event, timer: Owner) -> Lease {
+        let Match {
             key,
             session,
             claim,
-        }: Match,
-    ) {
-        self.stale(key);
-        self.stop_waiting(key);
+        } = *found;
         let delegation = self.delegations.get_mut(&key);
-        let delegation = delegation.expect("invariant: who waits is known");
+        let delegation = delegation.expect("invariant: a match is of a known delegation");
         let machine = self.fleet.get_mut(session);
         let machine = machine.expect("invariant: a match is with a connected machine");
 
-        delegation.step(Event::Assign);
+        delegation.step(event);
         delegation.attempts = delegation.attempts.saturating_add(1);
         let token = LeaseToken {
             workflow: key.workflow,
@@ -408,14 +416,18 @@ impl Scheduler {
             }
             named => named,
         };
-        let deadline_ms = self.now.saturating_add(timeout_ms);
+        // A hedge has the time that is left: it makes nothing take longer.
+        let first = delegation.lease.as_ref();
+        let deadline_ms = match first {
+            Some(first) => first.deadline_ms,
+            None => self.now.saturating_add(timeout_ms),
+        };
         machine.reserve(token, Reservation { claim, deadline_ms });
         self.queue.hand_out(&delegation.seeker, &claim);
         let price = machine.spec.price(&delegation.task.kind);
         self.purses.hold(delegation.purse, delegation.cost(machine));
         let answer_ms = self.now.saturating_add(self.policy.accept_timeout_ms);
-        self.timers
-            .set(Owner::Delegation(key), answer_ms.min(deadline_ms));
+        self.timers.set(timer, answer_ms.min(deadline_ms));
         self.out.push(Decision::Assign {
             key,
             token,
@@ -431,20 +443,22 @@ impl Scheduler {
             price,
             owed: delegation.items.owed(),
         });
-        delegation.lease = Some(Lease {
+        let lease = Lease {
             token,
             session,
             machine: machine.id.clone(),
             claim,
             assigned_ms: self.now,
             deadline_ms,
+            started: false,
             laps: Laps::begin(self.now),
             price,
             ok: 0,
             faults: 0,
-        });
+        };
         let operator = machine.spec.operator.clone();
         self.bound(|operators| operators.began(&operator));
         self.fleet.refit(session);
+        lease
     }
 }

@@ -60,6 +60,14 @@ pub enum Bug {
     ForgetClaims,
     /// A good item is credited twice.
     CreditTwice,
+    /// What another machine sent first is paid for twice.
+    PayLoser,
+    /// The two machines of one delegation stay reserved.
+    KeepLoser,
+    /// More is hedged than the budget allows.
+    HedgeMore,
+    /// The machine that straggles gets the task again.
+    HedgeSame,
     /// A script is not told that a delegation is over.
     TellNobody,
     /// A script is told things in another order than they were written.
@@ -89,7 +97,7 @@ pub enum Bug {
 }
 
 impl Bug {
-    pub const ALL: [Bug; 39] = [
+    pub const ALL: [Bug; 43] = [
         Bug::SkipFence,
         Bug::LeakCores,
         Bug::LeakDevice,
@@ -116,6 +124,10 @@ impl Bug {
         Bug::SkipLateFence,
         Bug::ForgetClaims,
         Bug::CreditTwice,
+        Bug::PayLoser,
+        Bug::KeepLoser,
+        Bug::HedgeMore,
+        Bug::HedgeSame,
         Bug::TellNobody,
         Bug::TellBackwards,
         Bug::LoseCancel,

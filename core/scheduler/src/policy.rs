@@ -91,6 +91,18 @@ policy! {
     timeout_times: u32 = 4,
     /// See `timeout_times`.
     timeout_floor_ms: u64 = 60_000,
+    /// An attempt is a straggler once nothing has come of it for `hedge_percent` of a hundred times as long as
+    /// `hedge_quantile` of a hundred items of its kind take, and for `hedge_floor_ms`.
+    hedge_quantile: u32 = 95,
+    /// See `hedge_quantile`.
+    hedge_percent: u32 = 150,
+    /// See `hedge_quantile`.
+    hedge_floor_ms: u64 = 1_000,
+    /// Of a hundred attempts that a seeker has in flight so many may be hedges, and one in any case.
+    /// 0: none.
+    hedge_share: u32 = 5,
+    /// How often a straggler that cannot be hedged is looked at again.
+    hedge_again_ms: u64 = 1_000,
     /// So many attempts of a check may fail before its item ends unchecked.
     check_attempts: u32 = 5,
     /// With so many good items an operator is established. 0: everybody is.

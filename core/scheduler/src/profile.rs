@@ -199,7 +199,7 @@ impl Profiles {
         let known = || {
             let own = self.machines.get(machine)?.times.get(kind)?;
             let all = &self.kinds.get(kind)?.times;
-            let enough = all.total() >= self.learn_after && own.total() > 0;
+            let enough = self.know(kind) && own.total() > 0;
             let (own, all) = (own.quantile(50)?, all.quantile(50)?);
             (enough && all >= SHORT).then_some((own, all))
         };
@@ -211,12 +211,16 @@ impl Profiles {
         doublings.clamp(FASTEST, SLOWEST) as Pace
     }
 
+    /// Whether enough of a kind has come.
+    pub(crate) fn know(&self, kind: &Kind) -> bool {
+        let of_kind = self.kinds.get(kind);
+        of_kind.is_some_and(|of_kind| of_kind.times.total() >= self.learn_after)
+    }
+
     /// What `percent` of the items of a kind stay within, if it is known well enough.
     pub(crate) fn within_ms(&self, kind: &Kind, percent: u32) -> Option<u64> {
-        let times = &self.kinds.get(kind)?.times;
-        let enough = times.total() >= self.learn_after;
-        let bucket = times.quantile(percent).filter(|_| enough)?;
-        Some(bucket.middle_ms())
+        let times = &self.kinds.get(kind).filter(|_| self.know(kind))?.times;
+        times.quantile(percent).map(TimeBucket::middle_ms)
     }
 
     /// How long an attempt that owes so many items may take if its task's script named no timeout.

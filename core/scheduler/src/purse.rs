@@ -59,6 +59,12 @@ impl Purses {
         }
     }
 
+    /// Whether somebody who waits draws on it.
+    pub(crate) fn is_waited_for(&self, id: Option<WorkflowId>) -> bool {
+        let purse = id.and_then(|id| self.0.get(&id));
+        purse.is_some_and(|purse| !purse.waiting.is_empty())
+    }
+
     pub(crate) fn stop_waiting(&mut self, id: Option<WorkflowId>, key: DelegationKey) {
         if let Some(purse) = self.of(id) {
             purse.waiting.remove(&key);

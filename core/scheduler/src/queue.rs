@@ -153,6 +153,11 @@ impl Queue {
         self.forget_idle(id);
     }
 
+    /// How many attempts the seeker has.
+    pub(crate) fn in_flight(&self, id: &SeekerId) -> u32 {
+        self.seekers.get(id).map_or(0, |seeker| seeker.in_flight)
+    }
+
     /// The seeker was given so much of a machine.
     pub(crate) fn hand_out(&mut self, id: &SeekerId, claim: &Claim) {
         self.handed_out += 1;

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use froben_model::view::ProfileView;
 use froben_model::{
-    CallId, ErrorClass, Kind, MachineId, MachineSpec, OperatorId, TimeMs, WorkflowId,
+    CallId, ErrorClass, Kind, LeaseToken, MachineId, MachineSpec, OperatorId, TimeMs, WorkflowId,
 };
 
 use crate::bench::Bench;
 use crate::capacity::{Demand, Offer};
 use crate::delegation::{Delegation, Items, State};
 use crate::fleet::Fleet;
+use crate::hedge::Hedging;
 use crate::matcher::Pass;
 use crate::operators::Operators;
 use crate::planted::{Bug, planted};
@@ -46,6 +47,7 @@ pub struct Scheduler {
     pub(crate) profiles: Profiles,
     pub(crate) bench: Bench,
     pub(crate) timers: Timers,
+    pub(crate) hedging: Hedging,
     pub(crate) purses: Purses,
     pub(crate) pass: Pass,
     pub(crate) out: Vec<Decision>,
@@ -89,6 +91,7 @@ impl Scheduler {
             profiles: Profiles::new(&policy),
             bench: Bench::new(&policy),
             timers: Timers::default(),
+            hedging: Hedging::default(),
             purses: Purses::default(),
             pass: Pass::default(),
             out: Vec::new(),
@@ -151,6 +154,7 @@ impl Scheduler {
                         attempts,
                         items,
                         lease: None,
+                        hedge: None,
                         failures: 0,
                         claims: claims.into_iter().collect(),
                         lost,
@@ -206,7 +210,9 @@ impl Scheduler {
                 at,
             } => {
                 let at = at.min(self.now);
+                let knew = self.profiles.know(&kind);
                 self.profiles.record_times(&machine, &kind, &times, at);
+                self.watch_if_learned(&kind, knew);
                 if let Some(session) = self.fleet.session_of(&machine) {
                     self.rank(session, Some(&kind));
                 }
@@ -216,6 +222,7 @@ impl Scheduler {
             Input::Tick => {}
         }
         self.match_waiting();
+        self.hedge_stragglers();
         std::mem::take(&mut self.out)
     }
 
@@ -289,6 +296,7 @@ impl Scheduler {
         let waiting = Waiting { key, picky };
         self.queue.enter(shape, &delegation.seeker, turn, waiting);
         self.purses.wait(delegation.purse, key);
+        self.hedging.waits(key.workflow);
         let deadline_ms = delegation.queue_deadline_ms();
         self.timers.set(Owner::Delegation(key), deadline_ms);
     }
@@ -355,6 +363,7 @@ impl Scheduler {
         self.fleet.shapes.leave(shape, turn.place, picky);
         self.queue.leave(shape, &delegation.seeker, turn);
         self.purses.stop_waiting(delegation.purse, key);
+        self.hedging.waits_no_more(key.workflow);
         if let Some(session) = delegation.hold.take()
             && !planted(Bug::KeepHold)
         {
@@ -375,11 +384,17 @@ impl Scheduler {
         self.pass.wake(session);
     }
 
+    fn first_of(&self, key: DelegationKey) -> Option<LeaseToken> {
+        let lease = self.delegations.get(&key)?.lease.as_ref();
+        lease.map(|lease| lease.token)
+    }
+
     fn cancel(&mut self, key: DelegationKey) {
         if self.delegations.contains_key(&key) {
-            let failure = self.failure(key, ErrorClass::Cancelled, "cancelled");
-            let lease = self.end(key, End::Cancelled, Some(failure));
-            self.stop(lease);
+            let token = self.first_of(key);
+            let failure = self.failure(token, ErrorClass::Cancelled, "cancelled");
+            let leases = self.end(key, token, End::Cancelled, Some(failure));
+            self.stop(leases);
         }
     }
 
@@ -439,6 +454,9 @@ impl Scheduler {
         while let Some((at, owner)) = self.timers.pop_due(self.now) {
             match owner {
                 Owner::Delegation(key) => self.delegation_due(key, at),
+                Owner::Hedge(key) => self.hedge_due(key, at),
+                Owner::Straggler(key) => self.straggler_due(key),
+                Owner::Stragglers => self.hedging.look = true,
                 Owner::Bench(machine, kind) => {
                     self.bench.expire(&machine, &kind, self.now);
                     self.bench_changed(&machine, &kind);

@@ -15,6 +15,12 @@ pub(crate) enum Owner {
     /// A delegation that is not over: the end of its wait, of the machine's time to answer, or of the
     /// attempt.
     Delegation(DelegationKey),
+    /// A delegation's hedge: the end of its machine's time to answer, or of the attempt.
+    Hedge(DelegationKey),
+    /// A delegation of which nothing has come for so long that it may be hedged.
+    Straggler(DelegationKey),
+    /// Stragglers that are to be looked at again.
+    Stragglers,
     /// A machine that is not offered a kind for a while.
     Bench(MachineId, Kind),
 }

@@ -343,8 +343,8 @@ impl Scheduler {
         delegation: &Delegation,
         machine: &Machine,
     ) -> Reason {
-        let lease = delegation.lease.as_ref();
-        if lease.is_some_and(|lease| lease.session == machine.session) {
+        let mut leases = delegation.leases();
+        if leases.any(|lease| lease.session == machine.session) {
             return Reason::HasIt;
         }
         if delegation.task.avoid.contains(&machine.spec.operator) {

@@ -113,6 +113,17 @@ impl Snapshot {
         });
         let help = "Attempts that are over, by why and by whose fault";
         counters(out, "delegation_attempts", help, attempts)?;
+        let hedges = self.by_kind(|of| {
+            vec![
+                ("begun", of.hedges),
+                ("won", of.hedges_won),
+                ("wasted", of.hedges_wasted),
+            ]
+        });
+        let hedges =
+            hedges.map(|(kind, what, count)| (labels([("kind", kind), ("what", what)]), count));
+        let help = "Attempts beside a straggler of the same delegation";
+        counters(out, "delegation_hedges", help, hedges)?;
         let stale = (labels([("reason", "stale")]), self.figures.stale);
         let help = "Messages of machines that changed nothing";
         counters(out, "results_rejected", help, [stale])

@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use froben_engine::Policy;
 use froben_journal::{Batch, Body, CallOp, Cause, End, Finish, Item, Record, RevisionHash};
 use froben_model::{
-    Amount, CallId, ErrorClass, LeaseToken, MachineId, OperatorId, TaskSpec, Value, WorkflowId,
+    Amount, CallId, ErrorClass, LeaseToken, MachineId, OperatorId, SeekerId, TaskSpec, Value,
+    WorkflowId,
 };
 
 use crate::fleet::square;
@@ -30,6 +32,7 @@ pub(crate) struct Checks {
 #[derive(Debug, Default)]
 struct Seen {
     records: u64,
+    seeker: Option<SeekerId>,
     revision: Option<RevisionHash>,
     delegations: BTreeMap<CallId, Delegation>,
     children: BTreeMap<CallId, bool>,
@@ -58,8 +61,10 @@ struct Delegation {
     verdicts: BTreeMap<u32, bool>,
     /// No further attempt is to follow.
     lost: bool,
-    /// The attempt that holds it: its number and its coordinator's start.
-    attempt: Option<(u64, u32)>,
+    /// Attempts that hold it, and whether each has begun.
+    open: BTreeMap<u32, bool>,
+    /// Attempts that ended while another one went on.
+    lost_one: BTreeSet<(u64, u32)>,
     last: Option<(u64, u32)>,
     /// By item, the attempt that it came from.
     come: BTreeMap<u32, (u64, u32)>,
@@ -104,6 +109,10 @@ impl Checks {
             seen.check_said(*workflow, &self.said, &record.body)
                 .map_err(wrong)?;
             seen.take(record).map_err(wrong)?;
+            if let Body::Assigned(assigned) = &record.body {
+                self.check_hedges(*workflow, assigned.call)?;
+            }
+            let seen = self.workflows.entry(*workflow).or_default();
             if let Body::Item(item) = &record.body
                 && item.outcome.is_ok()
             {
@@ -133,6 +142,26 @@ impl Checks {
             }
         }
         Ok(())
+    }
+
+    /// Of a hundred attempts that a seeker has in flight so many may be hedges, and one in any case.
+    fn check_hedges(&self, workflow: WorkflowId, call: CallId) -> Result<(), String> {
+        let seen = &self.workflows[&workflow];
+        if seen.delegations[&call].open.len() < 2 {
+            return Ok(());
+        }
+        let own = self.workflows.values().filter(|w| w.seeker == seen.seeker);
+        let open = own.flat_map(|w| w.delegations.values().map(|d| d.open.len()));
+        let open: Vec<usize> = open.filter(|attempts| *attempts > 0).collect();
+        let attempts: usize = open.iter().sum();
+        let (hedges, before) = (attempts - open.len(), attempts - 1);
+        let most = (before * Policy::default().hedge_share as usize / 100).max(1);
+        match hedges <= most {
+            true => Ok(()),
+            false => Err(format!(
+                "{workflow}: {hedges} hedges of {attempts} attempts"
+            )),
+        }
     }
 
     /// The machine of an attempt has sent an item.
@@ -170,16 +199,20 @@ impl Checks {
         delegation.is_some_and(|delegation| delegation.last == attempt)
     }
 
-    /// Whether an item that a machine was told is recorded is, whoever it came from.
+    /// Whether an item that a machine was told is recorded is, whoever it came from, or that its attempt is
+    /// lost.
     pub(crate) fn has_item(&self, token: LeaseToken, index: u32) -> bool {
         let seen = self.workflows.get(&token.workflow);
         let delegation = seen.and_then(|seen| seen.delegations.get(&token.call));
         delegation.is_some_and(|delegation| {
             let claimed = delegation.claims.contains_key(&index);
             // A check that brings no verdict is over, and tried again.
-            let attempt = Some((token.epoch, token.attempt));
-            let given_back = delegation.maker.is_some() && delegation.attempt != attempt;
-            claimed || delegation.come.contains_key(&index) || delegation.over || given_back
+            let open = delegation.open.contains_key(&token.attempt);
+            let given_back = delegation.maker.is_some() && !open;
+            let come = delegation.come.contains_key(&index);
+            let attempt = (token.epoch, token.attempt);
+            let lost = delegation.lost_one.contains(&attempt);
+            claimed || come || delegation.over || given_back || lost
         })
     }
 }
@@ -263,7 +296,7 @@ impl Delegation {
     /// If nothing is missing but verdicts, no attempt goes on.
     fn rest(&mut self) {
         if self.missing() == 0 && !self.claims.is_empty() {
-            self.attempt = None;
+            self.open.clear();
         }
     }
 
@@ -283,6 +316,7 @@ impl Seen {
             Body::Submitted(submitted) => {
                 must!(self.records == 1, "it is submitted twice");
                 self.revision = Some(submitted.revision);
+                self.seeker = Some(submitted.seeker.clone());
                 self.parent = submitted.parent.map(|parent| parent.workflow);
             }
             Body::Called(called) => {
@@ -314,7 +348,19 @@ impl Seen {
                 let delegation = self.delegation(assigned.call)?;
                 must!(!delegation.over, "an assignment after its end");
                 must!(!delegation.lost, "an assignment while it is checked");
-                must!(delegation.attempt.is_none(), "I4: two attempts hold it");
+                must!(delegation.open.len() < 2, "I4: three attempts hold it");
+                must!(
+                    delegation.open.is_empty() || delegation.maker.is_none(),
+                    "I4: two attempts hold a check"
+                );
+                let operator = assigned.machine.operator();
+                let mut beside = delegation.open.iter();
+                must!(
+                    beside.all(|(other, begun)| {
+                        *begun && delegation.attempts[other].machine.operator() != operator
+                    }),
+                    "I4: two attempts of one operator hold it, or the first has not begun"
+                );
                 let attempt = (assigned.epoch, assigned.attempt);
                 must!(
                     delegation
@@ -322,7 +368,7 @@ impl Seen {
                         .is_none_or(|last| last.0 <= attempt.0 && last.1 < attempt.1),
                     "I5: attempts do not rise"
                 );
-                delegation.attempt = Some(attempt);
+                delegation.open.insert(assigned.attempt, false);
                 let of = Attempt {
                     epoch: assigned.epoch,
                     machine: assigned.machine.clone(),
@@ -332,7 +378,8 @@ impl Seen {
                 delegation.last = Some(attempt);
             }
             Body::Started { call, attempt } => {
-                self.held(*call, *attempt)?;
+                let delegation = self.held(*call, *attempt)?;
+                delegation.open.insert(*attempt, true);
             }
             Body::Item(item) => self.item(item)?,
             Body::Claimed(item) => self.claimed(item)?,
@@ -343,16 +390,28 @@ impl Seen {
             } => {
                 let delegation = self.delegation(*call)?;
                 must!(!delegation.over, "an attempt is lost after the end");
-                must!(
-                    !delegation.claims.is_empty(),
-                    "it is lost, and nothing is checked"
-                );
                 must!(delegation.missing() > 0, "it is lost, and has all");
-                delegation.lost = true;
-                let (missing, had_it) = (delegation.missing(), delegation.attempt.take().is_some());
+                let had_it = delegation.open.remove(attempt).is_some();
+                let machine = delegation.machine_of(*attempt);
+                // What one of two owed is still owed by the other.
+                let failed = match delegation.open.is_empty() {
+                    false => {
+                        must!(had_it, "an attempt is lost that holds nothing");
+                        let epoch = delegation.attempts[attempt].epoch;
+                        delegation.lost_one.insert((epoch, *attempt));
+                        1
+                    }
+                    true => {
+                        must!(
+                            !delegation.claims.is_empty(),
+                            "it is lost, and nothing is checked"
+                        );
+                        delegation.lost = true;
+                        delegation.missing() as u64
+                    }
+                };
                 if had_it && failure.class.blames_operator() {
-                    let machine = delegation.machine_of(*attempt);
-                    self.credit(machine, 0, missing as u64);
+                    self.credit(machine, 0, failed);
                 }
             }
             Body::Requeued {
@@ -362,7 +421,11 @@ impl Seen {
                 reason: _,
             } => {
                 let delegation = self.held(*call, *attempt)?;
-                delegation.attempt = None;
+                delegation.open.remove(attempt);
+                must!(
+                    delegation.open.is_empty(),
+                    "it waits, and an attempt goes on"
+                );
                 let machine = delegation.machine_of(*attempt);
                 self.credit(machine, 0, u64::from(*fault));
             }
@@ -386,7 +449,12 @@ impl Seen {
                 }
                 delegation.over = true;
                 let missing = delegation.missing();
-                let had_it = delegation.attempt.take().is_some();
+                let had_it = delegation.open.remove(&ended.attempt).is_some();
+                must!(
+                    delegation.open.is_empty() || complete || ended.end == End::Cancelled,
+                    "one of two attempts ends it without its items"
+                );
+                delegation.open.clear();
                 let machine = delegation.machine_of(ended.attempt).filter(|_| had_it);
                 let failure = ended.failure.as_ref();
                 if failure.is_some_and(|failure| failure.class.blames_operator()) {
@@ -470,7 +538,7 @@ impl Seen {
             claim.is_none_or(|claim| claim == attempt),
             "what was claimed is another's"
         );
-        let holds = delegation.attempt == Some(attempt);
+        let holds = delegation.open.contains_key(&item.attempt);
         must!(
             holds || claim.is_some() || item.outcome.is_ok(),
             "I1: a late failure counts"
@@ -526,9 +594,8 @@ impl Seen {
             (item.index as usize) < delegation.items.len(),
             "an item that it has not"
         );
-        let holds = delegation.attempt.map(|(_, holds)| holds) == Some(item.attempt);
         let had = delegation.attempts.contains_key(&item.attempt);
-        must!(holds || had, "I1: an item of an attempt that there was not");
+        must!(had, "I1: an item of an attempt that there was not");
         Ok(delegation)
     }
 
@@ -604,9 +671,12 @@ impl Seen {
 
     fn held(&mut self, call: CallId, attempt: u32) -> Result<&mut Delegation, String> {
         let delegation = self.delegation(call)?;
-        match delegation.attempt {
-            Some((_, holds)) if holds == attempt && !delegation.over => Ok(delegation),
-            other => Err(format!("I1: attempt {attempt} holds nothing: {other:?}")),
+        match delegation.open.contains_key(&attempt) && !delegation.over {
+            true => Ok(delegation),
+            false => {
+                let open = &delegation.open;
+                Err(format!("I1: attempt {attempt} holds nothing: {open:?}"))
+            }
         }
     }
 }

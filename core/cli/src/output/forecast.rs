@@ -44,6 +44,8 @@ pub(crate) fn text(forecast: &Forecast, priced: bool) -> String {
         "items",
         "busy",
         "lost",
+        "hedged",
+        "won",
         "end waits for",
         "queued",
         "slowest 5 %",
@@ -55,6 +57,8 @@ pub(crate) fn text(forecast: &Forecast, priced: bool) -> String {
             format!("{:.0}", kind.items),
             s(kind.busy_s),
             format!("{:.1}", kind.lost),
+            format!("{:.1}", kind.hedges),
+            format!("{:.1}", kind.hedges_won),
             s(kind.path_s),
             s(kind.path_wait_s),
             s(kind.path_slowest_s),
@@ -128,6 +132,8 @@ pub(crate) fn json(forecast: &Forecast) -> serde_json::Value {
             items,
             busy_s,
             lost,
+            hedges,
+            hedges_won,
             path_s,
             path_slowest_s,
             path_wait_s,
@@ -136,6 +142,7 @@ pub(crate) fn json(forecast: &Forecast) -> serde_json::Value {
         } = kind;
         json!({
             "kind": kind, "tasks": tasks, "items": items, "busy_s": busy_s, "lost": lost,
+            "hedges": hedges, "hedges_won": hedges_won,
             "path_s": path_s, "path_wait_s": path_wait_s, "path_slowest_s": path_slowest_s,
             "slow_share": slow_share, "lost_share": lost_share,
         })

@@ -137,7 +137,10 @@ fn attempt(attempt: &AttemptTrail, trail: &DelegationTrail) -> String {
     }
     match (attempt.ended_ms, &attempt.cause) {
         (Some(at), Some(cause)) => line(at, &format!("{}: {}", ended(attempt), blame(cause))),
-        (Some(at), None) => line(at, ended(attempt)),
+        (Some(at), None) => match winner(attempt, trail) {
+            Some(winner) => line(at, &format!("stopped: attempt {winner} had the last item")),
+            None => line(at, ended(attempt)),
+        },
         (None, _) => {}
     }
     if !attempt.log.is_empty() {
@@ -170,6 +173,16 @@ fn claims(attempt: &AttemptTrail) -> String {
         false => format!(", at {price} an item"),
     };
     format!("claims {}{price}", parts.join(", "))
+}
+
+/// The attempt that was faster than this one, beside it.
+fn winner(attempt: &AttemptTrail, trail: &DelegationTrail) -> Option<u32> {
+    let mut others = trail
+        .attempts
+        .iter()
+        .filter(|a| a.ended_ms == attempt.ended_ms);
+    let winner = others.find(|other| other.end == AttemptEnd::Succeeded)?;
+    (attempt.end == AttemptEnd::Cancelled).then_some(winner.number)
 }
 
 fn ended(attempt: &AttemptTrail) -> &'static str {
@@ -435,6 +448,21 @@ mod tests {
                     22:13:21.023     +0.900 s  last item
                     22:14:21.123    +61.000 s  succeeded"#]],
         );
+    }
+
+    #[test]
+    fn of_two_attempts_at_once_it_is_told_which_won() {
+        let mut slow = attempt(1, AttemptEnd::Cancelled, None);
+        let mut fast = attempt(2, AttemptEnd::Succeeded, None);
+        (slow.items_ok, slow.items_failed) = (5, 0);
+        (fast.items_ok, fast.items_failed) = (7, 0);
+        let trail = of(DelegationState::Succeeded, vec![slow, fast]);
+        let text = self::trail(&trail, false, AT);
+        assert!(
+            text.contains("stopped: attempt 2 had the last item"),
+            "{text}"
+        );
+        assert_eq!(text.matches("succeeded").count(), 2, "{text}");
     }
 
     #[test]

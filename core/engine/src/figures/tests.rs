@@ -183,6 +183,29 @@ fn of_two_attempts_at_once_the_loser_is_cancelled() {
         (Outcome::Failed(ErrorClass::Cancelled), 1),
     ];
     assert_eq!(of.attempts, BTreeMap::from(expected));
+    assert_eq!((of.hedges, of.hedges_won, of.hedges_wasted), (1, 1, 0));
+}
+
+#[test]
+fn a_hedge_that_is_slower_or_lost_is_wasted() {
+    let mut told = Told::new();
+    for call in 1..=2 {
+        told.delegate(0, call, "a/1");
+        told.assign(1, call, 1);
+        told.assign(2, call, 2);
+    }
+    told.item(3, 1, 1, None);
+    told.end(3, 1, 1, None);
+    let lost = Body::Lost {
+        call: CallId(2),
+        attempt: 2,
+        failure: failure(ErrorClass::Disconnected),
+    };
+    told.tell(4, lost);
+    told.item(5, 2, 1, None);
+    told.end(5, 2, 1, None);
+    let of = told.of("a/1");
+    assert_eq!((of.hedges, of.hedges_won, of.hedges_wasted), (2, 0, 2));
 }
 
 #[test]

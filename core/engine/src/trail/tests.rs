@@ -319,7 +319,7 @@ fn of_two_attempts_at_once_each_has_its_own_story() {
               1 op/m pci-1 cancelled 0+0; cancelled of the workflow: it cancelled
                 at 1 2 None None..None Some(6) ["first"]
               2 op/m gpu succeeded 1+0
-                at 1 3 None Some(6)..Some(6) Some(6) ["second"]
+                at 3 3 None Some(6)..Some(6) Some(6) ["second"]
         "##]],
     );
 }

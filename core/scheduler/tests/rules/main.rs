@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "all of it is tests")]
 
 mod checks;
+mod hedging;
 mod late;
 mod life;
 mod matchmaking;

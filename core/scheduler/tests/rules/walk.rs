@@ -52,6 +52,7 @@ impl Dice {
 }
 
 struct Attempt {
+    seeker: SeekerId,
     session: SessionId,
     started: bool,
     cores: u32,
@@ -69,6 +70,7 @@ struct Claimed {
 }
 
 struct Delegation {
+    seeker: SeekerId,
     task: Task,
     items: BTreeSet<u32>,
     attempts: u32,
@@ -103,16 +105,53 @@ struct Watcher {
 }
 
 impl Watcher {
+    fn live_of(&self, key: DelegationKey) -> Vec<LeaseToken> {
+        let of = self.live.keys().copied();
+        of.filter(|token| DelegationKey::of(token) == key).collect()
+    }
+
     fn attempt_over(&mut self, key: DelegationKey, attempt: u32) -> Option<Attempt> {
-        let token = *self
-            .live
-            .keys()
-            .find(|token| DelegationKey::of(token) == key)?;
-        assert_eq!(token.attempt, attempt);
+        let mut of = self.live_of(key).into_iter();
+        let token = of.find(|token| token.attempt == attempt)?;
         self.live.remove(&token)
     }
 
-    /// An item is in, of the attempt that runs or of an earlier one. Gives its price.
+    /// A second attempt may be: beside one that has started, by another operator, of a seeker who has not
+    /// more of them than are granted, and while nothing else of its workflow waits.
+    fn check_second(&self, key: DelegationKey, session: SessionId, deadline_ms: u64, share: u64) {
+        let others = self.live_of(key);
+        let [first] = &others[..] else {
+            panic!("{key} is handed out a third time");
+        };
+        let first = &self.live[first];
+        let operator = |session| &self.machines[session].operator;
+        assert!(first.started, "{key} is hedged before it runs");
+        assert!(
+            deadline_ms <= first.deadline_ms,
+            "{key} is hedged for longer"
+        );
+        assert_ne!(operator(&first.session), operator(&session), "{key}");
+        assert!(self.delegations[&key].task.trust != Trust::Trusted);
+        let own = self.live.iter().filter(|(_, a)| a.seeker == first.seeker);
+        let keys: Vec<_> = own.map(|(token, _)| DelegationKey::of(token)).collect();
+        let distinct: BTreeSet<_> = keys.iter().collect();
+        let hedges = keys.len() - distinct.len();
+        let most = (keys.len() as u64 * share / 100).max(1);
+        assert!(
+            (hedges as u64) < most && share > 0,
+            "{key} is over the budget"
+        );
+        let waits = self.delegations.iter().any(|(other, delegation)| {
+            let waits = !delegation.ended && !delegation.checking;
+            other.workflow == key.workflow && waits && self.live_of(*other).is_empty()
+        });
+        assert!(
+            !waits,
+            "{key} is hedged before its workflow's last is handed out"
+        );
+    }
+
+    /// An item is in, of an attempt that runs or of an earlier one. Gives its price.
     fn came(
         &mut self,
         key: DelegationKey,
@@ -120,24 +159,24 @@ impl Watcher {
         index: u32,
         late: Option<Amount>,
     ) -> Amount {
-        let mut live = self.live.iter_mut();
-        let of = live.find(|(token, _)| DelegationKey::of(token) == key);
         let delegation = self.delegations.get_mut(&key).expect("it was queued");
         assert!(delegation.items.remove(&index), "{key} has it already");
-        match (of, late) {
-            (Some((token, of)), None) => {
-                assert!(token.attempt == attempt && of.started);
-                assert!(of.owed.remove(&index));
-                of.price
+        let mut price = late;
+        for (token, of) in &mut self.live {
+            if DelegationKey::of(token) != key {
+                continue;
             }
-            (None, None) => panic!("an item is of a live attempt"),
-            (of, Some(price)) => {
-                if let Some((token, of)) = of {
-                    assert!(token.attempt > attempt && of.owed.remove(&index));
+            assert!(of.owed.remove(&index));
+            match late {
+                Some(_) => assert_ne!(token.attempt, attempt),
+                None if token.attempt == attempt => {
+                    assert!(of.started);
+                    price = Some(of.price);
                 }
-                price
+                None => {}
             }
         }
+        price.expect("an item is of a live attempt, or late")
     }
 
     /// An attempt is over if nothing is missing, and claims are left.
@@ -161,7 +200,7 @@ impl Watcher {
         }
     }
 
-    fn see(&mut self, now: u64, decision: &Decision, input: &Input) {
+    fn see(&mut self, now: u64, decision: &Decision, input: &Input, share: u64) {
         let paid = matches!(input, Input::Item { error: None, .. } | Input::Late { .. });
         let late = match input {
             Input::Late { price, .. } => Some(*price),
@@ -189,10 +228,11 @@ impl Watcher {
                 delegation.attempts += 1;
                 assert_eq!(token.attempt, delegation.attempts);
                 assert!(self.used.insert(*token), "{token} is used twice");
-                assert!(
-                    self.live.keys().all(|live| DelegationKey::of(live) != *key),
-                    "{key} is handed out twice"
-                );
+                let seeker = delegation.seeker.clone();
+                if !self.live_of(*key).is_empty() {
+                    self.check_second(*key, *session, *deadline_ms, share);
+                }
+                let delegation = &self.delegations[key];
                 let owed: BTreeSet<u32> = owed.iter().copied().collect();
                 assert_eq!(owed, delegation.items);
                 let spec = self.machines.get(session).expect("it has not left");
@@ -226,6 +266,7 @@ impl Watcher {
                 assert!(*ram_bytes >= task.needs.ram_bytes);
                 assert!(*vram_bytes >= task.needs.vram_bytes);
                 let attempt = Attempt {
+                    seeker,
                     session: *session,
                     started: false,
                     cores: *cpu_cores,
@@ -241,9 +282,10 @@ impl Watcher {
             }
             Decision::Start { key, attempt } => {
                 let mut live = self.live.iter_mut();
-                let of = live.find(|(token, _)| DelegationKey::of(token) == *key);
+                let of = live.find(|(token, _)| {
+                    DelegationKey::of(token) == *key && token.attempt == *attempt
+                });
                 let (token, of) = of.expect("only what is assigned starts");
-                assert_eq!(token.attempt, *attempt);
                 assert!(!of.started, "{token} starts twice");
                 of.started = true;
             }
@@ -301,9 +343,13 @@ impl Watcher {
                 attempt,
                 failure: _,
             } => {
-                self.attempt_over(*key, *attempt);
+                let over = self.attempt_over(*key, *attempt);
+                assert!(over.is_none_or(|over| now <= over.deadline_ms));
                 assert!(!self.delegations[key].items.is_empty());
-                self.checking(now, *key);
+                match self.live_of(*key).len() {
+                    0 => self.checking(now, *key),
+                    goes_on => assert_eq!(goes_on, 1),
+                }
             }
             Decision::Stale { token } => {
                 assert!(!self.live.contains_key(token), "{token} is not stale");
@@ -326,10 +372,16 @@ impl Watcher {
                 failure,
             } => {
                 let over = self.attempt_over(*key, *attempt);
+                for beside in self.live_of(*key) {
+                    // It is ended by its last item, which may be late, or by a cancel.
+                    assert!(over.is_some() || late.is_some(), "{beside} is not over");
+                    assert!(!matches!(end, End::Failed | End::TimedOut) || failure.is_none());
+                    self.live.remove(&beside);
+                }
                 let delegation = self.delegations.get_mut(key).expect("it was queued");
                 assert!(!delegation.ended, "{key} ends twice");
                 delegation.ended = true;
-                assert_eq!(delegation.attempts, *attempt);
+                assert!(*attempt <= delegation.attempts);
                 let whole = delegation.items.is_empty() && delegation.claims.is_empty();
                 assert_eq!(failure.is_none(), whole, "{key}");
                 assert!(delegation.claims.is_empty() || *end == End::Cancelled);
@@ -423,6 +475,11 @@ impl Walk {
             learn_after: dice.below(30) as u32,
             timeout_times: dice.below(5) as u32,
             timeout_floor_ms: dice.below(5000),
+            hedge_quantile: 50 + dice.below(51) as u32,
+            hedge_percent: [0, 100, 300][dice.below(3) as usize],
+            hedge_floor_ms: dice.below(500),
+            hedge_share: [0, 5, 50][dice.below(3) as usize],
+            hedge_again_ms: dice.below(500),
             newcomer_items: [0, 2, 10][dice.below(3) as usize],
             newcomer_percent: [0, 10, 50, 100][dice.below(4) as usize],
             check_attempts: dice.below(4) as u32,
@@ -456,7 +513,8 @@ impl Walk {
     fn input(&mut self, input: Input) {
         let decisions = self.scheduler.handle(self.now, input.clone());
         for decision in &decisions {
-            self.watcher.see(self.now, decision, &input);
+            let share = u64::from(self.policy.hedge_share);
+            self.watcher.see(self.now, decision, &input, share);
             if let Decision::Assign { token, .. } = decision {
                 self.tokens.push(*token);
             }
@@ -575,7 +633,10 @@ impl Walk {
         missing.retain(|index| done.iter().all(|(i, _)| i != index));
         let key = key(self.calls);
         let longest_ms = task.timeout_ms.max(self.policy.accept_timeout_ms);
+        let seeker = SEEKERS[self.dice.below(3) as usize];
+        let seeker = SeekerId::new(seeker).unwrap();
         let delegation = Delegation {
+            seeker: seeker.clone(),
             task: task.clone(),
             items: missing,
             attempts,
@@ -589,11 +650,10 @@ impl Walk {
             ended: false,
         };
         self.watcher.delegations.insert(key, delegation);
-        let seeker = SEEKERS[self.dice.below(3) as usize];
         let urgency = self.urgency();
         self.input(Input::Queue {
             key,
-            seeker: SeekerId::new(seeker).unwrap(),
+            seeker,
             task,
             queued_ms: self.now,
             past: Past {

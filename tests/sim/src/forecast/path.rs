@@ -58,6 +58,8 @@ mod tests {
             on_slow: false,
             lost: false,
             items: 1,
+            attempts: Vec::new(),
+            won: false,
         }
     }
 

@@ -43,6 +43,9 @@ pub struct KindUse {
     pub busy_s: f64,
     /// Attempts that were lost with their machine.
     pub lost: f64,
+    /// Attempts beside a straggler, and those of them that had the last item.
+    pub hedges: f64,
+    pub hedges_won: f64,
     /// How long the end waited for it: mean of a seed, and of the slowest seeds.
     pub path_s: f64,
     pub path_slowest_s: f64,
@@ -195,6 +198,8 @@ fn kinds(all: &[Played], slowest: &[&Played]) -> Vec<KindUse> {
             items: work(|work| work.items),
             busy_s: work(|work| work.busy_ms) / 1000.0,
             lost: work(|work| work.lost),
+            hedges: work(|work| work.hedges),
+            hedges_won: work(|work| work.hedges_won),
             path_s: mean(all.iter().map(|p| path(p, |s| s.wait_ms + s.run_ms))),
             path_wait_s: mean(all.iter().map(|p| path(p, |s| s.wait_ms))),
             slow_share: share(slow(|s| if s.on_slow { s.run_ms } else { 0 })),

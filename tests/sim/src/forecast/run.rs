@@ -136,6 +136,9 @@ pub(super) struct Work {
     pub(super) items: u64,
     pub(super) busy_ms: u64,
     pub(super) lost: u64,
+    /// Attempts beside a straggler, and those of them that had the last item.
+    pub(super) hedges: u64,
+    pub(super) hedges_won: u64,
 }
 
 /// A delegation, as its records tell.
@@ -149,6 +152,24 @@ pub(super) struct Told {
     pub(super) on_slow: bool,
     pub(super) lost: bool,
     pub(super) items: u64,
+    pub(super) attempts: Vec<Attempt>,
+    /// Whether the attempt that ended it was a hedge.
+    pub(super) won: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Attempt {
+    number: u32,
+    on_slow: bool,
+    hedge: bool,
+    open: bool,
+}
+
+impl Told {
+    fn over(&mut self, attempt: u32) {
+        let mut of = self.attempts.iter_mut().filter(|a| a.number == attempt);
+        of.by_ref().for_each(|a| a.open = false);
+    }
 }
 
 /// How much is played.
@@ -373,6 +394,8 @@ impl<'a> World<'a> {
                         on_slow: false,
                         lost: false,
                         items: spec.items.len() as u64,
+                        attempts: Vec::new(),
+                        won: false,
                     };
                     self.told.insert((workflow, called.call), told);
                 }
@@ -380,7 +403,18 @@ impl<'a> World<'a> {
             Body::Assigned(assigned) => {
                 if let Some(told) = self.told.get_mut(&(workflow, assigned.call)) {
                     told.assigned.get_or_insert(now);
-                    told.on_slow = self.fleet.is_slow(&assigned.machine);
+                    let hedge = told.attempts.iter().any(|attempt| attempt.open);
+                    told.attempts.push(Attempt {
+                        number: assigned.attempt,
+                        on_slow: self.fleet.is_slow(&assigned.machine),
+                        hedge,
+                        open: true,
+                    });
+                }
+            }
+            Body::Requeued { call, attempt, .. } | Body::Lost { call, attempt, .. } => {
+                if let Some(told) = self.told.get_mut(&(workflow, *call)) {
+                    told.over(*attempt);
                 }
             }
             Body::Ended(ended) => {
@@ -389,6 +423,10 @@ impl<'a> World<'a> {
                     told.ended = now;
                     let class = ended.failure.as_ref().map(|failure| failure.class);
                     told.lost = class == Some(ErrorClass::Disconnected);
+                    let mut attempts = told.attempts.iter();
+                    let by = attempts.find(|attempt| attempt.number == ended.attempt);
+                    told.on_slow = by.is_some_and(|attempt| attempt.on_slow);
+                    told.won = by.is_some_and(|attempt| attempt.hedge) && class.is_none();
                 }
             }
             Body::Finished(finish) => {
@@ -419,6 +457,9 @@ impl<'a> World<'a> {
             work.items += told.items;
             work.busy_ms += told.assigned.map_or(0, |at| told.ended - at);
             work.lost += u64::from(told.lost);
+            let hedges = told.attempts.iter().filter(|attempt| attempt.hedge);
+            work.hedges += hedges.count() as u64;
+            work.hedges_won += u64::from(told.won);
         }
         let mut used = self.fleet.used(price);
         used.device_busy_ms -= before.device_busy_ms;

@@ -32,6 +32,9 @@ pub const NOTE_BYTES: usize = 200;
 pub const KINDS: usize = 256;
 /// Keys of a keystore, and keys that one task needs.
 pub const SETUP_KEYS: usize = 1024;
+/// What an item may cost, in millionths of a unit: 10,000 units. The price of all items that a coordinator
+/// has memory for can still be counted.
+pub const PRICE: u64 = 10_000_000_000;
 /// Devices of one machine.
 pub const DEVICES: usize = 64;
 /// The timeout of a delegation whose script names none, unless less suits its kind: 10 min.

@@ -49,7 +49,7 @@ pub struct Run {
     #[arg(long, value_name = "NAME")]
     pub label: Option<String>,
     /// What an item of a kind costs, like data.prove/1=0.05; may be given several times. Kinds without a
-    /// price cost nothing
+    /// price cost nothing; 10000 is the most
     #[arg(long = "price", value_name = "KIND=AMOUNT")]
     pub prices: Vec<String>,
     /// A folder of proving keys with a manifest.toml, which says each file's name and SHA-256. All are

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use froben_model::resources::parse_size;
-use froben_model::{Amount, Kind, OperatorId};
+use froben_model::{Amount, Kind, OperatorId, limits};
 use serde::Deserialize;
 
 use crate::args::{Provers, Run};
@@ -113,7 +113,14 @@ impl Config {
 fn price(kind: &str, amount: &str) -> Result<(Kind, Amount), Error> {
     let wrong = |error: froben_model::Error| Error::usage(format!("the price of {kind}: {error}"));
     let kind = kind.parse().map_err(wrong)?;
-    Ok((kind, amount.parse().map_err(wrong)?))
+    let amount: Amount = amount.parse().map_err(wrong)?;
+    let most = Amount(limits::PRICE);
+    match amount <= most {
+        true => Ok((kind, amount)),
+        false => Err(Error::usage(format!(
+            "the price of {kind} is {amount}; the most that an item may cost is {most}"
+        ))),
+    }
 }
 
 fn read(path: &Path) -> Result<File, Error> {
@@ -196,7 +203,7 @@ mod tests {
             .map(|(kind, price)| format!("{kind} {price}"))
             .collect();
         assert_eq!(shown, ["data.a/1 0.05", "data.b/1 2"]);
-        for bad in ["data.a/1", "data.a=1", "data.a/1=-1", "data.a/1=1.0000001"] {
+        for bad in ["data.a/1", "data.a=1", "data.a/1=-1", "data.a/1=1.0000001", "data.a/1=10000.000001"] {
             let mut args = run(Some("x:1"), None);
             args.prices = vec![bad.to_owned()];
             let error = Config::new(args).unwrap_err();

@@ -104,7 +104,9 @@ fn read_prices(
                 text: kind.to_string(),
             });
         }
-        Ok((kind, read_amount(price.get_amount()?)))
+        let amount = read_amount(price.get_amount()?);
+        check_size("a price in millionths", amount.0, limits::PRICE)?;
+        Ok((kind, amount))
     });
     prices.collect()
 }
@@ -208,7 +210,7 @@ mod tests {
     #[test]
     fn malformed_machines_are_refused() {
         type Spoil = fn(&mut MachineSpec);
-        let spoil: [(&str, Spoil); 8] = [
+        let spoil: [(&str, Spoil); 9] = [
             ("lower-case letters", |spec| spec.label = "a/b".into()),
             ("1 to 64 characters", |spec| spec.label = String::new()),
             ("the limit is 4096", |spec| spec.label = "x".repeat(5000)),
@@ -221,6 +223,9 @@ mod tests {
             }),
             ("price list names `data.prove/1` twice", |spec| {
                 spec.prices.push(spec.prices[0].clone());
+            }),
+            ("price in millionths is 10000000001", |spec| {
+                spec.prices[0].1 = Amount(limits::PRICE + 1);
             }),
             ("number of kinds is 257", |spec| {
                 spec.cpu_kinds = vec![spec.cpu_kinds[0].clone(); 257];

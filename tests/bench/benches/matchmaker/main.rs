@@ -7,6 +7,7 @@
 
 mod network;
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use froben_bench::{Durations, Quantiles, median};
@@ -70,7 +71,7 @@ fn report(name: &str, play: &mut Play, population: usize) {
     println!(
         "{name}: {} run and {} wait; {:.0} decisions/s, {:.0} calls/s (median of {ROUNDS})",
         play.running.len(),
-        play.population - play.running.len(),
+        play.population.saturating_sub(play.running.len()),
         median(&decisions),
         median(&calls)
     );
@@ -99,11 +100,39 @@ struct Attempt {
     owed: Vec<u32>,
 }
 
+/// Attempts that machines are at.
+#[derive(Default)]
+struct Running {
+    attempts: Vec<Attempt>,
+    places: HashMap<LeaseToken, usize>,
+}
+
+impl Running {
+    fn len(&self) -> usize {
+        self.attempts.len()
+    }
+
+    fn add(&mut self, attempt: Attempt) {
+        self.places.insert(attempt.token, self.attempts.len());
+        self.attempts.push(attempt);
+    }
+
+    fn remove(&mut self, token: LeaseToken) {
+        let Some(at) = self.places.remove(&token) else {
+            return;
+        };
+        self.attempts.swap_remove(at);
+        if let Some(moved) = self.attempts.get(at) {
+            self.places.insert(moved.token, at);
+        }
+    }
+}
+
 struct Play {
     scheduler: Scheduler,
     network: Network,
     now_ms: u64,
-    running: Vec<Attempt>,
+    running: Running,
     offered: Vec<Attempt>,
     /// Delegations that are not over.
     population: usize,
@@ -119,7 +148,7 @@ impl Play {
             scheduler: Scheduler::new(Policy::default(), 1, 1),
             network: Network::new(1),
             now_ms: 1_000_000,
-            running: Vec::new(),
+            running: Running::default(),
             offered: Vec::new(),
             population: 0,
             all: Durations::default(),
@@ -145,6 +174,7 @@ impl Play {
                     self.population -= 1;
                     self.ended += 1;
                 }
+                Decision::Stop { token, .. } => self.running.remove(token),
                 _ => {}
             }
         }
@@ -201,7 +231,7 @@ impl Play {
                 let reason = "its worker starts anew".to_owned();
                 self.input(Input::Refused { token, reason });
             } else {
-                self.running.push(attempt);
+                self.running.add(attempt);
                 self.input(Input::Accepted { token });
             }
         }
@@ -211,9 +241,10 @@ impl Play {
     /// failure of the whole.
     fn go_on(&mut self) {
         let at = self.network.below(self.running.len());
-        let token = self.running[at].token;
+        let attempt = &mut self.running.attempts[at];
+        let token = attempt.token;
         if self.network.chance(1) {
-            self.running.swap_remove(at);
+            self.running.remove(token);
             let failure = Some(ItemError {
                 class: ErrorClass::WorkerFailed,
                 message: "the worker died".to_owned(),
@@ -221,9 +252,9 @@ impl Play {
             });
             return self.input(Input::Finish { token, failure });
         }
-        let index = self.running[at].owed.pop();
-        if self.running[at].owed.is_empty() {
-            self.running.swap_remove(at);
+        let index = attempt.owed.pop();
+        if attempt.owed.is_empty() {
+            self.running.remove(token);
         }
         let error = self.network.chance(2).then_some(ErrorClass::WorkerFailed);
         if let Some(index) = index {

@@ -195,7 +195,10 @@ impl Scheduler {
         self.watch_if_learned(&kind, knew);
         if complete {
             let leases = self.complete(key, Some(token)).into_iter();
-            self.stop(leases.filter(|lease| lease.token != token));
+            for lease in leases.filter(|lease| lease.token != token) {
+                self.outdone(&kind, &lease);
+                self.stop(Some(lease));
+            }
         }
     }
 
@@ -267,8 +270,8 @@ impl Scheduler {
         if !lease.started && at < lease.deadline_ms {
             return self.unanswered(key, token);
         }
-        let after_ms = at.saturating_sub(lease.assigned_ms);
-        if delegation.task.timeout_ms == limits::DEFAULT_TIMEOUT_MS {
+        let (after_ms, hedge) = (at.saturating_sub(lease.assigned_ms), lease.hedge);
+        if delegation.task.timeout_ms == limits::DEFAULT_TIMEOUT_MS && !hedge {
             self.profiles.too_short(&delegation.task.kind, after_ms);
         }
         let items = &delegation.items;
@@ -278,7 +281,14 @@ impl Scheduler {
             items.missing(),
             items.total()
         );
+        let hedge = delegation.hedge.as_ref().map(|hedge| hedge.token);
         let failure = self.failure(Some(token), ErrorClass::Timeout, &message);
+        // Both have one deadline, and it is the first that has had all of the time.
+        if let Some(hedge) = hedge.filter(|hedge| *hedge != token) {
+            let over = self.failure(Some(hedge), ErrorClass::Cancelled, "the time is over");
+            let lease = self.lose(key, hedge, over);
+            self.stop(Some(lease));
+        }
         let lease = self.fail(key, Some(token), End::TimedOut, failure);
         self.stop(lease);
     }
@@ -604,7 +614,7 @@ impl Scheduler {
             .record(machine, &operator, kind, ok, items, when);
         match changed {
             _ if planted(Bug::KeepRank) => {}
-            Changed::Operator => self.settle(&operator),
+            Changed::Operator => self.settle(&operator, Some(kind)),
             Changed::Machine => {
                 if let Some(session) = session {
                     self.rank(session, Some(kind));

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use froben_model::{Amount, LeaseToken, OperatorId, SeekerId, TimeMs, WorkflowId};
+use rustc_hash::FxHashMap;
 
 use crate::delegation::{Delegation, Lease, State};
 use crate::machine::{Machine, Offered};
@@ -37,8 +38,8 @@ impl Scheduler {
             self.check_machine(machine)
                 .map_err(|what| format!("machine {}: {what}", machine.id))?;
         }
-        for (key, delegation) in &self.delegations {
-            self.check_delegation(*key, delegation)
+        for (key, delegation) in self.delegations.iter() {
+            self.check_delegation(key, delegation)
                 .map_err(|what| format!("delegation {key}: {what}"))?;
         }
         self.check_timers()?;
@@ -297,7 +298,7 @@ impl Scheduler {
             };
             let fits = own().all(|(_, d)| (&d.offer, &d.demand) == (&shape.offer, &shape.demand));
             must!(fits, "somebody waits with a shape that is not its own");
-            let elders: BTreeMap<_, _> = own().map(|(key, d)| (d.place, *key)).collect();
+            let elders: BTreeMap<_, _> = own().map(|(key, d)| (d.place, key)).collect();
             must!(
                 elders == shape.elders,
                 "a shape does not know who waits with it"
@@ -307,10 +308,10 @@ impl Scheduler {
         }
         let mut shares: BTreeMap<&SeekerId, (u32, u32, Amounts)> = BTreeMap::new();
         let mut hedges: BTreeMap<&SeekerId, u32> = BTreeMap::new();
-        let mut waiting: BTreeMap<&WorkflowId, u32> = BTreeMap::new();
-        for (key, delegation) in &self.delegations {
-            if delegation.state == State::Queued && self.parked(*key) {
-                must!(!standing.contains(key), "{key} is parked and in a line");
+        let mut waiting: FxHashMap<WorkflowId, u32> = FxHashMap::default();
+        for (key, delegation) in self.delegations.iter() {
+            if delegation.state == State::Queued && self.parked(key) {
+                must!(!standing.contains(&key), "{key} is parked and in a line");
                 continue;
             }
             if delegation.state == State::Checking {
@@ -319,9 +320,9 @@ impl Scheduler {
             let share = shares.entry(&delegation.seeker).or_default();
             match &delegation.lease {
                 None => {
-                    must!(standing.contains(key), "{key} is queued and in no line");
+                    must!(standing.contains(&key), "{key} is queued and in no line");
                     share.1 += 1;
-                    *waiting.entry(&key.workflow).or_default() += 1;
+                    *waiting.entry(key.workflow).or_default() += 1;
                 }
                 Some(_) => {
                     for lease in delegation.leases() {
@@ -339,9 +340,8 @@ impl Scheduler {
             kept.map(|(seeker, n)| (seeker, *n)).eq(hedges),
             "the seekers' hedges are not what they have"
         );
-        let kept = self.hedging.waiting().iter();
         must!(
-            kept.map(|(workflow, n)| (workflow, *n)).eq(waiting),
+            *self.hedging.waiting() == waiting,
             "a workflow has another number of delegations in lines"
         );
         let kept = self.queue.seekers().into_iter();
@@ -371,9 +371,9 @@ impl Scheduler {
                 held = held.saturating_add(delegation.share().times(missing));
                 match &delegation.lease {
                     Some(_) => {}
-                    None if self.parked(*key) || delegation.state == State::Checking => {}
+                    None if self.parked(key) || delegation.state == State::Checking => {}
                     None => {
-                        waiting.insert(*key);
+                        waiting.insert(key);
                     }
                 }
             }
@@ -398,8 +398,8 @@ impl Scheduler {
         let mut total = Amounts::default();
         for machine in self.fleet.iter() {
             total.add(&machine.whole.amounts());
-            for Offered { offer, rank } in &machine.offers {
-                let due = self.rank_of(machine, &offer.kind);
+            for offered in &machine.offers {
+                let (rank, due) = (&offered.rank, self.rank_of(machine, offered));
                 // A pace hangs on what others have done since.
                 let fixed = |rank: &Rank| (rank.newcomer, rank.tier);
                 must!(
@@ -431,19 +431,29 @@ impl Scheduler {
             total == self.queue.total(),
             "the network is not what its machines are"
         );
-        for (_, shape) in self.fleet.shapes.iter() {
-            let mut pool: Vec<(SessionId, Rank)> = Vec::new();
+        for (id, shape) in self.fleet.shapes.iter() {
+            let mut pool = shape.pool.sorted().into_iter().peekable();
             for machine in self.fleet.offering(&shape.offer) {
                 let offered = machine.offered(&shape.offer).map(|at| &machine.offers[at]);
                 let rank = offered.and_then(|offered| offered.rank);
+                let own = machine.fits.iter().find(|fit| fit.shape == id);
+                let entry = pool.next_if(|(session, _)| *session == machine.session);
+                let entry = entry.map(|(_, rank)| rank);
                 let free = machine.free.claim(&shape.demand).is_some();
-                pool.extend(rank.filter(|_| free).map(|rank| (machine.session, rank)));
+                must!(
+                    entry == own.and_then(|fit| fit.rank)
+                        && entry.is_none_or(|_| entry == rank)
+                        && (entry.is_some() || !free || rank.is_none()),
+                    "{} is in the pool of {:?} {:?} as {entry:?}",
+                    machine.id,
+                    shape.offer,
+                    shape.demand
+                );
             }
             must!(
-                pool == shape.pool.sorted(),
-                "the pool of {:?} {:?} is not who is free for it",
-                shape.offer,
-                shape.demand
+                pool.next().is_none(),
+                "the pool of {:?} has somebody who does not offer it",
+                shape.offer
             );
         }
         Ok(())
@@ -696,7 +706,7 @@ mod tests {
             ("the shapes that fit it", |s| {
                 machine(s).fits.clear();
             }),
-            ("is not who is free for it", |s| {
+            ("is in the pool", |s| {
                 let shape = delegation(s, 3).shape.unwrap();
                 s.fleet.shapes.get_mut(shape).pool.remove(SessionId(1));
             }),

@@ -6,8 +6,6 @@
 //! such a machine takes nothing. Neither is part of the record that reputation keeps, and neither is
 //! rebuilt at recovery.
 
-use std::collections::BTreeMap;
-
 use froben_model::{Kind, MachineId, TimeMs};
 use rustc_hash::FxHashMap;
 
@@ -43,7 +41,7 @@ pub(crate) enum Benched {
 #[derive(Debug)]
 pub(crate) struct Bench {
     policy: Policy,
-    entries: FxHashMap<MachineId, BTreeMap<Kind, Entry>>,
+    entries: FxHashMap<MachineId, FxHashMap<Kind, Entry>>,
 }
 
 impl Bench {
@@ -176,9 +174,12 @@ impl Bench {
     }
 
     /// The kinds that the machine is not offered now, and until when.
-    pub(crate) fn of(&self, machine: &MachineId) -> impl Iterator<Item = (&Kind, TimeMs)> {
+    pub(crate) fn of(&self, machine: &MachineId) -> Vec<(&Kind, TimeMs)> {
         let kinds = self.entries.get(machine).into_iter().flatten();
-        kinds.filter_map(|(kind, entry)| Some((kind, entry.until()?)))
+        let benched = kinds.filter_map(|(kind, entry)| Some((kind, entry.until()?)));
+        let mut benched: Vec<_> = benched.collect();
+        benched.sort();
+        benched
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&MachineId, &Kind, TimeMs)> {

@@ -125,6 +125,8 @@ pub(crate) struct Lease {
     pub(crate) claim: Claim,
     pub(crate) assigned_ms: TimeMs,
     pub(crate) deadline_ms: TimeMs,
+    /// Whether it was made beside another one, whose deadline it has.
+    pub(crate) hedge: bool,
     /// Whether the machine took it.
     pub(crate) started: bool,
     pub(crate) laps: Laps,
@@ -151,6 +153,8 @@ pub(crate) struct Delegation {
     pub(crate) lease: Option<Lease>,
     /// Of a second machine, beside a lease that has started.
     pub(crate) hedge: Option<Box<Lease>>,
+    /// Of two attempts at it one has failed: it is not given to a second machine again.
+    pub(crate) alone: bool,
     /// Attempts that failed and did not end it: it is a check.
     pub(crate) failures: u32,
     /// Values that wait for their checks, by index.

@@ -1,6 +1,6 @@
 //! The machines that are connected, and who among them is free for what.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use froben_model::{MachineId, MachineSpec, SetupKey};
 use rustc_hash::FxHashMap;
@@ -15,7 +15,7 @@ use crate::share::Amounts;
 #[derive(Debug, Default)]
 pub(crate) struct Fleet {
     machines: FxHashMap<SessionId, Machine>,
-    by_name: BTreeMap<MachineId, SessionId>,
+    by_name: FxHashMap<MachineId, SessionId>,
     /// Everybody who offers it, free or not.
     offering: FxHashMap<Offer, BTreeSet<SessionId>>,
     /// Who has what loaded.
@@ -30,9 +30,15 @@ impl Fleet {
     /// The machine is in no pool until it is ranked.
     pub(crate) fn join(&mut self, session: SessionId, id: MachineId, spec: MachineSpec) {
         let mut machine = Machine::new(session, id.clone(), spec);
-        for (index, offered) in machine.offers.iter().enumerate() {
+        for offered in &mut machine.offers {
+            // All share one name: what is compared all the time should lie in one place.
+            if let Some((offer, _)) = self.offering.get_key_value(&offered.offer) {
+                offered.offer = offer.clone();
+            }
             let offering = self.offering.entry(offered.offer.clone()).or_default();
             offering.insert(session);
+        }
+        for (index, offered) in machine.offers.iter().enumerate() {
             for shape in self.shapes.of(&offered.offer) {
                 let demand = &self.shapes.get(shape).demand;
                 machine.fits.extend(fit(&machine, shape, demand, index));
@@ -125,27 +131,37 @@ impl Fleet {
         id
     }
 
-    /// Brings the pools in line with what is free of the machine.
+    /// Enters the machine, of which something has become free, in the pools of the shapes it has room for.
     pub(crate) fn refit(&mut self, session: SessionId) {
         if let Some(machine) = self.machines.get_mut(&session) {
             for index in 0..machine.fits.len() {
-                refit(machine, &mut self.shapes, index);
+                if machine.fits[index].rank.is_none() {
+                    refit(machine, &mut self.shapes, index);
+                }
             }
         }
     }
 
-    /// Gives the machine a rank for each of its offers.
-    pub(crate) fn rank(&mut self, session: SessionId, ranks: &[Option<Rank>]) {
+    /// Takes the machine, which has no room for it now, out of a shape's pool.
+    pub(crate) fn withdraw(&mut self, session: SessionId, shape: ShapeId) {
+        let machine = known(self.machines.get_mut(&session));
+        let mut fits = machine.fits.iter_mut();
+        if let Some(fit) = fits.find(|fit| fit.shape == shape) {
+            fit.rank = None;
+            self.shapes.get_mut(shape).pool.remove(session);
+        }
+    }
+
+    /// Gives the machine a rank for its offer `at`.
+    pub(crate) fn rank(&mut self, session: SessionId, at: usize, rank: Option<Rank>) {
         let Some(machine) = self.machines.get_mut(&session) else {
             return;
         };
-        let mut changed = false;
-        for (offered, rank) in machine.offers.iter_mut().zip(ranks) {
-            changed |= offered.rank != *rank;
-            offered.rank = *rank;
-        }
-        if changed {
-            self.refit(session);
+        machine.offers[at].rank = rank;
+        for index in 0..machine.fits.len() {
+            if machine.fits[index].offer == at {
+                refit(machine, &mut self.shapes, index);
+            }
         }
     }
 

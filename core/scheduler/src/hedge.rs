@@ -5,33 +5,40 @@
 //! which is its tail, and only a machine that nobody waits for, of another operator; and a seeker has only
 //! so many. Of each item the first value counts, and once all have come the slower machine is stopped.
 
-use std::cell::Cell;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
-use froben_model::{ItemError, Kind, LeaseToken, SeekerId, TimeMs, WorkflowId};
+use froben_model::{ErrorClass, ItemError, Kind, LeaseToken, SeekerId, TimeMs, WorkflowId};
+use rustc_hash::FxHashMap;
 
 use crate::attempt::{held, known};
-use crate::delegation::{Event, Lease, State};
+use crate::delegation::{Delegation, Event, Lease, State};
 use crate::machine::Machine;
 use crate::matcher::Match;
 use crate::planted::{Bug, planted};
-use crate::pool::Newcomers;
+use crate::pool::{Newcomers, Rank};
 use crate::timers::Owner;
 use crate::{Decision, DelegationKey, Scheduler, SessionId, Trust};
 
-/// So many free machines are looked at for one straggler.
+/// So many machines are looked at for one straggler, and so many stragglers at once.
 const LOOKED_AT: usize = 64;
+const AT_ONCE: usize = 256;
 
 #[derive(Debug, Default)]
 pub(crate) struct Hedging {
     /// Delegations whose one attempt is a straggler, by when something last came of it.
     pub(crate) stragglers: BTreeSet<(TimeMs, DelegationKey)>,
-    /// Whether they are to be looked at after this input.
+    /// Those that have just become ones.
+    fresh: Vec<DelegationKey>,
+    /// Whether the others are to be looked at again after this input.
     pub(crate) look: bool,
+    /// Where the last look ended, if it did not get to the end.
+    looked_until: Option<(TimeMs, DelegationKey)>,
     /// How many hedges a seeker has in flight, if any.
     hedges: BTreeMap<SeekerId, u32>,
     /// How many delegations of a workflow stand in a line, if any.
-    waiting: BTreeMap<WorkflowId, u32>,
+    waiting: FxHashMap<WorkflowId, u32>,
 }
 
 impl Hedging {
@@ -40,29 +47,39 @@ impl Hedging {
     }
 
     pub(crate) fn waits_no_more(&mut self, workflow: WorkflowId) {
-        one_less(&mut self.waiting, &workflow);
+        if let Entry::Occupied(mut count) = self.waiting.entry(workflow) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
     }
 
     /// A hedge of the seeker's is one no more.
     pub(crate) fn over(&mut self, seeker: &SeekerId) {
-        one_less(&mut self.hedges, seeker);
+        let count = self.hedges.get_mut(seeker);
+        let count = count.expect("invariant: what is over was counted");
+        *count -= 1;
+        if *count == 0 {
+            self.hedges.remove(seeker);
+        }
+    }
+
+    /// The next ones to be looked at again, the oldest first.
+    fn next(&mut self) -> Vec<DelegationKey> {
+        let from = self.looked_until.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.stragglers.range((from, Bound::Unbounded));
+        let next: Vec<_> = next.take(AT_ONCE).copied().collect();
+        self.looked_until = next.last().copied().filter(|_| next.len() == AT_ONCE);
+        next.into_iter().map(|(_, key)| key).collect()
     }
 
     pub(crate) fn hedges(&self) -> &BTreeMap<SeekerId, u32> {
         &self.hedges
     }
 
-    pub(crate) fn waiting(&self) -> &BTreeMap<WorkflowId, u32> {
+    pub(crate) fn waiting(&self) -> &FxHashMap<WorkflowId, u32> {
         &self.waiting
-    }
-}
-
-fn one_less<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) {
-    let count = counts.get_mut(key);
-    let count = count.expect("invariant: what is over was counted");
-    *count -= 1;
-    if *count == 0 {
-        counts.remove(key);
     }
 }
 
@@ -72,11 +89,18 @@ impl Scheduler {
         if knew || !self.profiles.know(kind) {
             return;
         }
-        let running = self.delegations.iter().filter(|(_, delegation)| {
-            delegation.state == State::Running && delegation.task.kind == *kind
-        });
-        let running: Vec<_> = running.map(|(key, _)| *key).collect();
-        running.into_iter().for_each(|key| self.watch(key, 0));
+        self.watch_all(|delegation| delegation.task.kind == *kind);
+    }
+
+    /// Watches those running attempts anew that are `of` some sort.
+    pub(crate) fn watch_all(&mut self, of: impl Fn(&Delegation) -> bool) {
+        let all = self.delegations.iter();
+        let running = all.filter(|(_, d)| d.state == State::Running && of(d));
+        let running: Vec<_> = running.map(|(key, d)| (key, d.lease.clone())).collect();
+        for (key, lease) in running {
+            self.unwatch(key, lease.as_ref());
+            self.watch(key, 0);
+        }
     }
 
     /// For how long nothing comes of an attempt before it is a straggler; `None` if nobody can tell.
@@ -91,11 +115,13 @@ impl Scheduler {
     }
 
     /// Sets the alarm of a delegation that one machine is at, as if something had come of it at `from_ms`.
-    /// A check is none of them: it is small, and another one is asked soon enough.
+    /// A check is none of them: it is small, and another one is asked soon enough. Nor is what has failed
+    /// beside another attempt: what is wrong may be the task.
     pub(crate) fn watch(&mut self, key: DelegationKey, from_ms: TimeMs) {
         let delegation = &self.delegations[&key];
         if let (Some(lease), None) = (&delegation.lease, &delegation.hedge)
             && delegation.task.trust != Trust::Trusted
+            && !delegation.alone
             && let Some(after_ms) = self.straggles_after_ms(&delegation.task.kind)
         {
             let last_ms = lease.laps.last_ms().max(from_ms);
@@ -134,7 +160,7 @@ impl Scheduler {
             return self.timers.set(Owner::Straggler(key), at);
         }
         self.hedging.stragglers.insert((last_ms, key));
-        self.hedging.look = true;
+        self.hedging.fresh.push(key);
     }
 
     /// The timer of a delegation's hedge has rung, which was set to `at`.
@@ -144,51 +170,60 @@ impl Scheduler {
         }
     }
 
-    /// Gives stragglers to second machines, the oldest first.
+    /// Gives stragglers to second machines.
     pub(crate) fn hedge_stragglers(&mut self) {
-        if !std::mem::take(&mut self.hedging.look) {
+        let mut due = std::mem::take(&mut self.hedging.fresh);
+        if std::mem::take(&mut self.hedging.look) {
+            due.extend(self.hedging.next());
+        } else if due.is_empty() {
             return;
         }
-        for (_, key) in self.hedging.stragglers.clone() {
+        for key in due {
             if let Some(found) = self.second(key) {
                 self.hedge(&found);
             }
         }
-        let again_ms = self.now.saturating_add(self.policy.hedge_again_ms.max(1));
-        match self.hedging.stragglers.is_empty() {
-            true => self.timers.clear(&Owner::Stragglers),
-            false => self.timers.set(Owner::Stragglers, again_ms),
+        if !self.hedging.stragglers.is_empty() && self.timers.get(&Owner::Stragglers).is_none() {
+            let again_ms = self.now.saturating_add(self.policy.hedge_again_ms.max(1));
+            self.timers.set(Owner::Stragglers, again_ms);
         }
     }
 
     /// A machine that may have a straggler beside the one that has it.
     fn second(&mut self, key: DelegationKey) -> Option<Match> {
-        let delegation = &self.delegations[&key];
+        let delegation = self.delegations.get(&key)?;
+        let lease = delegation.lease.as_ref()?;
+        let straggles = (lease.laps.last_ms(), key);
         let tail = !self.hedging.waiting.contains_key(&key.workflow)
             && !self.purses.is_waited_for(delegation.purse);
-        if !tail || self.parked(key) || !self.may_hedge(&delegation.seeker) {
+        if !self.hedging.stragglers.contains(&straggles)
+            || !tail
+            || self.parked(key)
+            || !self.may_hedge(&delegation.seeker)
+            || !self.has_time(delegation, lease)
+        {
             return None;
         }
-        let shape = self.fleet.shape(&delegation.offer, &delegation.demand);
+        let shape = self
+            .fleet
+            .shapes
+            .find(&delegation.offer, &delegation.demand)?;
         let random = self.rng.next();
         let pool = &self.fleet.shapes.get(shape).pool;
-        let first = self.fleet.get(delegation.lease.as_ref()?.session)?;
+        let first = self.fleet.get(lease.session)?;
         let pace = self.profiles.pace(&first.id, &delegation.task.kind).max(0);
-        let looked = Cell::new(0);
-        let take = |session: SessionId| {
-            looked.set(looked.get() + 1);
-            let machine = self
-                .fleet
-                .get(session)
-                .filter(|_| looked.get() <= LOOKED_AT)?;
+        let take = |session: SessionId, rank: Rank| {
+            let machine = self.fleet.get(session)?;
             let other = machine.spec.operator != first.spec.operator || planted(Bug::HedgeSame);
+            // Newcomers have little to go round: it is for who waits.
             let may = other
-                && pool.rank(session).is_some_and(|rank| rank.pace <= pace)
+                && !rank.newcomer
+                && rank.pace <= pace
                 && self.allows(delegation, machine)
                 && !self.is_wanted(machine);
             machine.claim(&delegation.demand, None).filter(|_| may)
         };
-        let (session, _, claim) = pool.draw(Newcomers::Last, random, take)?;
+        let (session, _, claim) = pool.draw(Newcomers::Last, random, LOOKED_AT, take)?;
         Some(Match {
             key,
             session,
@@ -196,7 +231,18 @@ impl Scheduler {
         })
     }
 
+    /// Whether as much of an attempt's time is left as what it owes usually takes.
+    fn has_time(&self, delegation: &Delegation, lease: &Lease) -> bool {
+        let left_ms = lease.deadline_ms.saturating_sub(self.now);
+        let item_ms = self.profiles.within_ms(&delegation.task.kind, 50);
+        let takes_ms = item_ms.map(|ms| ms.saturating_mul(delegation.items.missing().into()));
+        takes_ms.is_some_and(|takes_ms| takes_ms.max(self.policy.accept_timeout_ms) <= left_ms)
+    }
+
     fn may_hedge(&self, seeker: &SeekerId) -> bool {
+        if self.policy.hedge_share == 0 {
+            return false;
+        }
         let in_flight = u64::from(self.queue.in_flight(seeker));
         let most = (in_flight * u64::from(self.policy.hedge_share) / 100).max(1);
         let hedges = self.hedging.hedges.get(seeker).copied().unwrap_or(0);
@@ -226,6 +272,17 @@ impl Scheduler {
         known(self.delegations.get(&key)).hedge.is_some()
     }
 
+    /// A machine is stopped, since another one was faster: what it was at takes it as long at least.
+    pub(crate) fn outdone(&mut self, kind: &Kind, lease: &Lease) {
+        let since_ms = self.now.saturating_sub(lease.laps.last_ms());
+        let after_ms = self.straggles_after_ms(kind);
+        if after_ms.is_some_and(|after_ms| since_ms >= after_ms) {
+            self.profiles
+                .at_least(&lease.machine, kind, since_ms, self.now);
+            self.rank(lease.session, Some(kind));
+        }
+    }
+
     /// Ends one of two attempts and frees what it held; the other one goes on. What it owed is still owed,
     /// so a fault counts as one item. Says nothing of it to the bench.
     pub(crate) fn lose(
@@ -237,6 +294,11 @@ impl Scheduler {
         let delegation = known(self.delegations.get_mut(&key));
         let lease = delegation.take_lease(token);
         let lease = lease.expect("invariant: one of the two is lost");
+        // Neither a refusal nor silence says anything of the task.
+        delegation.alone |= !matches!(
+            failure.class,
+            ErrorClass::NoCapacity | ErrorClass::Disconnected | ErrorClass::Timeout
+        );
         let left = held(delegation.lease.as_mut());
         let (left_started, was_hedge) = (left.started, left.token.attempt > token.attempt);
         delegation.step(match left_started {

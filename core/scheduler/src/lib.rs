@@ -60,6 +60,7 @@ mod capacity;
 mod checking;
 mod decision;
 mod delegation;
+mod delegations;
 mod fleet;
 mod hedge;
 mod input;

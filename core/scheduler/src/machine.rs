@@ -26,7 +26,7 @@ pub(crate) struct Fit {
     pub(crate) shape: ShapeId,
     /// Position in [`Machine::offers`].
     pub(crate) offer: usize,
-    /// The rank by which it is in the shape's pool; `None` while it has no room.
+    /// The rank by which it is in the shape's pool; `None` if it is not there.
     pub(crate) rank: Option<Rank>,
 }
 

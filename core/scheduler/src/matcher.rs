@@ -13,11 +13,11 @@ use froben_model::{Kind, LeaseToken, OperatorId, SeekerId, limits};
 use crate::capacity::{Claim, Demand, Offer};
 use crate::delegation::{Delegation, Event, Lease};
 use crate::laps::Laps;
-use crate::machine::{Machine, Reservation};
+use crate::machine::{Machine, Offered, Reservation};
 use crate::operators::Operators;
 use crate::pool::{Newcomers, Rank};
 use crate::queue::{Place, Seeker, Turn};
-use crate::shapes::ShapeId;
+use crate::shapes::{Shape, ShapeId};
 use crate::timers::Owner;
 use crate::{Decision, DelegationKey, Scheduler, SessionId};
 
@@ -69,6 +69,7 @@ impl Scheduler {
     /// Hands out all that can be handed out.
     pub(crate) fn match_waiting(&mut self) {
         if !self.queue.is_empty() && !self.fleet.is_empty() {
+            self.drop_vain_holds();
             while let Some(found) = self.for_an_elder().or_else(|| self.for_the_next()) {
                 if !self.hold_for_an_elder(&found) {
                     self.assign(found);
@@ -96,8 +97,9 @@ impl Scheduler {
         }
     }
 
-    /// A machine's rank for a kind; `None` while it is benched for it.
-    pub(crate) fn rank_of(&self, machine: &Machine, kind: &Kind) -> Option<Rank> {
+    /// A machine's rank for what it offers; `None` while it is benched for it.
+    pub(crate) fn rank_of(&self, machine: &Machine, offered: &Offered) -> Option<Rank> {
+        let kind = &offered.offer.kind;
         if self.bench.until(&machine.id, kind).is_some() {
             return None;
         }
@@ -106,7 +108,9 @@ impl Scheduler {
         Some(Rank {
             newcomer: self.operators.is_newcomer(operator),
             tier: Reverse(tier),
-            pace: self.profiles.pace(&machine.id, kind),
+            pace: self
+                .profiles
+                .pace_from(&machine.id, kind, offered.rank.map(|rank| rank.pace)),
         })
     }
 
@@ -115,15 +119,17 @@ impl Scheduler {
         let Some(machine) = self.fleet.get(session) else {
             return;
         };
-        let ranks = machine.offers.iter().map(|offered| {
+        let mut changed = Vec::new();
+        for (at, offered) in machine.offers.iter().enumerate() {
             let own = &offered.offer.kind;
-            match kind.is_none_or(|kind| kind == own) {
-                true => self.rank_of(machine, own),
-                false => offered.rank,
+            if kind.is_none_or(|kind| kind == own) {
+                let rank = self.rank_of(machine, offered);
+                changed.extend((rank != offered.rank).then_some((at, rank)));
             }
-        });
-        let ranks: Vec<_> = ranks.collect();
-        self.fleet.rank(session, &ranks);
+        }
+        for (at, rank) in changed {
+            self.fleet.rank(session, at, rank);
+        }
     }
 
     /// Whether an operator is known for enough, or trusted anyway.
@@ -131,14 +137,15 @@ impl Scheduler {
         self.trusted.contains(id) || self.reputation.is_established(id)
     }
 
-    /// Brings an operator and the ranks of all his machines in line with his record.
-    pub(crate) fn settle(&mut self, id: &OperatorId) {
+    /// Brings an operator and the ranks of all his machines in line with his record, which has changed
+    /// for one kind, or for all.
+    pub(crate) fn settle(&mut self, id: &OperatorId, kind: Option<&Kind>) {
         let (mut changed, established) = (false, self.is_established(id));
         self.bound(|operators| changed = operators.set_established(id, established));
         let operator = self.operators.get(id);
         let sessions = operator.map(|operator| operator.sessions.clone());
         for session in sessions.into_iter().flatten() {
-            self.rank(session, None);
+            self.rank(session, kind.filter(|_| !changed));
         }
         if changed {
             self.wake_operator(id);
@@ -160,14 +167,24 @@ impl Scheduler {
         }
     }
 
+    /// Frees woken machines from elders that may not have them any more, whose budget is gone or so.
+    fn drop_vain_holds(&mut self) {
+        let held = self.pass.woken.iter().filter(|session| {
+            let machine = self.fleet.get(**session);
+            machine.is_some_and(|machine| {
+                let elder = machine.hold.as_ref().map(|hold| hold.key);
+                elder.is_some_and(|elder| !self.allows(&self.delegations[&elder], machine))
+            })
+        });
+        let held: Vec<_> = held.copied().collect();
+        held.into_iter().for_each(|session| self.drop_hold(session));
+    }
+
     /// A woken machine that is held and has become free enough.
     fn for_an_elder(&self) -> Option<Match> {
         self.pass.woken.iter().find_map(|session| {
             let machine = self.fleet.get(*session)?;
             let hold = machine.hold.as_ref()?;
-            if !self.allows(&self.delegations[&hold.key], machine) {
-                return None;
-            }
             Some(Match {
                 key: hold.key,
                 session: *session,
@@ -180,11 +197,14 @@ impl Scheduler {
     fn for_the_next(&mut self) -> Option<Match> {
         let ready = self.ready();
         loop {
-            let served = self.queue.in_order().find_map(|(id, seeker)| {
-                let fresh = self.pass.fresh.contains_key(id);
-                let waiting = self.for_seeker(seeker, &ready);
-                (fresh || waiting.is_some()).then_some((id, waiting))
-            });
+            let served = match ready.is_empty() {
+                true => self.first_fresh().map(|id| (id, None)),
+                false => self.queue.in_order().find_map(|(id, seeker)| {
+                    let fresh = self.pass.fresh.contains_key(id);
+                    let waiting = self.for_seeker(seeker, &ready);
+                    (fresh || waiting.is_some()).then_some((id, waiting))
+                }),
+            };
             // Everybody who comes before has nothing that fits.
             let (id, waiting) = served.map(|(id, waiting)| (id.clone(), waiting))?;
             let found = self.fresher(&id, waiting);
@@ -192,6 +212,12 @@ impl Scheduler {
                 return found;
             }
         }
+    }
+
+    /// Of the seekers who have something fresh, the one to be served first.
+    fn first_fresh(&self) -> Option<&SeekerId> {
+        let seekers = self.pass.fresh.keys();
+        seekers.min_by_key(|id| (self.queue.standing(id), *id))
     }
 
     /// Of a seeker's delegations the first that can be served: `waiting`, or a fresh one that comes
@@ -216,22 +242,32 @@ impl Scheduler {
     /// Shapes that somebody waits with and that woken machines have become free for.
     fn ready(&self) -> Ready {
         let mut ready = Ready::new();
-        for session in &self.pass.woken {
-            let machine = self.fleet.get(*session);
-            for fit in machine.into_iter().flat_map(|machine| &machine.fits) {
+        let mut add = |id: ShapeId, shape: &Shape, rank: Rank, machine: &Machine| {
+            if machine.claim(&shape.demand, None).is_some() {
+                let machines = ready.entry(id).or_default();
+                machines.insert((rank, machine.session));
+            }
+        };
+        let woken = self.pass.woken.iter();
+        for machine in woken.filter_map(|session| self.fleet.get(*session)) {
+            if !self.operators.admits(&machine.spec.operator) {
+                continue;
+            }
+            for fit in &machine.fits {
+                let shape = self.fleet.shapes.get(fit.shape);
                 if let Some(rank) = fit.rank
-                    && !self.fleet.shapes.get(fit.shape).elders.is_empty()
+                    && !shape.elders.is_empty()
                 {
-                    ready.entry(fit.shape).or_default().insert((rank, *session));
+                    add(fit.shape, shape, rank, machine);
                 }
             }
         }
         if self.pass.newcomers {
             for (id, shape) in self.fleet.shapes.waited_for() {
-                for session in shape.pool.newcomers() {
-                    let rank = shape.pool.rank(session);
-                    let rank = rank.expect("invariant: it is in the pool");
-                    ready.entry(id).or_default().insert((rank, session));
+                for (session, rank) in shape.pool.newcomers() {
+                    let machine = self.fleet.get(session);
+                    let machine = machine.filter(|m| self.operators.admits(&m.spec.operator));
+                    machine.into_iter().for_each(|m| add(id, shape, rank, m));
                 }
             }
         }
@@ -266,15 +302,40 @@ impl Scheduler {
     /// The best of all machines for a delegation.
     fn place(&mut self, key: DelegationKey) -> Option<Match> {
         let random = self.rng.next();
+        let shape = self.delegations[&key].shape?;
+        let mut busy = Vec::new();
+        let found = self.draw(key, shape, random, &mut busy);
+        for session in busy {
+            self.fleet.withdraw(session, shape);
+        }
+        found
+    }
+
+    /// Draws a machine for a delegation; puts into `busy` those of the pool that turn out not to have
+    /// the room any more.
+    fn draw(
+        &self,
+        key: DelegationKey,
+        shape: ShapeId,
+        random: u64,
+        busy: &mut Vec<SessionId>,
+    ) -> Option<Match> {
         let delegation = &self.delegations[&key];
-        let pool = &self.fleet.shapes.get(delegation.shape?).pool;
+        let pool = &self.fleet.shapes.get(shape).pool;
         // The upper half of the bits decides whether it is the newcomers' turn, the lower among whom.
         let newcomers = match (random >> 32) % 100 < u64::from(self.policy.newcomer_percent) {
             true => Newcomers::First,
             false => Newcomers::Last,
         };
-        let take = |session| self.take(key, session);
-        let (mut session, rank, (_, mut claim)) = pool.draw(newcomers, random, take)?;
+        let take = |session, _| {
+            let taken = self.take(key, session);
+            let machine = self.fleet.get(session).filter(|_| taken.is_none());
+            if machine.is_some_and(|m| m.free.claim(&delegation.demand).is_none()) {
+                busy.push(session);
+            }
+            taken
+        };
+        let (mut session, rank, (_, mut claim)) = pool.draw(newcomers, random, usize::MAX, take)?;
         // Among equals, who has to load least; who has something of it loaded is listed by it.
         let keys = &delegation.task.keys;
         let to_load = |session| self.fleet.get(session).map(|m| (m.to_load(keys), session));
@@ -350,15 +411,16 @@ impl Scheduler {
         let mut eldest: Option<(Place, DelegationKey)> = None;
         for fit in &machine.fits {
             let offered = &machine.offers[fit.offer];
+            let shape = self.fleet.shapes.get(fit.shape);
             // One that fits now is not too big: it is not its turn.
-            if fit.rank.is_some()
+            if shape.elders.is_empty()
                 || offered.rank.is_none()
                 || !machine.free.open(offered.offer.class)
+                || machine.free.claim(&shape.demand).is_some()
             {
                 continue;
             }
-            let elders = self.fleet.shapes.get(fit.shape).elders.iter();
-            let elders = elders.map(|(place, key)| (*place, *key));
+            let elders = shape.elders.iter().map(|(place, key)| (*place, *key));
             let mut elders = elders.take_while(|elder| {
                 patient(elder.0) && eldest.is_none_or(|eldest| *elder < eldest)
             });
@@ -450,6 +512,7 @@ impl Scheduler {
             claim,
             assigned_ms: self.now,
             deadline_ms,
+            hedge: event == Event::Hedge,
             started: false,
             laps: Laps::begin(self.now),
             price,
@@ -458,7 +521,6 @@ impl Scheduler {
         };
         let operator = machine.spec.operator.clone();
         self.bound(|operators| operators.began(&operator));
-        self.fleet.refit(session);
         lease
     }
 }

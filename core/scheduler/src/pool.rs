@@ -1,7 +1,8 @@
-//! The machines that could take a task of one shape now, by rank.
+//! The machines that may take a task of one shape, by rank.
 //!
-//! Machines of one rank are as good as each other: who is drawn among them is chance. A draw costs the
-//! same however many there are.
+//! Machines of one rank are as good as each other: who is drawn among them is chance. Everybody who has
+//! room is here; some are here who have none any more, until they are drawn and withdrawn: most machines
+//! have room again before anybody asks.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -71,12 +72,13 @@ impl Pool {
         }
     }
 
-    /// The best machine that `take` takes, at random among equals.
+    /// The best machine that `take` takes, at random among equals, of the best `most`.
     pub(crate) fn draw<T>(
         &self,
         newcomers: Newcomers,
         random: u64,
-        take: impl Fn(SessionId) -> Option<T>,
+        most: usize,
+        mut take: impl FnMut(SessionId, Rank) -> Option<T>,
     ) -> Option<(SessionId, Rank, T)> {
         let of = |newcomer: bool| {
             let bins = self.bins.iter();
@@ -87,20 +89,21 @@ impl Pool {
         let ahead = of(true).filter(|(rank, _)| {
             newcomers == Newcomers::First && best.is_none_or(|best| rank.tier <= best.tier)
         });
-        let mut bins = ahead.chain(of(false)).chain(of(true));
-        bins.find_map(|(rank, bin)| {
+        let bins = ahead.chain(of(false)).chain(of(true));
+        let in_turn = bins.flat_map(|(rank, bin)| {
             // 32 random bits are plenty for a fleet: the others decide other things.
             let start = (random as u32 as usize) % bin.len();
             let around = bin[start..].iter().chain(&bin[..start]);
-            let mut taken = around.filter_map(|session| Some((*session, take(*session)?)));
-            taken.next().map(|(session, value)| (session, *rank, value))
-        })
+            around.map(move |session| (*session, *rank))
+        });
+        let mut best = in_turn.take(most);
+        best.find_map(|(session, rank)| Some((session, rank, take(session, rank)?)))
     }
 
     /// The newcomers, in no order that means anything.
-    pub(crate) fn newcomers(&self) -> impl Iterator<Item = SessionId> {
+    pub(crate) fn newcomers(&self) -> impl Iterator<Item = (SessionId, Rank)> {
         let bins = self.bins.iter().filter(|(rank, _)| rank.newcomer);
-        bins.flat_map(|(_, bin)| bin.iter().copied())
+        bins.flat_map(|(rank, bin)| bin.iter().map(|session| (*session, *rank)))
     }
 
     /// Everybody in it, by session.
@@ -137,7 +140,7 @@ mod tests {
     }
 
     fn drawn(pool: &Pool, newcomers: Newcomers, random: u64) -> Option<u64> {
-        let drawn = pool.draw(newcomers, random, |_| Some(()));
+        let drawn = pool.draw(newcomers, random, usize::MAX, |_, _| Some(()));
         drawn.map(|(session, _, ())| session.0)
     }
 
@@ -173,11 +176,16 @@ mod tests {
     fn who_does_not_take_it_is_passed_over_down_to_the_last() {
         let pool = pool(&[(1, 16, false), (2, 16, false), (3, 4, false), (4, 16, true)]);
         for left in 1..=4 {
-            let only = |session: SessionId| (session.0 == left).then_some(());
-            let (session, _, ()) = pool.draw(Newcomers::Last, 7, only).unwrap();
+            let only = |session: SessionId, _| (session.0 == left).then_some(());
+            let (session, _, ()) = pool.draw(Newcomers::Last, 7, 4, only).unwrap();
             assert_eq!(session.0, left);
         }
-        assert!(pool.draw(Newcomers::First, 7, |_| None::<()>).is_none());
+        let drawn = |most, take: fn(SessionId, Rank) -> Option<()>| {
+            pool.draw(Newcomers::First, 7, most, take).is_some()
+        };
+        assert!(!drawn(4, |_, _| None));
+        let last = |session: SessionId, _| (session.0 == 3).then_some(());
+        assert!(drawn(4, last) && !drawn(3, last), "newcomers go first");
     }
 
     #[test]

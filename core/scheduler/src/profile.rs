@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use froben_model::view::ProfileView;
 use froben_model::{Kind, MachineId, TimeBucket, TimeMs, Usage, limits};
+use rustc_hash::FxHashMap;
 
 use crate::Policy;
 use crate::capacity::{Class, Demand, Offer};
@@ -78,7 +79,7 @@ impl OfKind {
 
 #[derive(Debug, Default)]
 struct OfMachine {
-    times: BTreeMap<Kind, Sketch>,
+    times: FxHashMap<Kind, Sketch>,
     last_ms: TimeMs,
 }
 
@@ -99,8 +100,8 @@ pub(crate) struct Profiles {
     timeout_times: u64,
     timeout_floor_ms: u64,
     remembered_ms: u64,
-    kinds: BTreeMap<Kind, OfKind>,
-    machines: BTreeMap<MachineId, OfMachine>,
+    kinds: FxHashMap<Kind, OfKind>,
+    machines: FxHashMap<MachineId, OfMachine>,
 }
 
 impl Profiles {
@@ -110,8 +111,8 @@ impl Profiles {
             timeout_times: 0,
             timeout_floor_ms: 0,
             remembered_ms: 0,
-            kinds: BTreeMap::new(),
-            machines: BTreeMap::new(),
+            kinds: FxHashMap::default(),
+            machines: FxHashMap::default(),
         };
         profiles.set_policy(policy);
         profiles
@@ -166,20 +167,21 @@ impl Profiles {
             None if room => self.kinds.entry(kind.clone()).or_default(),
             None => return,
         };
-        if !self.machines.contains_key(machine) {
-            self.machines.insert(machine.clone(), OfMachine::default());
-        }
-        let of_machine = self.machines.get_mut(machine);
-        let of_machine = of_machine.expect("invariant: just inserted");
+        let of_machine = self.machines.entry(machine.clone()).or_default();
         of_machine.last_ms = of_machine.last_ms.max(at);
-        let own = match of_machine.times.get_mut(kind) {
-            Some(own) => own,
-            None => of_machine.times.entry(kind.clone()).or_default(),
-        };
+        let own = of_machine.times.entry(kind.clone()).or_default();
         for (bucket, count) in times {
             of_kind.times.add(*bucket, *count, WINDOW);
             own.add(*bucket, *count, MACHINE_WINDOW);
         }
+    }
+
+    /// An item takes the machine so long at least: it was stopped at it.
+    pub(crate) fn at_least(&mut self, machine: &MachineId, kind: &Kind, ms: u64, at: TimeMs) {
+        let of_machine = self.machines.entry(machine.clone()).or_default();
+        of_machine.last_ms = of_machine.last_ms.max(at);
+        let own = of_machine.times.entry(kind.clone()).or_default();
+        own.add(TimeBucket::of_ms(ms), 1, MACHINE_WINDOW);
     }
 
     /// An attempt was broken off after so long, by a timeout that its kind's profile gave it.
@@ -196,6 +198,12 @@ impl Profiles {
     /// By whole doublings of the median. A machine or a kind that is not known well enough is as fast as
     /// any.
     pub(crate) fn pace(&self, machine: &MachineId, kind: &Kind) -> Pace {
+        self.pace_from(machine, kind, None)
+    }
+
+    /// The pace of a machine that was seen at another one: it has to be off by three quarters of a doubling
+    /// to change, so that one between two paces does not go back and forth.
+    pub(crate) fn pace_from(&self, machine: &MachineId, kind: &Kind, was: Option<Pace>) -> Pace {
         let known = || {
             let own = self.machines.get(machine)?.times.get(kind)?;
             let all = &self.kinds.get(kind)?.times;
@@ -207,6 +215,11 @@ impl Profiles {
             return 0;
         };
         let steps = i32::from(own.0) - i32::from(all.0);
+        if let Some(was) = was
+            && (steps - i32::from(was) * DOUBLING).abs() <= DOUBLING * 3 / 4
+        {
+            return was;
+        }
         let doublings = (steps + DOUBLING / 2).div_euclid(DOUBLING);
         doublings.clamp(FASTEST, SLOWEST) as Pace
     }
@@ -256,7 +269,9 @@ impl Profiles {
 
     /// By kind, all devices together first.
     pub(crate) fn views(&self) -> impl Iterator<Item = ProfileView> {
-        self.kinds.iter().flat_map(|(kind, of_kind)| {
+        let mut kinds: Vec<_> = self.kinds.iter().collect();
+        kinds.sort_by_key(|(kind, _)| *kind);
+        kinds.into_iter().flat_map(|(kind, of_kind)| {
             let cpu = Some(("cpu", &of_kind.cpu)).filter(|(_, cpu)| cpu.times.total() > 0);
             let devices = of_kind.devices.iter();
             let devices = devices.map(|(device, known)| (device.as_str(), known));
@@ -369,6 +384,22 @@ mod tests {
         ] {
             assert_eq!(profiles.pace(&machine(name), &kind()), pace, "{name}");
         }
+    }
+
+    #[test]
+    fn a_machine_between_two_paces_keeps_the_one_it_has() {
+        let mut profiles = Profiles::new(&policy());
+        for n in 0..20 {
+            learn(&mut profiles, &format!("op/m{n}"), None, 5, 20_000);
+        }
+        let pace = |profiles: &Profiles, was| {
+            let was = Some(was);
+            profiles.pace_from(&machine("op/x"), &kind(), was)
+        };
+        assert_eq!(pace(&profiles, 3), 0, "nothing is known of it");
+        learn(&mut profiles, "op/x", None, 1, 31_000);
+        let paces = [-1, 0, 1, 2].map(|was| pace(&profiles, was));
+        assert_eq!(paces, [1, 0, 1, 1]);
     }
 
     #[test]

@@ -6,8 +6,7 @@
 //! (recovery reads one workflow's journal after the other): each is weighed by its own age. It knows
 //! nothing of quarantine, which is about the last minute and not about the record.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::hash::Hash;
+use std::collections::BTreeSet;
 
 use froben_model::{Kind, MachineId, OperatorId, TimeMs};
 use rustc_hash::FxHashMap;
@@ -92,7 +91,7 @@ impl Account {
 }
 
 /// Accounts for each kind.
-type Record = BTreeMap<Kind, Account>;
+type Record = FxHashMap<Kind, Account>;
 
 #[derive(Debug, Default)]
 struct Operator {
@@ -173,10 +172,10 @@ impl Reputation {
             return Changed::Machine;
         }
         let step = self.step(at);
-        let own = entry(&mut self.machines, machine);
-        account(own, kind).add(ok, items, step);
-        let operator = entry(&mut self.operators, operator);
-        let account = account(&mut operator.record, kind);
+        let own = self.machines.entry(machine.clone()).or_default();
+        own.entry(kind.clone()).or_default().add(ok, items, step);
+        let operator = self.operators.entry(operator.clone()).or_default();
+        let account = operator.record.entry(kind.clone()).or_default();
         let now_step = now / self.step_ms;
         let before = account.mean(self.prior_items, now_step);
         account.add(ok, items, step);
@@ -254,20 +253,6 @@ impl Reputation {
 
 fn step_ms(policy: &Policy) -> u64 {
     (policy.half_life_ms / STEPS_PER_HALF_LIFE).max(1)
-}
-
-fn entry<'a, K: Clone + Eq + Hash, V: Default>(of: &'a mut FxHashMap<K, V>, key: &K) -> &'a mut V {
-    if !of.contains_key(key) {
-        of.insert(key.clone(), V::default());
-    }
-    of.get_mut(key).expect("invariant: just inserted")
-}
-
-fn account<'a>(record: &'a mut Record, kind: &Kind) -> &'a mut Account {
-    if !record.contains_key(kind) {
-        record.insert(kind.clone(), Account::default());
-    }
-    record.get_mut(kind).expect("invariant: just inserted")
 }
 
 /// The share `good` of `all`, in sixteenths.

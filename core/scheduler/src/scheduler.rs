@@ -1,15 +1,16 @@
 //! The scheduler's state and its one door.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use froben_model::view::ProfileView;
 use froben_model::{
-    CallId, ErrorClass, Kind, LeaseToken, MachineId, MachineSpec, OperatorId, TimeMs, WorkflowId,
+    ErrorClass, Kind, LeaseToken, MachineId, MachineSpec, OperatorId, TimeMs, WorkflowId,
 };
 
 use crate::bench::Bench;
 use crate::capacity::{Demand, Offer};
 use crate::delegation::{Delegation, Items, State};
+use crate::delegations::Delegations;
 use crate::fleet::Fleet;
 use crate::hedge::Hedging;
 use crate::matcher::Pass;
@@ -33,7 +34,7 @@ pub struct Scheduler {
     /// The step of reputation's decay that all ranks are of.
     step: u64,
     /// Those that are not over.
-    pub(crate) delegations: BTreeMap<DelegationKey, Delegation>,
+    pub(crate) delegations: Delegations,
     pub(crate) queue: Queue,
     /// Workflows whose queued delegations are parked: in no line, and without a timer.
     pub(crate) paused: BTreeSet<WorkflowId>,
@@ -80,7 +81,7 @@ impl Scheduler {
             epoch,
             now: 0,
             step: 0,
-            delegations: BTreeMap::new(),
+            delegations: Delegations::default(),
             queue: Queue::default(),
             paused: BTreeSet::new(),
             fleet: Fleet::default(),
@@ -155,6 +156,7 @@ impl Scheduler {
                         items,
                         lease: None,
                         hedge: None,
+                        alone: false,
                         failures: 0,
                         claims: claims.into_iter().collect(),
                         lost,
@@ -242,7 +244,7 @@ impl Scheduler {
                 attempts: machine.reservations.len(),
                 succeeded: totals.ok,
                 failed: totals.failed,
-                benched: self.bench.of(&machine.id).collect(),
+                benched: self.bench.of(&machine.id),
             }
         })
     }
@@ -307,12 +309,9 @@ impl Scheduler {
     }
 
     fn all_in(&self, state: State, workflow: WorkflowId) -> Vec<DelegationKey> {
-        let key = |call| DelegationKey { workflow, call };
-        let all = self
-            .delegations
-            .range(key(CallId(0))..=key(CallId(u64::MAX)));
+        let all = self.delegations.of(workflow);
         let those = all.filter(|(_, delegation)| delegation.state == state);
-        those.map(|(key, _)| *key).collect()
+        those.map(|(key, _)| key).collect()
     }
 
     fn pause_workflow(&mut self, workflow: WorkflowId) {
@@ -434,6 +433,7 @@ impl Scheduler {
         self.step = self.reputation.step(self.now);
         self.bound(|operators| operators.set_policy(&policy));
         self.rank_all();
+        self.watch_all(|_| true);
     }
 
     /// Ranks everybody anew: records have aged, or count otherwise.
@@ -445,7 +445,7 @@ impl Scheduler {
             .map(|(id, _)| id.clone())
             .collect();
         for operator in operators {
-            self.settle(&operator);
+            self.settle(&operator, None);
         }
     }
 

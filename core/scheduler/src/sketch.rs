@@ -24,7 +24,7 @@ impl Sketch {
             Ok(at) => self.counts[at].1 = self.counts[at].1.saturating_add(times),
             Err(at) => self.counts.insert(at, (bucket, times)),
         }
-        self.total = self.sum();
+        self.total = self.total.saturating_add(u64::from(times));
         while self.total > u64::from(window.max(1)) {
             self.counts.iter_mut().for_each(|(_, count)| *count /= 2);
             self.counts.retain(|(_, count)| *count > 0);

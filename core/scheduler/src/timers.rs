@@ -2,15 +2,17 @@
 //!
 //! It does not run: the scheduler asks which are due.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use froben_model::{Kind, MachineId, TimeMs};
+use rustc_hash::FxHashMap;
 
 use crate::DelegationKey;
 use crate::planted::{Bug, planted};
 
 /// Whose alarm it is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Owner {
     /// A delegation that is not over: the end of its wait, of the machine's time to answer, or of the
     /// attempt.
@@ -27,26 +29,30 @@ pub(crate) enum Owner {
 
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    by_owner: BTreeMap<Owner, TimeMs>,
-    by_time: BTreeSet<(TimeMs, Owner)>,
+    by_owner: FxHashMap<Owner, TimeMs>,
+    /// By time, the earliest on top. An alarm that was set anew or cleared stays in it until it comes up, or
+    /// until there are too many of these; the one on top is always in force.
+    by_time: BinaryHeap<Reverse<(TimeMs, Owner)>>,
 }
+
+/// So many that are not in force are kept however few are.
+const SLACK: usize = 64;
 
 impl Timers {
     /// Sets the owner's alarm, in place of the one it had.
     pub(crate) fn set(&mut self, owner: Owner, at: TimeMs) {
-        if let Some(old) = self.by_owner.insert(owner.clone(), at) {
-            self.by_time.remove(&(old, owner.clone()));
-            if planted(Bug::LoseTimer) && old < at {
-                self.by_owner.remove(&owner);
-                return;
-            }
+        let old = self.by_owner.insert(owner.clone(), at);
+        if planted(Bug::LoseTimer) && old.is_some_and(|old| old < at) {
+            self.by_owner.remove(&owner);
+        } else if old != Some(at) {
+            self.by_time.push(Reverse((at, owner)));
         }
-        self.by_time.insert((at, owner));
+        self.tidy();
     }
 
     pub(crate) fn clear(&mut self, owner: &Owner) {
-        if let Some((owner, at)) = self.by_owner.remove_entry(owner) {
-            self.by_time.remove(&(at, owner));
+        if self.by_owner.remove(owner).is_some() {
+            self.tidy();
         }
     }
 
@@ -55,7 +61,7 @@ impl Timers {
     }
 
     pub(crate) fn next(&self) -> Option<TimeMs> {
-        self.by_time.first().map(|(at, _)| *at)
+        self.by_time.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Takes the earliest alarm that is due at `now`.
@@ -63,13 +69,28 @@ impl Timers {
         if self.next()? > now {
             return None;
         }
-        let (at, owner) = self.by_time.pop_first()?;
+        let Reverse((at, owner)) = self.by_time.pop()?;
         self.by_owner.remove(&owner);
+        self.tidy();
         Some((at, owner))
     }
 
+    /// In no order that means anything.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Owner, TimeMs)> {
         self.by_owner.iter().map(|(owner, at)| (owner, *at))
+    }
+
+    fn tidy(&mut self) {
+        while let Some(Reverse((at, owner))) = self.by_time.peek()
+            && self.by_owner.get(owner) != Some(at)
+        {
+            self.by_time.pop();
+        }
+        if self.by_time.len() > 2 * self.by_owner.len() + SLACK {
+            let in_force = self.by_owner.iter();
+            let in_force = in_force.map(|(owner, at)| Reverse((*at, owner.clone())));
+            self.by_time = in_force.collect();
+        }
     }
 }
 
@@ -100,5 +121,23 @@ mod tests {
         timers.set(owner(3), 5);
         timers.clear(&owner(3));
         assert_eq!((timers.next(), timers.get(&owner(3))), (None, None));
+    }
+
+    #[test]
+    fn what_is_not_in_force_does_not_pile_up() {
+        let mut timers = Timers::default();
+        timers.set(owner(0), 1);
+        for n in 1..10_000 {
+            timers.set(owner(n), 1_000_000 - n);
+            timers.set(owner(n), 2_000_000 + n);
+            timers.clear(&owner(n - n % 2));
+            assert!(timers.by_time.len() <= 2 * timers.by_owner.len() + SLACK);
+        }
+        let mut rung = Vec::new();
+        while let Some((at, _)) = timers.pop_due(u64::MAX) {
+            rung.push(at);
+        }
+        assert!(rung.is_sorted() && timers.by_owner.is_empty() && timers.next().is_none());
+        assert_eq!(rung.len(), 5000);
     }
 }

@@ -44,6 +44,13 @@ fn straggler(net: &mut Net) -> (LeaseToken, LeaseToken) {
     (first, token(&decisions))
 }
 
+/// Items that count against a machine.
+fn failed(net: &Net, name: &str) -> u64 {
+    let mut machines = net.scheduler.machines();
+    let machine = machines.find(|m| m.machine.as_str() == name);
+    machine.unwrap().failed
+}
+
 #[test]
 fn of_each_item_the_first_value_counts_and_the_loser_is_stopped() {
     let mut net = net();
@@ -154,12 +161,77 @@ fn a_hedge_makes_nothing_take_longer() {
     net.accept(second);
     // A minute from when the first was assigned.
     expect![[r#"
-        lose #1.1: timeout of slow: not over after 60 s, 2 of 3 items missing
-        stop #1.1
-        end #1.2 TimedOut: timeout of fast: not over after 57512 ms, 2 of 3 items missing
+        lose #1.2: cancelled of fast: the time is over
         stop #1.2
+        end #1.1 TimedOut: timeout of slow: not over after 60 s, 2 of 3 items missing
+        stop #1.1
     "#]]
     .assert_eq(&words(&net.pass(60_000 - 2600)));
+    assert_eq!((failed(&net, "slow/1"), failed(&net, "fast/1")), (2, 0));
+}
+
+#[test]
+fn whoever_has_no_time_left_for_it_is_not_asked() {
+    let mut net = net();
+    net.join("slow/1");
+    let first = net.run(1, items(cpu(), 60));
+    for index in 0..30 {
+        net.pass(1000);
+        net.item(first, index);
+    }
+    net.join("fast/1");
+    // Thirty items of a second each are missing, and less than thirty seconds are left.
+    assert_eq!(assigned(&net.pass(1600)), []);
+    (30..33).for_each(|index| drop(net.item(first, index)));
+    assert_eq!(assigned(&net.pass(2500)), []);
+    (33..50).for_each(|index| drop(net.item(first, index)));
+    assert_eq!(assigned(&net.pass(4000)), [(1, "fast/1")]);
+}
+
+#[test]
+fn what_fails_beside_another_attempt_is_not_passed_round() {
+    let mut net = net();
+    let (first, second) = straggler(&mut net);
+    net.accept(second);
+    net.join("third/1");
+    net.fail(first, ErrorClass::OutOfMemory);
+    assert_eq!(assigned(&net.pass(30_000)), [], "a third would fail too");
+    let end = words(&net.bad_item(second, 1, ErrorClass::OutOfMemory));
+    assert_eq!(end, "accept #1.2 item 1\n");
+}
+
+#[test]
+fn who_was_outdone_is_known_to_be_slow() {
+    let mut net = net();
+    net.join("slow/1");
+    net.run(1, cpu());
+    net.join("fast/1");
+    let second = token(&net.pass(1600));
+    net.accept(second);
+    net.pass(1000);
+    net.item(second, 0);
+    for call in 2..12 {
+        let decisions = net.queue(call, items(cpu(), 1));
+        assert_eq!(assigned(&decisions), [(call, "fast/1")]);
+        let token = token(&decisions);
+        net.accept(token);
+        net.item(token, 0);
+    }
+}
+
+#[test]
+fn newcomers_are_no_hedges() {
+    let mut net = net();
+    let policy = Policy {
+        newcomer_items: 10,
+        ..policy()
+    };
+    net.join("slow/1");
+    let first = net.run(1, items(cpu(), 3));
+    net.input(Input::Policy(policy));
+    net.join("new/1");
+    assert_eq!(assigned(&net.pass(3000)), []);
+    net.item(first, 0);
 }
 
 #[test]
@@ -242,13 +314,6 @@ fn a_fault_beside_another_attempt_counts_as_one_item() {
     let (first, second) = straggler(&mut net);
     net.accept(second);
     net.fail(first, ErrorClass::WorkerFailed);
-    let failed = |net: &Net, name: &str| {
-        let mut machines = net.scheduler.machines();
-        machines
-            .find(|m| m.machine.as_str() == name)
-            .unwrap()
-            .failed
-    };
     assert_eq!((failed(&net, "slow/1"), failed(&net, "fast/1")), (1, 0));
     net.fail(second, ErrorClass::WorkerFailed);
     assert_eq!(failed(&net, "fast/1"), 2, "alone it answers for all");

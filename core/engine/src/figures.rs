@@ -282,7 +282,11 @@ impl Counter {
                 attempt,
                 failure,
             } => {
-                let outcome = Outcome::Failed(failure.class);
+                // As in a trail: it did not take it, or the coordinator was restarted.
+                let outcome = match failure.class {
+                    ErrorClass::NoCapacity => Outcome::Requeued(Fault::Platform),
+                    class => Outcome::Failed(class),
+                };
                 let key = (workflow, *call);
                 self.attempt_over(key, *attempt, now, |_| outcome);
                 if let Some(open) = self.open.get(&key)

@@ -518,9 +518,12 @@ impl Workflow {
         let missing = delegation.missing();
         let was_open = delegation.open(attempt).is_some();
         delegation.over(attempt);
-        if delegation.attempts.is_empty() {
-            delegation.state = DelegationState::Checking;
-            delegation.lost = Some(failure.clone());
+        match delegation.attempts.last().map(|left| left.number) {
+            Some(left) => delegation.show(left),
+            None => {
+                delegation.state = DelegationState::Checking;
+                delegation.lost = Some(failure.clone());
+            }
         }
         // What one of two owed is still owed by the other.
         let failed = match delegation.attempts.is_empty() {
@@ -661,6 +664,7 @@ impl Workflow {
             End::Cancelled => DelegationState::Cancelled,
         };
         delegation.ended_ms = Some(now);
+        delegation.show(*attempt);
         let open = delegation.open(*attempt).is_some();
         if let Some(failure) = failure {
             delegation.error.get_or_insert_with(|| failure.clone());
@@ -766,6 +770,15 @@ impl Delegation {
     /// The attempt of this number, if it is not over.
     pub(crate) fn open(&self, attempt: u32) -> Option<&Attempt> {
         self.attempts.iter().find(|open| open.number == attempt)
+    }
+
+    /// Of two attempts, says which one's machine is at it, if it is not over.
+    fn show(&mut self, attempt: u32) {
+        let open = self.open(attempt).map(|open| open.assigned_ms);
+        if let (Some(assigned_ms), Some(assignee)) = (open, self.assignees.get(&attempt)) {
+            self.assigned_ms = Some(assigned_ms);
+            self.machine = Some(assignee.machine.clone());
+        }
     }
 
     fn over(&mut self, attempt: u32) {

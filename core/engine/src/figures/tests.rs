@@ -209,6 +209,24 @@ fn a_hedge_that_is_slower_or_lost_is_wasted() {
 }
 
 #[test]
+fn a_hedge_that_is_refused_is_given_back_as_any_other() {
+    let mut told = Told::new();
+    told.delegate(0, 1, "a/1");
+    told.assign(1, 1, 1);
+    told.assign(2, 1, 2);
+    let lost = Body::Lost {
+        call: CallId(1),
+        attempt: 2,
+        failure: failure(ErrorClass::NoCapacity),
+    };
+    told.tell(3, lost);
+    let of = told.of("a/1");
+    let given_back = Outcome::Requeued(Fault::Platform);
+    assert_eq!(of.attempts, BTreeMap::from([(given_back, 1)]));
+    assert_eq!((of.queued_now, of.reserved_now), (0, 1));
+}
+
+#[test]
 fn kinds_are_only_so_many() {
     let mut told = Told::new();
     for call in 0..2 * KINDS as u64 {

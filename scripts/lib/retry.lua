@@ -9,8 +9,12 @@
 --   * Each cause has a budget of its own, so that machines that come and go do not use up the patience
 --     for a task that fails: `lost` (the machine went away), `timeout`, `out_of_memory`, `invalid` (the
 --     value is not acceptable) and `error` (the worker failed).
---   * If nobody else can take it (`no_capacity` while some are avoided), anybody may have it again after
---     a pause. That is in no budget, because nobody tried. If nobody can take it at all, that is the end.
+--   * `bad_request` says that no machine can do the task. That is one operator's word, which costs nobody
+--     reputation, so it counts once a second operator has given it. Until then the item is tried elsewhere,
+--     and whoever gave it is not asked again. If nobody else takes it for two minutes, the word stands.
+--   * If nobody else can take it (`no_capacity` while some are avoided), those that failed it may have it
+--     again after a pause. That is in no budget, because nobody tried. If nobody can take it at all, that
+--     is the end.
 --   * When a budget is used up, or at the first error that no other machine can mend, an error is raised
 --     that tells the whole trail.
 
@@ -21,6 +25,9 @@ local retry = {}
 
 -- How long a retry waits for an operator other than those that failed it.
 local ELSEWHERE = "10s"
+-- How long it waits for a second operator's word. Longer, since others may only be busy, and there is no
+-- way back to the first one.
+local SECOND_OPINION = "2m"
 -- The pause, in seconds, before a task goes back to operators that failed it. It doubles each time.
 local RETURN = 0.5
 -- No pause grows beyond this.
@@ -32,6 +39,7 @@ local CAUSES = {
   out_of_memory = "out_of_memory",
   invalid_result = "invalid",
   worker_failed = "error",
+  bad_request = "bad_request",
 }
 local ATTEMPTS = 5
 local BUDGETS = {
@@ -40,6 +48,7 @@ local BUDGETS = {
   out_of_memory = "number",
   invalid = "number",
   error = "number",
+  bad_request = "number",
 }
 local OPTIONS = {
   attempts = "number",
@@ -64,9 +73,10 @@ local function read_budgets(given, level)
   for cause, budget in pairs(budgets) do
     whole(`the budget for {cause}`, budget, level + 1)
   end
+  -- What is lost says nothing about the task, so there may be more of it.
+  local usual = { lost = 2 * attempts, bad_request = math.min(2, attempts) }
   for cause in pairs(BUDGETS) do
-    -- What is lost says nothing about the task, so there may be more of it.
-    budgets[cause] = budgets[cause] or (if cause == "lost" then 2 * attempts else attempts)
+    budgets[cause] = budgets[cause] or usual[cause] or attempts
   end
   return budgets
 end
@@ -112,7 +122,7 @@ local function each(ctx, tasks, given, level)
     if #job.avoid > 0 then
       spec.avoid = table.clone(task.avoid or {})
       table.move(job.avoid, 1, #job.avoid, #spec.avoid + 1, spec.avoid)
-      spec.queue_timeout = ELSEWHERE
+      spec.queue_timeout = if #job.avoid > #job.objectors then ELSEWHERE else SECOND_OPINION
     end
     job.delegation = ctx:delegate(spec)
     jobs[job.delegation.id] = job
@@ -155,6 +165,11 @@ local function each(ctx, tasks, given, level)
     end
   end
 
+  -- Why there is an end to an item that these operators call a bad request.
+  local function by_word_of(operators)
+    return `which no machine can do by the word of {table.concat(operators, " and ")}`
+  end
+
   -- Books a failed item. True if another machine may mend it and the budget allows that.
   local function book(job, failed)
     local err, position = failed.err, failed.position
@@ -166,18 +181,39 @@ local function each(ctx, tasks, given, level)
       table.insert(job.avoid, err.operator)
     end
     local cause = CAUSES[err.class]
-    if not err.retryable or not cause then
+    -- Of what is final, only the word of a machine is in doubt.
+    if not cause or not (err.retryable or err.operator) then
       give_up(job, "which no other machine can mend")
       return false
     end
     local spent = job.spent[position] or {}
     job.spent[position] = spent
     spent[cause] = (spent[cause] or 0) + 1
+    local why = `after {job.tried} attempts`
+    if cause == "bad_request" then
+      local said = job.said[position] or {}
+      job.said[position] = said
+      table.insert(said, err.operator)
+      why = by_word_of(said)
+    end
     if spent[cause] >= budgets[cause] then
-      give_up(job, `after {job.tried} attempts`)
+      give_up(job, why)
       return false
     end
     return true
+  end
+
+  -- The operators that call an item which is still missing a bad request.
+  local function objectors(job)
+    local found = {}
+    for _, failed in ipairs(job.failed) do
+      for _, operator in ipairs(job.said[failed.position] or {}) do
+        if not table.find(found, operator) then
+          table.insert(found, operator)
+        end
+      end
+    end
+    return found
   end
 
   -- A delegation is over and some of its items have no value. Returns for how long to pause before the
@@ -193,21 +229,25 @@ local function each(ctx, tasks, given, level)
     table.insert(job.trail, describe(job.try, worst))
     ctx:log(`{tasks[job.task].key}: {#job.failed} items failed, {job.trail[#job.trail]}`)
 
+    job.tried += if nobody then 0 else 1
+    for _, failed in ipairs(job.failed) do
+      if not book(job, failed) then
+        return nil
+      end
+    end
+    job.objectors = objectors(job)
+
     local pause = job.pause
-    if nobody and #job.avoid == 0 then
-      return give_up(job, "for want of a machine")
-    elseif nobody then
-      job.avoid = {}
+    if not nobody then
+      job.pause = math.min(2 * job.pause, LONGEST_PAUSE)
+    elseif #job.avoid > #job.objectors then
+      job.avoid = table.clone(job.objectors)
       pause = math.max(pause, job.back)
       job.back = math.min(2 * job.back, LONGEST_PAUSE)
+    elseif #job.objectors > 0 then
+      return give_up(job, `{by_word_of(job.objectors)}; nobody else took it to say otherwise`)
     else
-      job.tried += 1
-      for _, failed in ipairs(job.failed) do
-        if not book(job, failed) then
-          return nil
-        end
-      end
-      job.pause = math.min(2 * job.pause, LONGEST_PAUSE)
+      return give_up(job, "for want of a machine")
     end
     job.items = {}
     for at, failed in ipairs(job.failed) do
@@ -269,6 +309,9 @@ local function each(ctx, tasks, given, level)
       avoid = table.clone(spec.elsewhere or {}),
       -- By item, how often it failed for which cause.
       spent = {},
+      -- By item, who called it a bad request, and all who did so of one that is missing.
+      said = {},
+      objectors = {},
       pause = given.backoff or 0,
       back = RETURN,
     }
@@ -295,8 +338,9 @@ end
 -- failed it already.
 --
 -- given.attempts   how often an item may fail for one cause, the last time for good; 5 if left out
--- given.budgets    the same for single causes: { lost, timeout, out_of_memory, invalid, error }; `lost` is
---                  twice `attempts` if left out
+-- given.budgets    the same for single causes: { lost, timeout, out_of_memory, invalid, error, bad_request };
+--                  if left out, `lost` is twice `attempts`, and `bad_request`, which is how many operators
+--                  have to say so, 2 at most
 -- given.backoff    seconds before the first retry of a task, doubled each time; none if left out
 -- given.accept     called with each value; a result for which it does not return true counts as
 --                  `invalid_result`, and its second result says why

@@ -213,17 +213,6 @@ describe("retry.one", function()
     expect(last.avoid):to_equal(if #run.delegations == 2 then { "a" } else {})
   end)
 
-  it("does not try again what no machine can mend", function()
-    local run = simulate {
-      workflow = one,
-      operators = { a = fail("bad_request", "no such circuit"), b = ok("good") },
-    }
-    if run.delegations[1].operators[1] == "a" then
-      expect(run.failure.message):to_contain("which no other machine can mend")
-    end
-    expect(#run.delegations):to_equal(1)
-  end)
-
   it("outlasts an operator that hangs", function()
     local run = simulate { workflow = one, operators = { a = { hang(), ok("good") } } }
     expect(run.output):to_equal("good")
@@ -382,6 +371,103 @@ describe("the budgets of retry", function()
   it("has five attempts if nothing is said", function()
     local run = simulate { workflow = patient, operators = all(die()) }
     expect(run.failure.message):to_contain("after 5 attempts")
+  end)
+end)
+
+describe("a bad request of retry", function()
+  local no = fail("bad_request", "no such circuit")
+  -- Comes when `a` has the task already.
+  local function later(answer, joins)
+    return { answer = answer, joins = joins or "500ms" }
+  end
+
+  it("is not believed on the word of one operator", function()
+    local run = simulate { workflow = patient, operators = { a = no, b = later(ok("good")) } }
+    expect(run.output):to_equal("good")
+    expect(#run.delegations):to_equal(2)
+    expect(run.delegations[2].avoid):to_equal({ "a" })
+    expect(run.delegations[2].operators):to_equal({ "b" })
+    expect(run.log):to_contain("k: 1 items failed, try 1: bad_request at a: no such circuit")
+  end)
+
+  it("is one when a second operator says so", function()
+    local run = simulate {
+      workflow = patient,
+      operators = { a = no, b = later(no), c = later(ok("good"), "10s") },
+    }
+    expect(run.failure.message):to_contain("which no machine can do by the word of a and b")
+    for try, operator in { "a", "b" } do
+      expect(run.failure.message):to_contain(`try {try}: bad_request at {operator}: no such circuit`)
+    end
+    expect(#run.delegations):to_equal(2)
+  end)
+
+  it("is one when nobody else is there to say otherwise", function()
+    local run = simulate { workflow = patient, operators = { a = no } }
+    expect(run.failure.message):to_contain("try 1: bad_request at a: no such circuit; try 2: no_capacity")
+    expect(run.failure.message):to_contain("by the word of a; nobody else took it to say otherwise")
+    expect(keys(run)):to_equal({ "k/1", "k/2" })
+    expect(run.sleeps):to_equal({})
+    -- A second for the answer, two minutes of waiting for another one.
+    expect(run.elapsed):to_equal(121)
+  end)
+
+  it("waits longer for a second operator than other failures", function()
+    local run = simulate { workflow = patient, operators = { a = no, b = later(ok("good"), "2m") } }
+    expect(run.output):to_equal("good")
+  end)
+
+  it("keeps a task from who called it one, and from nobody else who failed it", function()
+    local run = simulate { workflow = patient, operators = { a = no, b = later({ die(), ok("good") }) } }
+    expect(run.output):to_equal("good")
+    local avoided = {}
+    for _, delegation in run.delegations do
+      table.insert(avoided, delegation.avoid)
+    end
+    expect(avoided):to_equal({ {}, { "a" }, { "a", "b" }, { "a" } })
+    expect(run.sleeps):to_equal({ 0.5 })
+  end)
+
+  it("takes two operators for one item, not one for each of two", function()
+    local asked = 0
+    local run = simulate {
+      workflow = five,
+      operators = {
+        alpha = {
+          machines = 3,
+          answer = function(task, item)
+            if item == 1 then
+              return no
+            elseif item == 2 then
+              asked += 1
+              return if asked == 1 then die() else ok(item)
+            end
+            return ok(item)
+          end,
+        },
+        beta = later(function(task, item)
+          return if item == 2 then no else ok(item)
+        end),
+      },
+    }
+    expect(run.output.values):to_equal({ 1, 2, 3, 4, 5 })
+  end)
+
+  it("has a budget: how many operators have to say so", function()
+    for budget, operators in { "a", "a and b", "a and b and c" } do
+      local run = simulate {
+        workflow = patient,
+        input = { budgets = { bad_request = budget } },
+        operators = { a = no, b = later(no), c = later(no, "2s"), d = later(ok("good"), "4s") },
+      }
+      expect(run.failure.message):to_contain(`by the word of {operators}: try 1`)
+      expect(#run.delegations):to_equal(budget)
+    end
+  end)
+
+  it("is believed at once by who wants one attempt", function()
+    local run = simulate { workflow = patient, input = { attempts = 1 }, operators = { a = no, b = later(ok("good")) } }
+    expect(run.failure.message):to_contain("by the word of a: try 1")
   end)
 end)
 

@@ -377,7 +377,7 @@ fn when_it_is_hopeless_the_others_are_given_up_and_the_author_may_catch_it() {
     let input = Value::map::<String>([]);
     let mut vm = Vm::start(&revision, "t", input, 1, STARTED_MS, Limits::default()).unwrap();
     vm.resume(Vec::new());
-    let outcome = lost(ErrorClass::BadRequest, "op-a");
+    let outcome = lost(ErrorClass::Cancelled, "");
     let progress = vm.resume(deliver(CallId(2), vec![outcome], "op-a"));
     let cancelled = progress.calls.iter().any(|call| {
         let target = CallId(1);

@@ -267,7 +267,7 @@ const LEDGER_AFTER: &str = "\
 An operator is paid for each item that was accepted, at the price that its machine asked when it got the \
 task. Money is reserved when a task is assigned, settled item by item, and released otherwise; a seeker \
 owes what its workflow had spent at its end. Each entry takes from one account what it gives to another.
-Example: froben ledger operator/op-1 -o csv > june.csv";
+Example: froben ledger operator/op-1 -o csv > op-1.csv";
 
 #[derive(Debug, Args)]
 pub(crate) struct Logs {

@@ -99,6 +99,9 @@ interface Registration {
   log @2 (token :Common.LeaseToken, line :Text) -> ();
   # A line of the worker's, for `froben logs`. May be dropped under load.
 
+  drain @4 () -> ();
+  # The machine is about to leave: it is given nothing more, and finishes what it has. Idempotent.
+
   ping @3 () -> ();
   # The daemon's own heartbeat, so that it notices a coordinator that has gone.
 }

@@ -241,6 +241,8 @@ struct MachineStatus {
   # Running now.
   succeeded @6 :UInt64;
   failed @7 :UInt64;
+  draining @8 :Bool;
+  # It is about to leave, and takes nothing more.
 }
 
 struct PipelineInfo {

@@ -426,6 +426,7 @@ impl Engine {
                     devices,
                     kinds,
                     attempts: machine.attempts as u32,
+                    draining: machine.draining,
                     succeeded: machine.succeeded,
                     failed: machine.failed,
                 }

@@ -202,6 +202,9 @@ impl Engine {
                 machine,
                 spec,
             } => self.joined(session, machine, spec),
+            Input::Drain { session } => {
+                self.schedule(froben_scheduler::Input::Drain { session });
+            }
             Input::MachineLeft { session, reason } => {
                 self.sessions.retain(|_, held| *held != session);
                 if planted(Bug::ForgetDisconnect) {

@@ -96,6 +96,10 @@ pub enum Input {
         machine: MachineId,
         spec: MachineSpec,
     },
+    /// It is about to leave, and is given nothing more.
+    Drain {
+        session: SessionId,
+    },
     MachineLeft {
         session: SessionId,
         reason: String,

@@ -207,6 +207,8 @@ pub struct MachineView {
     pub kinds: Vec<Kind>,
     /// Running now.
     pub attempts: u32,
+    /// Whether it is about to leave, and takes nothing more.
+    pub draining: bool,
     pub succeeded: u64,
     pub failed: u64,
 }

@@ -10,6 +10,7 @@ use froben_model::{
 
 use crate::capacity::{Claim, Class, Offer};
 use crate::delegation::{Delegation, Event, Lease, State};
+use crate::phase::Phase;
 use crate::planted::{Bug, planted};
 use crate::profile::Done;
 use crate::reputation::Changed;
@@ -650,7 +651,8 @@ impl Scheduler {
     pub(crate) fn lift_last<'a>(&mut self, offers: impl IntoIterator<Item = &'a Offer>) {
         for offer in offers {
             let mut first = None;
-            for machine in self.fleet.offering(offer) {
+            let offering = self.fleet.offering(offer);
+            for machine in offering.filter(|machine| machine.phase == Phase::Serving) {
                 match self.bench.quarantined_until(&machine.id, &offer.kind) {
                     Some(until) => first = first.into_iter().chain([(until, &machine.id)]).min(),
                     None => {

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use crate::delegation::{Delegation, Lease, State};
 use crate::machine::{Machine, Offered};
+use crate::phase::Phase;
 use crate::pool::Rank;
 use crate::queue::Waiting;
 use crate::share::Amounts;
@@ -492,9 +493,10 @@ impl Scheduler {
     fn check_bench(&self) -> Found {
         for machine in self.fleet.iter() {
             for Offered { offer, .. } in &machine.offers {
-                let mut others = self.fleet.offering(offer);
-                let left =
-                    others.any(|m| self.bench.quarantined_until(&m.id, &offer.kind).is_none());
+                let serving = self.fleet.offering(offer);
+                let mut serving = serving.filter(|m| m.phase == Phase::Serving).peekable();
+                let left = serving.peek().is_none()
+                    || serving.any(|m| self.bench.quarantined_until(&m.id, &offer.kind).is_none());
                 must!(left, "everybody who offers {offer:?} is quarantined");
             }
         }
@@ -506,6 +508,7 @@ impl Scheduler {
             let open: Vec<&Machine> = self
                 .fleet
                 .offering(&shape.offer)
+                .filter(|m| m.phase == Phase::Serving)
                 .filter(|m| self.bench.until(&m.id, &shape.offer.kind).is_none())
                 .collect();
             for key in shape.elders.values() {

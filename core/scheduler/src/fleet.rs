@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::SessionId;
 use crate::capacity::{Demand, Offer};
 use crate::machine::{Fit, Machine};
+use crate::phase::Happening;
 use crate::pool::Rank;
 use crate::shapes::{ShapeId, Shapes};
 use crate::share::Amounts;
@@ -54,7 +55,8 @@ impl Fleet {
     }
 
     pub(crate) fn leave(&mut self, session: SessionId) -> Option<Machine> {
-        let machine = self.machines.remove(&session)?;
+        let mut machine = self.machines.remove(&session)?;
+        machine.step(Happening::Leave);
         self.by_name.remove(&machine.id);
         self.total.sub(&machine.whole.amounts());
         for offered in &machine.offers {

@@ -158,6 +158,9 @@ pub enum Input {
         machine: MachineId,
         spec: MachineSpec,
     },
+    /// The machine is about to leave: what it runs goes on, and it is given nothing more. Nothing happens
+    /// if it says so twice.
+    Drain { session: SessionId },
     /// The session is gone. Nothing happens if it was taken over already.
     MachineLeft { session: SessionId, reason: String },
     /// A delegation waits for a machine: a script's call, or one found open at recovery. Nothing

@@ -70,6 +70,7 @@ mod matcher;
 mod operators;
 pub mod planted;
 mod policy;
+mod phase;
 mod pool;
 mod profile;
 mod purse;

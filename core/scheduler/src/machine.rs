@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use froben_model::{LeaseToken, MachineId, MachineSpec, SetupKey, TimeMs};
 
 use crate::capacity::{Capacity, Claim, Class, Demand, Offer};
+use crate::phase::{self, Happening, Phase};
 use crate::pool::Rank;
 use crate::shapes::ShapeId;
 use crate::{DelegationKey, SessionId};
@@ -60,6 +61,7 @@ impl Hold {
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(crate) session: SessionId,
+    pub(crate) phase: Phase,
     pub(crate) id: MachineId,
     pub(crate) spec: MachineSpec,
     /// By offer.
@@ -101,6 +103,7 @@ impl Machine {
             trusted: false,
             keys,
             session,
+            phase: Phase::Serving,
             id,
             spec,
             offers: offers.collect(),
@@ -111,6 +114,14 @@ impl Machine {
             fits: Vec::new(),
             loaded: Vec::new(),
         }
+    }
+
+    /// Takes the step.
+    ///
+    /// *Panics* if there is none: inputs are checked against the phase before.
+    pub(crate) fn step(&mut self, happening: Happening) {
+        let next = phase::next(self.phase, happening);
+        self.phase = next.expect("invariant: a machine is asked only for what it can do");
     }
 
     /// The position of an offer among its own.
@@ -146,6 +157,7 @@ impl Machine {
     }
 
     pub(crate) fn reserve(&mut self, token: LeaseToken, reservation: Reservation) {
+        self.step(Happening::Assign);
         self.free.take(&reservation.claim);
         let before = self.reservations.insert(token, reservation);
         assert!(before.is_none(), "invariant: a token is reserved once");
@@ -156,6 +168,7 @@ impl Machine {
     }
 
     pub(crate) fn release(&mut self, token: &LeaseToken) {
+        self.step(Happening::Release);
         let reservation = self.reservations.remove(token);
         let claim = reservation
             .expect("invariant: a lease has its reservation")

@@ -15,6 +15,7 @@ use crate::delegation::{Delegation, Event, Lease};
 use crate::laps::Laps;
 use crate::machine::{Machine, Offered, Reservation};
 use crate::operators::Operators;
+use crate::phase::Phase;
 use crate::pool::{Newcomers, Rank};
 use crate::queue::{Place, Seeker, Turn};
 use crate::shapes::{Shape, ShapeId};
@@ -97,10 +98,10 @@ impl Scheduler {
         }
     }
 
-    /// A machine's rank for what it offers; `None` while it is benched for it.
+    /// A machine's rank for what it offers; `None` while it is benched for it, or drained.
     pub(crate) fn rank_of(&self, machine: &Machine, offered: &Offered) -> Option<Rank> {
         let kind = &offered.offer.kind;
-        if self.bench.until(&machine.id, kind).is_some() {
+        if machine.phase != Phase::Serving || self.bench.until(&machine.id, kind).is_some() {
             return None;
         }
         let operator = &machine.spec.operator;

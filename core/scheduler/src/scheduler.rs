@@ -13,6 +13,7 @@ use crate::delegation::{Delegation, Items, State};
 use crate::delegations::Delegations;
 use crate::fleet::Fleet;
 use crate::hedge::Hedging;
+use crate::phase::{Happening, Phase};
 use crate::matcher::Pass;
 use crate::operators::Operators;
 use crate::planted::{Bug, planted};
@@ -62,6 +63,8 @@ pub struct MachineView<'a> {
     pub spec: &'a MachineSpec,
     /// Assigned or running now.
     pub attempts: usize,
+    /// Whether it is about to leave, and takes nothing more.
+    pub draining: bool,
     /// Items with a value, of all kinds, since its record began.
     pub succeeded: u64,
     /// Items that failed by the operator's fault.
@@ -115,6 +118,7 @@ impl Scheduler {
                 machine,
                 spec,
             } => self.machine_joined(session, machine, spec),
+            Input::Drain { session } => self.drain(session),
             Input::MachineLeft { session, reason } => self.machine_left(session, &reason),
             Input::Queue {
                 key,
@@ -242,6 +246,7 @@ impl Scheduler {
                 machine: &machine.id,
                 spec: &machine.spec,
                 attempts: machine.reservations.len(),
+                draining: machine.phase == Phase::Draining,
                 succeeded: totals.ok,
                 failed: totals.failed,
                 benched: self.bench.of(&machine.id),
@@ -423,6 +428,19 @@ impl Scheduler {
         let offers: Vec<_> = offers.map(|offered| offered.offer.clone()).collect();
         self.lift_last(&offers);
         self.pass.wake(session);
+    }
+
+    fn drain(&mut self, session: SessionId) {
+        let machine = self.fleet.get_mut(session);
+        let Some(machine) = machine.filter(|machine| machine.phase == Phase::Serving) else {
+            return;
+        };
+        machine.step(Happening::Drain);
+        let offers = machine.offers.iter().map(|offered| offered.offer.clone());
+        let offers: Vec<_> = offers.collect();
+        self.drop_hold(session);
+        self.rank(session, None);
+        self.lift_last(&offers);
     }
 
     fn set_policy(&mut self, policy: Policy) {

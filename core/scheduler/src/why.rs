@@ -10,6 +10,7 @@ use crate::bench::Benched;
 use crate::capacity::{Class, Offer, Shortage};
 use crate::delegation::{Delegation, State};
 use crate::machine::Machine;
+use crate::phase::Phase;
 use crate::{DelegationKey, Scheduler};
 
 /// Memory that a delegation needs.
@@ -84,6 +85,8 @@ pub enum Reason {
         /// Of its largest; `None` if it has no device.
         largest_bytes: Option<u64>,
     },
+    /// It is about to leave, and finishes what it has.
+    Draining,
     /// Several attempts of the kind failed in a row.
     Quarantined {
         until: TimeMs,
@@ -129,7 +132,8 @@ impl Reason {
             | Reason::TooDear { .. }
             | Reason::TooFewCores { .. }
             | Reason::TooLittleRam { .. }
-            | Reason::NoDeviceLargeEnough { .. } => true,
+            | Reason::NoDeviceLargeEnough { .. }
+            | Reason::Draining => true,
             Reason::HasIt
             | Reason::OverBudget { .. }
             | Reason::Quarantined { .. }
@@ -159,6 +163,7 @@ impl Reason {
             Reason::TooFewCores { .. } => "short of cores",
             Reason::TooLittleRam { .. } => "short of memory",
             Reason::NoDeviceLargeEnough { .. } => "short of device memory",
+            Reason::Draining => "about to leave",
             Reason::Quarantined { .. } => "quarantined after failures",
             Reason::Paused { .. } => "paused after a refusal",
             Reason::CoresBusy { .. }
@@ -212,6 +217,7 @@ impl fmt::Display for Reason {
                     write!(f, "its largest device has {}, {need}", Size(*largest_bytes))
                 }
             },
+            Reason::Draining => write!(f, "about to leave: it takes nothing more"),
             Reason::Quarantined { .. } => write!(f, "quarantined after failures in a row"),
             Reason::Paused { .. } => write!(f, "paused after it refused a task"),
             Reason::CoresBusy { need, free } => {
@@ -385,6 +391,9 @@ impl Scheduler {
                     largest_bytes: largest,
                 };
             }
+        }
+        if machine.phase != Phase::Serving {
+            return Reason::Draining;
         }
         let cost = delegation.cost(machine);
         if let Some(left) = self

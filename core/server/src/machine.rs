@@ -25,7 +25,7 @@ const TASK_BYTES: u64 = limits::MESSAGE_BYTES as u64 - (64 << 10);
 /// A registered machine's place. It ends once, whichever way: unregistered, disconnected, cut.
 pub(crate) struct Seat {
     pub(crate) peer: Rc<Peer>,
-    id: MachineId,
+    pub(crate) id: MachineId,
     pub(crate) session: SessionId,
     /// Attempts that this session was given. Of no others does it accept, refuse or finish anything: a
     /// token is not a secret between operators that work on the same workflow.

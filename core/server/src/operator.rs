@@ -161,6 +161,16 @@ impl registration::Server for Registration {
         Ok(())
     }
 
+    async fn drain(
+        self: Rc<Self>,
+        _params: registration::DrainParams,
+        _results: registration::DrainResults,
+    ) -> Result<(), capnp::Error> {
+        tracing::info!(machine = %self.seat.id, "a machine is about to leave");
+        self.seat.peer.engine.drain(self.seat.session);
+        Ok(())
+    }
+
     async fn ping(
         self: Rc<Self>,
         _params: registration::PingParams,

@@ -95,6 +95,15 @@ impl Worker for Scripted {
                 }
                 ctx.check_cancelled()
             }
+            // Takes a while over each item.
+            "doze" => {
+                for item in &run.items {
+                    std::thread::sleep(Duration::from_millis(400));
+                    ctx.check_cancelled()?;
+                    ctx.item(item.index, Ok(item.input.clone()), device)?;
+                }
+                Ok(())
+            }
             fatal => {
                 ctx.item(first, Ok(Value::Nil), device)?;
                 match fatal {

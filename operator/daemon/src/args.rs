@@ -62,6 +62,10 @@ pub struct Run {
     /// its libraries, its driver. Tasks that claim no memory are not limited [default: 512MiB]
     #[arg(long, value_name = "SIZE")]
     pub memory_slack: Option<String>,
+    /// How long it finishes what it has when it is told to stop, by SIGTERM or Ctrl-C, and takes nothing
+    /// new; told twice, it stops at once [default: 10m]
+    #[arg(long, value_name = "DURATION")]
+    pub drain_within: Option<String>,
     /// Where the sockets of the workers lie [default: XDG_RUNTIME_DIR or the temporary folder]
     #[arg(long, value_name = "DIR")]
     pub runtime_dir: Option<PathBuf>,

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use froben_model::resources::parse_size;
+use froben_model::resources::{parse_duration_ms, parse_size};
 use froben_model::{Amount, Kind, OperatorId, limits};
 use serde::Deserialize;
 
 use crate::args::{Provers, Run};
 use crate::workers::MEMORY_SLACK_BYTES;
 use crate::{Error, Exit, host};
+
+/// Long enough for most tasks.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -22,6 +26,8 @@ pub struct Config {
     pub provers: Vec<PathBuf>,
     pub cpu_only: bool,
     pub memory_slack_bytes: u64,
+    /// How long a machine that is about to leave finishes what it has.
+    pub drain_within: Duration,
     pub runtime_dir: Option<PathBuf>,
     pub until_stdin_closes: bool,
 }
@@ -38,6 +44,7 @@ struct File {
     provers: Option<Vec<PathBuf>>,
     cpu_only: Option<bool>,
     memory_slack: Option<String>,
+    drain_within: Option<String>,
     runtime_dir: Option<PathBuf>,
 }
 
@@ -51,6 +58,7 @@ impl Config {
             keystore,
             provers: Provers { programs, cpu_only },
             memory_slack,
+            drain_within,
             runtime_dir,
             config,
             until_stdin_closes,
@@ -74,6 +82,12 @@ impl Config {
             Some(size) => parse_size(&size)
                 .map_err(|error| Error::usage(format!("--memory-slack: {error}")))?,
             None => MEMORY_SLACK_BYTES,
+        };
+        let drain_within = match drain_within.or(file.drain_within) {
+            Some(within) => parse_duration_ms(&within)
+                .map(Duration::from_millis)
+                .map_err(|error| Error::usage(format!("--drain-within: {error}")))?,
+            None => DRAIN_WITHIN,
         };
         let programs = match programs.is_empty() {
             true => file.provers.unwrap_or_default(),
@@ -104,6 +118,7 @@ impl Config {
             provers: or_built_in(programs)?,
             cpu_only: cpu_only || file.cpu_only.unwrap_or(false),
             memory_slack_bytes,
+            drain_within,
             runtime_dir: runtime_dir.or(file.runtime_dir),
             until_stdin_closes,
         })

@@ -1,5 +1,6 @@
 //! `froben-operator run`: from the first probe to the last worker's end.
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,9 +11,8 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
-use tokio_util::sync::CancellationToken;
 
-use crate::session::{Ended, Terms, hopeless, serve};
+use crate::session::{Ended, Stop, Terms, hopeless, serve};
 use crate::workers::{Pool, Program, RuntimeDir, Timing};
 use crate::{Config, Error, Exit, args, host, keystore, offer};
 
@@ -50,7 +50,7 @@ pub fn run(args: args::Run) -> Result<(), Error> {
 }
 
 async fn live(config: Config) -> Result<(), Error> {
-    let stop = CancellationToken::new();
+    let stop = Stop::default();
     stop_when_told(&stop, config.until_stdin_closes)?;
 
     let sockets = match &config.runtime_dir {
@@ -71,7 +71,7 @@ async fn live(config: Config) -> Result<(), Error> {
     );
     let programs = tokio::select! {
         programs = probing => programs?,
-        () = stop.cancelled() => return Ok(()),
+        () = stop.drained.cancelled() => return Ok(()),
     };
     offer::check(&programs, config.cpu_only)?;
     warn_of_idle_prices(&config, &programs);
@@ -89,6 +89,7 @@ async fn live(config: Config) -> Result<(), Error> {
         prices: config.prices.into_iter().collect(),
         keys,
         policy: Policy::DAEMON,
+        drain_within: config.drain_within,
         pool: pool.clone(),
         workers: Handle::current(),
         outbox: Arc::default(),
@@ -126,7 +127,7 @@ fn warn_of_idle_prices(config: &Config, programs: &[Program]) {
 /// Keeps a session up on a thread of its own; the answer comes when that is over.
 fn on_own_thread(
     terms: Terms,
-    stop: CancellationToken,
+    stop: Stop,
 ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
     let (sender, ended) = oneshot::channel();
     let failed = |error: std::io::Error| {
@@ -151,14 +152,16 @@ fn on_own_thread(
 
 /// Sessions, one after the other, until told to stop. Gives up only if the first one cannot begin
 /// for a reason that a person must see to: later on, a coordinator that refuses may change its mind.
-async fn stay_connected(terms: &Terms, stop: &CancellationToken) -> Result<(), froben_wire::Error> {
+async fn stay_connected(terms: &Terms, stop: &Stop) -> Result<(), froben_wire::Error> {
     let mut ever = false;
     let mut pause = PAUSE_FIRST;
     let mut said = String::new();
     loop {
         let begin = Instant::now();
+        let registered = Cell::new(false);
         let session = serve(terms, stop, |id, spec| {
             ever = true;
+            registered.set(true);
             said.clear();
             let (devices, at) = (spec.devices.len(), &terms.coordinator);
             let line = format!("registered {id} with {devices} devices at {at}");
@@ -167,7 +170,7 @@ async fn stay_connected(terms: &Terms, stop: &CancellationToken) -> Result<(), f
         });
         let ended = tokio::select! {
             ended = session => ended,
-            () = overdue(stop) => return Ok(()),
+            () = overdue(stop, &registered) => return Ok(()),
         };
         let trouble = match ended {
             Ok(Ended::Stopped) => return Ok(()),
@@ -189,41 +192,52 @@ async fn stay_connected(terms: &Terms, stop: &CancellationToken) -> Result<(), f
         let jitter = 0.5 + rand::random::<f64>();
         tokio::select! {
             () = tokio::time::sleep(pause.mul_f64(jitter)) => {}
-            () = stop.cancelled() => return Ok(()),
+            () = stop.drained.cancelled() => return Ok(()),
         }
         pause = (pause * 2).min(PAUSE_MOST);
     }
 }
 
 /// Told to stop, and the session does not: it may be waiting for a coordinator that is not there.
-async fn overdue(stop: &CancellationToken) {
-    stop.cancelled().await;
+async fn overdue(stop: &Stop, registered: &Cell<bool>) {
+    stop.drained.cancelled().await;
+    if registered.get() {
+        stop.now.cancelled().await;
+    }
     tokio::time::sleep(CLOSE_WITHIN).await;
 }
 
-fn stop_when_told(stop: &CancellationToken, until_stdin_closes: bool) -> Result<(), Error> {
-    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-        let mut told = signal(kind)
-            .map_err(|error| Error::new(Exit::Unexpected, format!("no signals: {error}")))?;
-        let stop = stop.clone();
-        tokio::spawn(async move {
-            told.recv().await;
+/// The first signal drains the machine, the second one stops it.
+fn stop_when_told(stop: &Stop, until_stdin_closes: bool) -> Result<(), Error> {
+    let told = |kind| {
+        signal(kind).map_err(|error| Error::new(Exit::Unexpected, format!("no signals: {error}")))
+    };
+    let mut interrupted = told(SignalKind::interrupt())?;
+    let mut terminated = told(SignalKind::terminate())?;
+    let to_stop = stop.clone();
+    tokio::spawn(async move {
+        for stop in [&to_stop.drained, &to_stop.now] {
+            tokio::select! {
+                _ = interrupted.recv() => {}
+                _ = terminated.recv() => {}
+            }
             stop.cancel();
-        });
-    }
+        }
+    });
     if until_stdin_closes {
         let stop = stop.clone();
         // A thread of its own: a read of standard input cannot be interrupted.
         std::thread::spawn(move || {
             let mut bytes = [0; 1024];
             while matches!(std::io::stdin().read(&mut bytes), Ok(1..)) {}
-            stop.cancel();
+            stop.drained.cancel();
+            stop.now.cancel();
         });
     }
     Ok(())
 }
 
 /// A line for whoever watches.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "froben-operator: {line}");
 }

@@ -1,6 +1,6 @@
 //! This machine as the coordinator holds it: takes tasks, and stops them.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use froben_model::{Assignment, LeaseToken};
 use froben_schema::convert;
 use froben_schema::operator_capnp::{machine, registration};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::spawn_local;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -31,6 +31,10 @@ pub(crate) struct Machine {
     patience: Duration,
     registration: OnceCell<registration::Client>,
     attempts: RefCell<HashMap<LeaseToken, CancellationToken>>,
+    /// Whether it takes nothing more.
+    draining: Cell<bool>,
+    /// Told of each attempt that is over.
+    over: Notify,
     reports: Arc<Semaphore>,
     outbox: Arc<Outbox>,
     /// Cancelled at the end of the session.
@@ -54,6 +58,8 @@ impl Machine {
             patience,
             registration: OnceCell::new(),
             attempts: RefCell::default(),
+            draining: Cell::new(false),
+            over: Notify::new(),
             reports: Arc::new(Semaphore::new(REPORTS)),
             outbox,
             _stop: stop.clone().drop_guard(),
@@ -83,6 +89,19 @@ impl Machine {
         })
     }
 
+    /// Takes nothing more from here on; how many attempts are left.
+    pub(crate) fn drain(&self) -> usize {
+        self.draining.set(true);
+        self.attempts.borrow().len()
+    }
+
+    /// Until no attempt is left.
+    pub(crate) async fn idle(&self) {
+        while !self.attempts.borrow().is_empty() {
+            self.over.notified().await;
+        }
+    }
+
     /// Stops every attempt.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
@@ -105,6 +124,9 @@ impl Machine {
         };
         if self.stop.is_cancelled() {
             return Err("the machine is stopping".to_owned());
+        }
+        if self.draining.get() {
+            return Err("the machine is about to leave".to_owned());
         }
         if self.attempts.borrow().contains_key(&token) {
             return Err("the attempt runs already".to_owned());
@@ -133,6 +155,7 @@ impl Machine {
             report(reporter, token, running, cancelled).await;
             if let Some(machine) = machine.upgrade() {
                 machine.attempts.borrow_mut().remove(&token);
+                machine.over.notify_one();
             }
         });
         Ok(())

@@ -2,17 +2,19 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use froben_model::{Amount, Kind, MachineId, MachineSpec, OperatorId, SetupKey};
 use froben_schema::common_capnp::PROTOCOL_VERSION;
 use froben_schema::convert;
-use froben_schema::operator_capnp::machine;
+use froben_schema::operator_capnp::{machine, registration};
 use froben_wire::{Disposition, Error, Fault, FaultCode, Identity, Policy, call, dial, failed};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::Outbox;
 use crate::machine::Machine;
+use crate::life::say;
 use crate::workers::Pool;
 use crate::{blobs, offer};
 
@@ -29,11 +31,21 @@ pub struct Terms {
     /// What the keystore holds.
     pub keys: Vec<SetupKey>,
     pub policy: Policy,
+    /// How long a machine that is about to leave finishes what it has.
+    pub drain_within: Duration,
     pub pool: Arc<Pool>,
     /// The runtime of the worker processes.
     pub workers: Handle,
     /// What one session could not tell, the next one does.
     pub outbox: Arc<Outbox>,
+}
+
+/// When to end.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// When what runs is over: nothing new is taken. Cancelled with `now`, too.
+    pub drained: CancellationToken,
+    pub now: CancellationToken,
 }
 
 /// How a session that had begun ended.
@@ -45,13 +57,13 @@ pub enum Ended {
     Lost(String),
 }
 
-/// Connects, registers the machine, and takes tasks until the connection ends or `stop` is
-/// cancelled. Whatever runs for this session is stopped then. `registered` hears of success once.
+/// Connects, registers the machine, and takes tasks until the connection ends or it is to stop.
+/// Whatever runs for this session is stopped then. `registered` hears of success once.
 ///
 /// *Errors*: whatever comes before the machine is registered.
 pub async fn serve(
     terms: &Terms,
-    stop: &CancellationToken,
+    stop: &Stop,
     registered: impl FnOnce(&MachineId, &MachineSpec),
 ) -> Result<Ended, Error> {
     let identity = Identity::load(&terms.identity)?;
@@ -102,13 +114,43 @@ pub async fn serve(
     let cutter = link.connection.cutter();
     let ended = tokio::select! {
         reason = cutter.ended() => Ended::Lost(reason),
-        () = stop.cancelled() => Ended::Stopped,
+        () = stop.now.cancelled() => Ended::Stopped,
+        () = drained(terms, &machine, &registration, link.patience(), stop) => Ended::Stopped,
     };
     machine.stop();
     // Unregisters, so that the coordinator need not find out.
     drop(registration);
     link.connection.close().await;
     Ok(ended)
+}
+
+/// Until the machine was told to leave and what it had is over, or its time for that is.
+async fn drained(
+    terms: &Terms,
+    machine: &Machine,
+    registration: &registration::Client,
+    patience: Duration,
+    stop: &Stop,
+) {
+    stop.drained.cancelled().await;
+    let left = machine.drain();
+    if left > 0 {
+        let within_s = terms.drain_within.as_secs();
+        say(&format!(
+            "tasks to finish: {left}, within {within_s} s; tell it once more to stop at once"
+        ));
+        let asked = registration.drain_request().send().promise;
+        let what = "telling the coordinator that the machine leaves";
+        if let Err(error) = call(what, patience, asked).await {
+            say(&error.to_string());
+        }
+    }
+    if tokio::time::timeout(terms.drain_within, machine.idle())
+        .await
+        .is_err()
+    {
+        say("the time for what ran is over; it is stopped");
+    }
 }
 
 fn word(error: froben_model::Error) -> Error {

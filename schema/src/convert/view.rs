@@ -316,6 +316,7 @@ pub fn read_machine_view(reader: machine_status::Reader<'_>) -> Result<MachineVi
             .map(|kind| Ok(Kind::new(line("a kind", kind?)?)?))
             .collect::<Result<_, Error>>()?,
         attempts: reader.get_attempts(),
+        draining: reader.get_draining(),
         succeeded: reader.get_succeeded(),
         failed: reader.get_failed(),
     })
@@ -329,9 +330,11 @@ pub fn write_machine_view(machine: &MachineView, mut builder: machine_status::Bu
         devices,
         kinds,
         attempts,
+        draining,
         succeeded,
         failed,
     } = machine;
+    builder.set_draining(*draining);
     builder.set_name(name.as_str());
     builder.set_cpu_cores(*cpu_cores);
     builder.set_ram_bytes(*ram_bytes);
@@ -522,6 +525,7 @@ mod tests {
             }],
             kinds: vec![Kind::new("data.prove/1").unwrap()],
             attempts: 1,
+            draining: true,
             succeeded: 2,
             failed: 3,
         };

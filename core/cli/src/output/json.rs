@@ -158,6 +158,7 @@ pub(crate) fn machine(machine: &MachineView) -> serde_json::Value {
         devices,
         kinds,
         attempts,
+        draining,
         succeeded,
         failed,
     } = machine;
@@ -168,6 +169,7 @@ pub(crate) fn machine(machine: &MachineView) -> serde_json::Value {
         "devices": devices.iter().map(device).collect::<Vec<_>>(),
         "kinds": kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
         "attempts": attempts,
+        "draining": draining,
         "succeeded": succeeded,
         "failed": failed,
     })

@@ -237,7 +237,10 @@ pub(crate) fn machines(machines: &[MachineView]) -> String {
             machine.cpu_cores.to_string(),
             bytes(machine.ram_bytes),
             devices.join(", "),
-            machine.attempts.to_string(),
+            match machine.draining {
+                true => format!("{}, the last", machine.attempts),
+                false => machine.attempts.to_string(),
+            },
             machine.succeeded.to_string(),
             machine.failed.to_string(),
             kinds.join(" "),

@@ -31,6 +31,11 @@ impl EngineHandle {
         session
     }
 
+    /// It is about to leave, and is given nothing more.
+    pub fn drain(&self, session: SessionId) {
+        self.tell(Input::Drain { session });
+    }
+
     pub fn machine_left(&self, session: SessionId, reason: String) {
         lock(&self.routes).machines.remove(&session);
         self.tell(Input::MachineLeft { session, reason });

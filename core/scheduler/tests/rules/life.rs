@@ -3,7 +3,7 @@
 use crate::net::*;
 use expect_test::{Expect, expect};
 use froben_model::{ErrorClass, LeaseToken, SeekerId};
-use froben_scheduler::{Decision, End, Input, Past, Task, Urgency};
+use froben_scheduler::{Decision, End, Input, Past, Reason, Task, Urgency};
 
 fn check(decisions: &[Decision], expected: Expect) {
     expected.assert_eq(&words(decisions));
@@ -273,6 +273,44 @@ fn a_disconnect_ends_its_attempts_at_once() {
     );
     check(&net.item(running, 3), expect!["stale #1.1\n"]);
     check(&net.pass(1_000_000), expect![""]);
+}
+
+#[test]
+fn a_machine_that_is_drained_finishes_what_it_has_and_takes_nothing_more() {
+    let mut net = Net::of(&["a/1"]);
+    let running = net.run(1, shared(1));
+    let session = net.session("a/1");
+    check(&net.input(Input::Drain { session }), expect![""]);
+    check(&net.input(Input::Drain { session }), expect![""]);
+    check(&net.queue(2, shared(1)), expect![""]);
+    assert_eq!(net.why(2, "a/1"), Reason::Draining);
+    assert_eq!(
+        net.scheduler.waiting_for(key(2)).unwrap(),
+        "1 machine offers work/1: about to leave"
+    );
+    check(
+        &net.item(running, 0),
+        expect![[r#"
+            accept #1.1 item 0
+            end #1.1 Succeeded
+        "#]],
+    );
+    check(&net.leave("a/1"), expect![""]);
+    assert_eq!(assigned(&net.join("a/1")), [(2, "a/1")], "come back");
+}
+
+#[test]
+fn a_quarantine_ends_when_the_last_other_machine_is_drained() {
+    let mut net = Net::of(&["a/1", "b/1"]);
+    let session = net.session("b/1");
+    for call in 1..=3 {
+        let token = net.run(call, avoiding(cpu(), &["b"]));
+        net.fail(token, ErrorClass::WorkerFailed);
+    }
+    net.queue(4, avoiding(cpu(), &["b"]));
+    assert!(matches!(net.why(4, "a/1"), Reason::Quarantined { .. }));
+    let decisions = net.input(Input::Drain { session });
+    assert_eq!(assigned(&decisions), [(4, "a/1")]);
 }
 
 #[test]

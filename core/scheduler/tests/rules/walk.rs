@@ -97,6 +97,8 @@ struct Watcher {
     used: BTreeSet<LeaseToken>,
     paused: BTreeSet<WorkflowId>,
     trusted: BTreeSet<OperatorId>,
+    /// Machines that are about to leave.
+    draining: BTreeSet<SessionId>,
     /// Who had each attempt, and for what.
     assigned: BTreeMap<LeaseToken, (MachineId, Amount)>,
     /// What each workflow may spend yet, and what it has spent.
@@ -223,6 +225,8 @@ impl Watcher {
                 let delegation = self.delegations.get_mut(key).expect("it was queued");
                 assert!(!delegation.ended, "{key} goes on after its end");
                 assert!(!delegation.checking, "{key} goes on while it is checked");
+                let draining = self.draining.contains(session);
+                assert!(!draining, "{key} is given to a machine that leaves");
                 let paused = self.paused.contains(&key.workflow);
                 assert!(!paused, "{key} is handed out while its workflow is paused");
                 delegation.attempts += 1;
@@ -794,6 +798,10 @@ impl Walk {
             2 => {
                 let sessions: Vec<_> = self.watcher.machines.keys().copied().collect();
                 if let Some(session) = self.dice.pick(&sessions).copied() {
+                    if self.dice.below(2) == 0 {
+                        self.watcher.draining.insert(session);
+                        return self.input(Input::Drain { session });
+                    }
                     let reason = "gone".into();
                     self.watcher.machines.remove(&session);
                     self.input(Input::MachineLeft { session, reason });

@@ -33,6 +33,7 @@ fn busy() -> (Figures, Vec<MachineView>) {
         devices: Vec::new(),
         kinds: Vec::new(),
         attempts: 1,
+        draining: false,
         succeeded: 0,
         failed: 0,
     };

@@ -172,6 +172,12 @@ impl Network {
         .await;
     }
 
+    pub(crate) async fn is_draining(&self, machine: &str) -> bool {
+        let machines = self.engine().machines().await.unwrap();
+        let mut named = machines.iter().filter(|m| m.name.as_str() == machine);
+        named.any(|m| m.draining)
+    }
+
     pub(crate) async fn machines(&self) -> Vec<String> {
         let machines = self.engine().machines().await.unwrap();
         machines.iter().map(|m| m.name.to_string()).collect()

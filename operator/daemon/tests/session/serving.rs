@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use froben_model::view::DelegationState;
 use froben_model::{BlobRef, Value, limits};
-use froben_operator::session::{Ended, Terms, hopeless, serve};
+use froben_operator::session::{Ended, Stop, Terms, hopeless, serve};
 use froben_operator::workers::{Pool, Program, RuntimeDir, Timing, WorkerSpec, probe};
 use froben_protocol::Role as WorkerRole;
 use froben_wire::{Disposition, Policy, Role};
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::{JoinHandle, spawn_local};
-use tokio_util::sync::CancellationToken;
 
 use crate::network::{Network, PATIENCE, eventually, run, worker};
 
@@ -64,6 +64,7 @@ impl Workers {
             identity,
             label: "m1".to_owned(),
             policy: Policy::OPERATOR,
+            drain_within: PATIENCE,
             pool: self.pool.clone(),
             workers: self.handle().clone(),
             outbox: Arc::default(),
@@ -80,14 +81,14 @@ impl Drop for Workers {
 }
 
 struct Session {
-    stop: CancellationToken,
+    stop: Stop,
     ended: JoinHandle<Result<Ended, froben_wire::Error>>,
 }
 
 impl Session {
     /// Serves, and waits until the machine is registered.
     async fn begin(network: &Network, terms: Terms) -> Session {
-        let stop = CancellationToken::new();
+        let stop = Stop::default();
         let told = stop.clone();
         let ended = spawn_local(async move { serve(&terms, &told, |_, _| ()).await });
         eventually(async || (network.machines().await == ["op/m1"]).then_some(())).await;
@@ -127,7 +128,7 @@ fn blobs_go_through_a_worker_and_come_back() {
         let device = detail.delegations[0].device.clone();
         assert!(device.is_some_and(|d| d.starts_with("pci:")), "{detail:?}");
 
-        session.stop.cancel();
+        session.stop.now.cancel();
         assert_eq!(session.ended().await, Ended::Stopped);
         eventually(async || network.machines().await.is_empty().then_some(())).await;
     });
@@ -149,7 +150,7 @@ fn what_goes_wrong_in_a_worker_is_told() {
             let told = network.outcome(id, "class").await;
             assert_eq!(told, Some(Value::text(class)), "{what}");
         }
-        session.stop.cancel();
+        session.stop.now.cancel();
         session.ended().await;
     });
 }
@@ -168,8 +169,47 @@ fn a_cancelled_task_frees_its_worker() {
         }
         let id = network.submit("echo", Value::Int(5)).await;
         assert_eq!(network.outcome(id, "value").await, Some(Value::Int(5)));
-        session.stop.cancel();
+        session.stop.now.cancel();
         session.ended().await;
+    });
+}
+
+#[test]
+fn a_machine_that_leaves_finishes_what_it_has_and_takes_nothing_more() {
+    let (network, workers) = (Network::start(), Workers::start());
+    let terms = workers.terms(&network, network.issue(Role::Operator, "op"));
+    run(async {
+        let session = Session::begin(&network, terms).await;
+        let last = network.submit("doze", Value::Int(7)).await;
+        network.wait_running(last).await;
+        session.stop.drained.cancel();
+        eventually(async || network.is_draining("op/m1").await.then_some(())).await;
+        let next = network.submit("echo", Value::Nil).await;
+        assert_eq!(session.ended().await, Ended::Stopped);
+        let detail = network.status(last).await;
+        let delegation = &detail.delegations[0];
+        assert_eq!(delegation.state, DelegationState::Succeeded, "{detail:?}");
+        assert_eq!(network.outcome(last, "value").await, Some(Value::Int(7)));
+        let waits = network.status(next).await.delegations[0].state;
+        assert_eq!(waits, DelegationState::Queued);
+        eventually(async || network.machines().await.is_empty().then_some(())).await;
+        network.cancel(next).await;
+    });
+}
+
+#[test]
+fn what_does_not_end_in_time_is_stopped_when_the_machine_leaves() {
+    let (network, workers) = (Network::start(), Workers::start());
+    let mut terms = workers.terms(&network, network.issue(Role::Operator, "op"));
+    terms.drain_within = Duration::from_millis(300);
+    run(async {
+        let session = Session::begin(&network, terms).await;
+        let id = network.submit("wait", Value::Nil).await;
+        network.wait_running(id).await;
+        session.stop.drained.cancel();
+        assert_eq!(session.ended().await, Ended::Stopped);
+        let class = network.outcome(id, "class").await;
+        assert_eq!(class, Some(Value::text("disconnected")));
     });
 }
 
@@ -192,7 +232,7 @@ fn a_lost_coordinator_stops_the_work_and_the_next_session_begins_afresh() {
         let session = Session::begin(&network, terms).await;
         let id = network.submit("echo", Value::Int(1)).await;
         assert_eq!(network.outcome(id, "value").await, Some(Value::Int(1)));
-        session.stop.cancel();
+        session.stop.now.cancel();
         session.ended().await;
     });
 }
@@ -202,7 +242,7 @@ fn who_is_not_let_in_is_told_why() {
     let (network, workers) = (Network::start(), Workers::start());
     let terms = workers.terms(&network, network.issue(Role::Seeker, "ada"));
     run(async {
-        let stop = CancellationToken::new();
+        let stop = Stop::default();
         let never = |_: &_, _: &_| panic!("a seeker was registered");
         let error = serve(&terms, &stop, never).await.unwrap_err();
         assert_eq!(error.disposition(), Disposition::Denied, "{error}");

@@ -206,6 +206,8 @@ struct Tally {
   # When the last of them ended.
   times @5 :List(Bucket);
   # How long items with a value took. Since version 4.
+  checked @6 :UInt32;
+  # Of those that are `ok`, so many were approved by a check.
 
   struct Bucket {
     bucket @0 :UInt8;

@@ -217,8 +217,9 @@ impl Engine {
                 failed,
                 at_ms: at,
                 times,
+                checked,
             } = tally;
-            for (ok, items) in [(true, ok), (false, failed)] {
+            for (ok, items, checked) in [(true, ok, checked), (false, failed, 0)] {
                 if items == 0 {
                     continue;
                 }
@@ -228,6 +229,7 @@ impl Engine {
                     kind,
                     ok,
                     items,
+                    checked,
                     at,
                 };
                 self.scheduler.handle(self.now, outcome);

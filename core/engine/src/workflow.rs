@@ -137,9 +137,10 @@ pub(crate) struct Claim {
 }
 
 /// What became of some items, as far as it counts for a machine.
+#[derive(Clone, Copy)]
 enum Count {
-    /// An item with a value, and how long it took if that is known.
-    Ok(Option<u64>),
+    /// An item with a value: how long it took if that is known, and whether a check approved it.
+    Ok { took_ms: Option<u64>, checked: bool },
     /// So many by the operator's own fault.
     Failed(u32),
 }
@@ -416,10 +417,12 @@ impl Workflow {
             failed: 0,
             at_ms: now,
             times: Vec::new(),
+            checked: 0,
         });
         match count {
-            Count::Ok(took_ms) => {
+            Count::Ok { took_ms, checked } => {
                 tally.ok = tally.ok.saturating_add(1);
+                tally.checked = tally.checked.saturating_add(u32::from(checked));
                 let bucket = took_ms.map(TimeBucket::of_ms);
                 if let Some(bucket) = bucket {
                     match tally.times.binary_search_by_key(&bucket, |(b, _)| *b) {
@@ -624,6 +627,7 @@ impl Workflow {
             delegation.device.clone_from(device);
         }
         let claim = delegation.claims.remove(index);
+        let checked = claim.is_some();
         let took_ms = match &claim {
             Some(claim) => claim.took_ms,
             None => delegation.lap(*attempt, now),
@@ -633,10 +637,11 @@ impl Workflow {
         let operator = of.map(|of| of.machine.operator());
         match outcome {
             Ok(_) => {
+                let ok = Count::Ok { took_ms, checked };
                 if planted(Bug::CreditTwice) {
-                    self.tally(now, *call, *attempt, Count::Ok(took_ms));
+                    self.tally(now, *call, *attempt, ok);
                 }
-                self.tally(now, *call, *attempt, Count::Ok(took_ms));
+                self.tally(now, *call, *attempt, ok);
             }
             Err(error) if error.class.blames_operator() => {
                 self.tally(now, *call, *attempt, Count::Failed(1));

@@ -130,6 +130,8 @@ pub struct Tally {
     pub at_ms: TimeMs,
     /// How long those with a value took, ascending.
     pub times: Vec<(TimeBucket, u32)>,
+    /// Of those that are `ok`, so many were approved by a check.
+    pub checked: u32,
 }
 
 /// The script made a call.

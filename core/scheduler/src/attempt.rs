@@ -13,7 +13,7 @@ use crate::delegation::{Delegation, Event, Lease, State};
 use crate::phase::Phase;
 use crate::planted::{Bug, planted};
 use crate::profile::Done;
-use crate::reputation::Changed;
+use crate::reputation::{Changed, Outcome};
 use crate::timers::Owner;
 use crate::{ClaimedItem, Decision, DelegationKey, End, Scheduler, SessionId, Trust};
 
@@ -179,7 +179,11 @@ impl Scheduler {
                 lease.ok += u32::from(!fault);
                 lease.faults += u32::from(fault);
                 let machine = lease.machine.clone();
-                self.record(&machine, &kind, !fault, 1, self.now);
+                let outcome = match fault {
+                    true => Outcome::failed(1),
+                    false => Outcome::good(1),
+                };
+                self.record(&machine, &kind, outcome, self.now);
             }
             match error {
                 None => self.purses.spend(purse, price),
@@ -329,7 +333,7 @@ impl Scheduler {
             return self.stop(lease);
         }
         let (lease, kind) = self.give_back(key, reason, true);
-        self.record(&lease.machine, &kind, false, 1, self.now);
+        self.record(&lease.machine, &kind, Outcome::failed(1), self.now);
         self.pause(&lease.machine, &kind);
         self.strike(&lease.machine, &kind);
         let claim = lease.claim;
@@ -563,7 +567,7 @@ impl Scheduler {
             self.queue.take_back(&delegation.seeker, &lease.claim);
             if failure.is_some_and(|failure| failure.class.blames_operator()) {
                 let kind = &delegation.task.kind;
-                self.record(&lease.machine, kind, false, missing, self.now);
+                self.record(&lease.machine, kind, Outcome::failed(missing), self.now);
             }
         }
         leases
@@ -600,8 +604,7 @@ impl Scheduler {
         &mut self,
         machine: &MachineId,
         kind: &Kind,
-        ok: bool,
-        items: u32,
+        outcome: Outcome,
         at: TimeMs,
     ) {
         let session = self.fleet.session_of(machine);
@@ -612,7 +615,7 @@ impl Scheduler {
         let when = (at, self.now);
         let changed = self
             .reputation
-            .record(machine, &operator, kind, ok, items, when);
+            .record(machine, &operator, kind, outcome, when);
         match changed {
             _ if planted(Bug::KeepRank) => {}
             Changed::Operator => self.settle(&operator, Some(kind)),

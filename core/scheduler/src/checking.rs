@@ -11,6 +11,7 @@ use froben_model::{
 
 use crate::attempt::{duration, known};
 use crate::delegation::{Delegation, Event, Lease, State};
+use crate::reputation::Outcome;
 use crate::timers::Owner;
 use crate::{ClaimedItem, Decision, DelegationKey, End, Scheduler, SessionId, Trust, Verdict};
 
@@ -120,7 +121,11 @@ impl Scheduler {
                     .record_times(&machine, &kind, &times, self.now);
                 self.watch_if_learned(&kind, knew);
             }
-            self.record(&machine, &kind, approved, 1, self.now);
+            let outcome = match approved {
+                true => Outcome::approved(),
+                false => Outcome::failed(1),
+            };
+            self.record(&machine, &kind, outcome, self.now);
             match approved {
                 true => self.bench.good_attempt(&machine, &kind),
                 false => self.strike(&machine, &kind),
@@ -162,7 +167,7 @@ impl Scheduler {
         let reason = format!("{}: {}", failure.class, failure.message);
         let (lease, kind) = self.give_back(key, reason, blamed);
         if blamed {
-            self.record(&lease.machine, &kind, false, 1, self.now);
+            self.record(&lease.machine, &kind, Outcome::failed(1), self.now);
         }
         self.pause(&lease.machine, &kind);
         self.wait_again(key, &lease.claim);
@@ -213,7 +218,7 @@ impl Scheduler {
             }
             Trust::Anybody | Trust::Trusted => {
                 self.purses.spend(purse, price);
-                self.record(&machine, &kind, true, 1, self.now);
+                self.record(&machine, &kind, Outcome::good(1), self.now);
                 self.out.push(Decision::AcceptItem {
                     key,
                     attempt,
@@ -249,6 +254,7 @@ impl Scheduler {
 
     pub(crate) fn trust(&mut self, operators: BTreeSet<OperatorId>) {
         self.trusted = operators;
+        self.reputation.set_checked_only(!self.trusted.is_empty());
         // Who is trusted is no newcomer, whatever the record.
         self.rank_all();
         for session in self.fleet.sessions() {

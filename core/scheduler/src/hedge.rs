@@ -18,6 +18,7 @@ use crate::machine::Machine;
 use crate::matcher::Match;
 use crate::planted::{Bug, planted};
 use crate::pool::{Newcomers, Rank};
+use crate::reputation::Outcome;
 use crate::timers::Owner;
 use crate::{Decision, DelegationKey, Scheduler, SessionId, Trust};
 
@@ -319,7 +320,7 @@ impl Scheduler {
         self.queue.take_back(&seeker, &lease.claim);
         self.hedging.over(&seeker);
         if failure.class.blames_operator() {
-            self.record(&lease.machine, &kind, false, 1, self.now);
+            self.record(&lease.machine, &kind, Outcome::failed(1), self.now);
         }
         self.out.push(Decision::Lose {
             key,

@@ -236,6 +236,8 @@ pub enum Input {
         kind: Kind,
         ok: bool,
         items: u32,
+        /// Of items with a value so many were approved by a check.
+        checked: u32,
         at: TimeMs,
     },
     /// The same of how long items with a value took.

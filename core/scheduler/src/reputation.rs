@@ -96,8 +96,56 @@ type Record = FxHashMap<Kind, Account>;
 #[derive(Debug, Default)]
 struct Operator {
     record: Record,
-    /// Good items of all kinds and times.
+    /// Good items of all kinds and times, and those of them that a check approved.
     good: u64,
+    checked: u64,
+}
+
+impl Operator {
+    fn counted(&self, checked_only: bool) -> u64 {
+        match checked_only {
+            true => self.checked,
+            false => self.good,
+        }
+    }
+}
+
+/// How items of one machine and kind ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) ok: bool,
+    pub(crate) items: u32,
+    /// Of those that are good, so many were approved by a check.
+    pub(crate) checked: u32,
+}
+
+impl Outcome {
+    /// Values that count, as nobody wants them checked.
+    pub(crate) fn good(items: u32) -> Self {
+        Outcome {
+            ok: true,
+            items,
+            checked: 0,
+        }
+    }
+
+    /// A value that a check approved.
+    pub(crate) fn approved() -> Self {
+        Outcome {
+            ok: true,
+            items: 1,
+            checked: 1,
+        }
+    }
+
+    /// By the operator's fault.
+    pub(crate) fn failed(items: u32) -> Self {
+        Outcome {
+            ok: false,
+            items,
+            checked: 0,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -108,6 +156,8 @@ pub(crate) struct Reputation {
     operators: FxHashMap<OperatorId, Operator>,
     /// So many good items establish an operator.
     newcomer_items: u64,
+    /// Whether only those count that a check approved.
+    checked_only: bool,
     /// How many are.
     established: usize,
 }
@@ -128,6 +178,7 @@ impl Reputation {
             machines: FxHashMap::default(),
             operators: FxHashMap::default(),
             newcomer_items: u64::from(policy.newcomer_items),
+            checked_only: false,
             established: 0,
         }
     }
@@ -149,8 +200,22 @@ impl Reputation {
                 account.rebase(before, after);
             }
         }
-        let good = self.operators.values().map(|operator| operator.good);
-        self.established = good.filter(|good| *good >= self.newcomer_items).count();
+        self.count_established();
+    }
+
+    /// From here on only items that a check approved establish an operator, or any good ones.
+    pub(crate) fn set_checked_only(&mut self, checked_only: bool) {
+        self.checked_only = checked_only;
+        self.count_established();
+    }
+
+    fn count_established(&mut self) {
+        let operators = self.operators.values();
+        self.established = operators.filter(|o| self.establishes(o)).count();
+    }
+
+    fn establishes(&self, operator: &Operator) -> bool {
+        operator.counted(self.checked_only) >= self.newcomer_items
     }
 
     /// The step that a moment lies in. Tiers change with an outcome and from one step to the next, and
@@ -164,27 +229,29 @@ impl Reputation {
         machine: &MachineId,
         operator: &OperatorId,
         kind: &Kind,
-        ok: bool,
-        items: u32,
+        outcome: Outcome,
         (at, now): (TimeMs, TimeMs),
     ) -> Changed {
+        let Outcome { ok, items, checked } = outcome;
         if items == 0 {
             return Changed::Machine;
         }
         let step = self.step(at);
         let own = self.machines.entry(machine.clone()).or_default();
         own.entry(kind.clone()).or_default().add(ok, items, step);
+        let newcomer_items = self.newcomer_items;
+        let checked_only = self.checked_only;
         let operator = self.operators.entry(operator.clone()).or_default();
         let account = operator.record.entry(kind.clone()).or_default();
         let now_step = now / self.step_ms;
         let before = account.mean(self.prior_items, now_step);
         account.add(ok, items, step);
         let mean = account.mean(self.prior_items, now_step);
-        let established = operator.good >= self.newcomer_items;
-        operator.good = operator
-            .good
-            .saturating_add(u64::from(items) * u64::from(ok));
-        let new = operator.good >= self.newcomer_items && !established;
+        let before_items = operator.counted(checked_only);
+        let good = u64::from(items) * u64::from(ok);
+        operator.good = operator.good.saturating_add(good);
+        operator.checked = operator.checked.saturating_add(u64::from(checked));
+        let new = before_items < newcomer_items && operator.counted(checked_only) >= newcomer_items;
         self.established += usize::from(new);
         match new || mean != before {
             true => Changed::Operator,
@@ -213,11 +280,10 @@ impl Reputation {
     }
 
     pub(crate) fn is_established(&self, operator: &OperatorId) -> bool {
-        let good = self
-            .operators
-            .get(operator)
-            .map_or(0, |operator| operator.good);
-        good >= self.newcomer_items
+        let operator = self.operators.get(operator);
+        operator.map_or(self.newcomer_items == 0, |operator| {
+            self.establishes(operator)
+        })
     }
 
     /// Whether any operator is, connected or not.
@@ -246,8 +312,7 @@ impl Reputation {
         let mut kept = BTreeSet::new();
         kept.extend(self.machines.keys().map(MachineId::operator));
         self.operators.retain(|operator, _| kept.contains(operator));
-        let good = self.operators.values().map(|operator| operator.good);
-        self.established = good.filter(|good| *good >= self.newcomer_items).count();
+        self.count_established();
     }
 }
 
@@ -282,13 +347,20 @@ mod tests {
         (machine, operator, Kind::new("x/1").unwrap())
     }
 
+    fn outcome(ok: bool, items: u32) -> Outcome {
+        match ok {
+            true => Outcome::good(items),
+            false => Outcome::failed(items),
+        }
+    }
+
     /// The tier at `now` after outcomes (ok, items, at).
     fn tier(outcomes: &[(bool, u32, TimeMs)], now: TimeMs) -> Tier {
         let (machine, operator, kind) = names();
         let mut reputation = Reputation::new(&policy());
         for (ok, items, at) in outcomes {
             let when = (*at, now);
-            reputation.record(&machine, &operator, &kind, *ok, *items, when);
+            reputation.record(&machine, &operator, &kind, outcome(*ok, *items), when);
         }
         reputation.tier(&machine, &operator, &kind, now)
     }
@@ -349,9 +421,9 @@ mod tests {
         let (machine, operator, kind) = names();
         let other = Kind::new("y/1").unwrap();
         let mut reputation = Reputation::new(&policy());
-        reputation.record(&machine, &operator, &kind, false, 9, (0, 0));
+        reputation.record(&machine, &operator, &kind, outcome(false, 9), (0, 0));
         let late = 90 * HALF_LIFE_MS;
-        reputation.record(&machine, &operator, &other, true, 4, (late, late));
+        reputation.record(&machine, &operator, &other, outcome(true, 4), (late, late));
         assert_eq!(reputation.tier(&machine, &operator, &kind, 0), 2);
         assert_eq!(reputation.tier(&machine, &operator, &other, 0), TIERS);
         assert_eq!(reputation.totals(&machine), Totals { ok: 4, failed: 9 });
@@ -361,7 +433,7 @@ mod tests {
     fn faded_records_of_absent_machines_are_forgotten() {
         let (machine, operator, kind) = names();
         let mut reputation = Reputation::new(&policy());
-        reputation.record(&machine, &operator, &kind, false, 9, (0, 0));
+        reputation.record(&machine, &operator, &kind, outcome(false, 9), (0, 0));
         reputation.prune(100 * HALF_LIFE_MS, |_| true);
         assert_eq!(reputation.machines.len(), 1);
         reputation.prune(HALF_LIFE_MS, |_| false);
@@ -377,7 +449,7 @@ mod tests {
         let mut reputation = Reputation::new(&policy());
         let mut fail = |items| {
             let when = (0, 0);
-            let changed = reputation.record(&machine, &operator, &kind, false, items, when);
+            let changed = reputation.record(&machine, &operator, &kind, outcome(false, items), when);
             (changed, reputation.tier(&other, &operator, &kind, 0))
         };
         // He is credited with 12 good items: 12 of 13 are 15 sixteenths.
@@ -402,7 +474,7 @@ mod tests {
         );
         let mut reputation = Reputation::new(&policy());
         let mut record = |(machine, kind): (&MachineId, &Kind), ok, items| {
-            reputation.record(machine, &operator, kind, ok, items, (0, 0));
+            reputation.record(machine, &operator, kind, outcome(ok, items), (0, 0));
             let anybody = reputation.anybody_is_established();
             assert_eq!(reputation.is_established(&operator), anybody);
             anybody
@@ -415,11 +487,32 @@ mod tests {
     }
 
     #[test]
+    fn where_checks_are_to_be_had_only_what_they_approve_establishes() {
+        let (machine, operator, kind) = names();
+        let mut reputation = Reputation::new(&policy());
+        let mut record = |outcome, times| {
+            for _ in 0..times {
+                reputation.record(&machine, &operator, &kind, outcome, (0, 0));
+            }
+            let was = reputation.is_established(&operator);
+            reputation.set_checked_only(true);
+            let is = reputation.is_established(&operator);
+            assert_eq!(is, reputation.anybody_is_established());
+            (was, is)
+        };
+        assert_eq!(record(Outcome::good(100), 1), (true, false));
+        assert_eq!(record(Outcome::approved(), 9), (false, false));
+        assert_eq!(record(Outcome::approved(), 1), (true, true));
+        reputation.set_checked_only(false);
+        assert!(reputation.is_established(&operator));
+    }
+
+    #[test]
     fn another_half_life_keeps_what_is_recorded() {
         let (machine, operator, kind) = names();
         let mut reputation = Reputation::new(&policy());
         let now = 7 * HALF_LIFE_MS;
-        reputation.record(&machine, &operator, &kind, false, 20, (now, now));
+        reputation.record(&machine, &operator, &kind, outcome(false, 20), (now, now));
         let before = reputation.tier(&machine, &operator, &kind, now);
         let shorter = Policy {
             half_life_ms: HALF_LIFE_MS / 16,
@@ -440,8 +533,8 @@ mod tests {
             ..Policy::default()
         });
         for at in [0, u64::MAX, 5] {
-            reputation.record(&machine, &operator, &kind, false, u32::MAX, (at, at));
-            reputation.record(&machine, &operator, &kind, true, u32::MAX, (at, at));
+            reputation.record(&machine, &operator, &kind, outcome(false, u32::MAX), (at, at));
+            reputation.record(&machine, &operator, &kind, outcome(true, u32::MAX), (at, at));
         }
         assert!(reputation.tier(&machine, &operator, &kind, u64::MAX) <= TIERS);
         let doubtful = Policy {

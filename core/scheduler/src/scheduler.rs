@@ -20,7 +20,7 @@ use crate::planted::{Bug, planted};
 use crate::profile::Profiles;
 use crate::purse::Purses;
 use crate::queue::{Queue, Waiting};
-use crate::reputation::Reputation;
+use crate::reputation::{Outcome, Reputation};
 use crate::rng::Rng;
 use crate::timers::{Owner, Timers};
 use crate::{Decision, DelegationKey, End, Input, Past, Policy, SessionId};
@@ -207,8 +207,12 @@ impl Scheduler {
                 kind,
                 ok,
                 items,
+                checked,
                 at,
-            } => self.record(&machine, &kind, ok, items, at.min(self.now)),
+            } => {
+                let outcome = Outcome { ok, items, checked };
+                self.record(&machine, &kind, outcome, at.min(self.now));
+            }
             Input::RecordTimes {
                 machine,
                 kind,

@@ -255,7 +255,9 @@ fn write_tally(tally: &Tally, mut builder: tally::Builder<'_>) {
         failed,
         at_ms,
         times,
+        checked,
     } = tally;
+    builder.set_checked(*checked);
     builder.set_machine(machine.as_str());
     builder.set_kind(kind.as_str());
     builder.set_ok(*ok);
@@ -276,6 +278,7 @@ fn read_tally(reader: tally::Reader<'_>) -> Result<Tally, Error> {
         ok: reader.get_ok(),
         failed: reader.get_failed(),
         at_ms: reader.get_at_ms(),
+        checked: reader.get_checked(),
         times: reader
             .get_times()?
             .iter()

@@ -168,8 +168,10 @@ fn samples() -> Vec<(&'static str, Record)> {
         failed,
         at_ms: 1_800_000_000_900,
         times: Vec::new(),
+        checked: 0,
     };
     let timed = Tally {
+        checked: 25,
         times: vec![(TimeBucket::of_ms(900), 30), (TimeBucket::MAX, 10)],
         ..tally("op-1/gpu", 40, 0)
     };
@@ -580,6 +582,7 @@ fn any_tally() -> impl Strategy<Value = Tally> {
         failed,
         at_ms,
         times: Vec::new(),
+        checked: ok / 2,
     })
 }
 

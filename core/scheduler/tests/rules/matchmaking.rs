@@ -139,6 +139,7 @@ fn the_better_record_goes_first() {
                     kind: kind("work/1"),
                     ok,
                     items,
+                    checked: 0,
                     at: net.now,
                 });
             }
@@ -170,6 +171,7 @@ fn ties_are_broken_at_random_so_a_newcomer_gets_its_share() {
                 kind: kind("work/1"),
                 ok: true,
                 items,
+                checked: 0,
                 at: net.now,
             });
             net.join(name);

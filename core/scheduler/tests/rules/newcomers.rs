@@ -1,7 +1,7 @@
 //! What operators that nobody knows get beside those that are known, and what else decides who is chosen.
 
 use froben_model::{SeekerId, SetupKey};
-use froben_scheduler::{Input, Policy, Reason, Task};
+use froben_scheduler::{Input, Policy, Reason, Task, Verdict};
 
 use crate::net::*;
 
@@ -12,6 +12,7 @@ fn established(net: &mut Net, machine: &str) {
         kind: kind("work/1"),
         ok: true,
         items: 10,
+        checked: 0,
         at: net.now,
     });
 }
@@ -40,6 +41,35 @@ fn got(net: &mut Net, calls: std::ops::Range<u64>, operator: &str) -> usize {
         }
     }
     count
+}
+
+#[test]
+fn where_somebody_is_trusted_only_checked_items_establish() {
+    let mut net = beside_the_known(&["n/1"]);
+    net.trust(&["judge"]);
+    let work = |net: &mut Net, calls: std::ops::Range<u64>, task: fn() -> Task| {
+        for call in calls {
+            let token = net.run(call, avoiding(task(), &["a"]));
+            net.item(token, 0);
+            net.verdict(call, 0, Verdict::Approved);
+        }
+    };
+    // Two at once of what only the newcomer may do.
+    let bounded = |net: &mut Net, call: u64| {
+        let token = net.run(call, avoiding(gpu(8), &["a"]));
+        let second = net.queue(call + 1, avoiding(gpu(8), &["a"]));
+        net.cancel(call + 1);
+        net.item(token, 0);
+        assigned(&second).is_empty()
+    };
+    work(&mut net, 200..220, || gpu(8));
+    assert!(bounded(&mut net, 300), "anybody can send twenty values");
+    work(&mut net, 400..409, || checked(gpu(8)));
+    assert!(bounded(&mut net, 500));
+    work(&mut net, 600..601, || checked(gpu(8)));
+    assert!(!bounded(&mut net, 700));
+    net.trust(&[]);
+    assert!(!bounded(&mut net, 800));
 }
 
 #[test]

@@ -818,6 +818,7 @@ impl Walk {
                     kind: kind("work/1"),
                     ok: self.dice.below(2) == 0,
                     items: self.dice.below(9) as u32,
+                    checked: 0,
                     at: self.now - self.dice.below(10_000),
                 };
                 self.input(outcome);

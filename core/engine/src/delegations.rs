@@ -262,6 +262,10 @@ impl Engine {
         token: LeaseToken,
         report: ItemReport,
     ) {
+        // What is due by now happens first: an attempt that it ends may still be told of.
+        if self.scheduler.next_timer().is_some_and(|at| at <= self.now) {
+            self.schedule(Input::Tick);
+        }
         let receipt = match self.attempt_of(session, &token) {
             Some(assignee) => self.item_of(assignee, token, report),
             None => Receipt::Stale,

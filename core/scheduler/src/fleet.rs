@@ -1,8 +1,9 @@
 //! The machines that are connected, and who among them is free for what.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
-use froben_model::{MachineId, MachineSpec, SetupKey};
+use froben_model::{Amount, MachineId, MachineSpec, SetupKey};
 use rustc_hash::FxHashMap;
 
 use crate::SessionId;
@@ -19,6 +20,8 @@ pub(crate) struct Fleet {
     by_name: FxHashMap<MachineId, SessionId>,
     /// Everybody who offers it, free or not.
     offering: FxHashMap<Offer, BTreeSet<SessionId>>,
+    /// What the machines ask that offer it, and how many ask that.
+    prices: FxHashMap<Offer, BTreeMap<Amount, usize>>,
     /// Who has what loaded.
     loaded: FxHashMap<[u8; 32], BTreeSet<SessionId>>,
     /// What all machines have together.
@@ -38,6 +41,9 @@ impl Fleet {
             }
             let offering = self.offering.entry(offered.offer.clone()).or_default();
             offering.insert(session);
+            let price = machine.spec.price(&offered.offer.kind);
+            let prices = self.prices.entry(offered.offer.clone()).or_default();
+            *prices.entry(price).or_default() += 1;
         }
         for (index, offered) in machine.offers.iter().enumerate() {
             for shape in self.shapes.of(&offered.offer) {
@@ -64,6 +70,18 @@ impl Fleet {
                 offering.remove(&session);
                 if offering.is_empty() {
                     self.offering.remove(&offered.offer);
+                }
+            }
+            let price = machine.spec.price(&offered.offer.kind);
+            if let Some(prices) = self.prices.get_mut(&offered.offer)
+                && let Entry::Occupied(mut count) = prices.entry(price)
+            {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+                if prices.is_empty() {
+                    self.prices.remove(&offered.offer);
                 }
             }
         }
@@ -101,6 +119,12 @@ impl Fleet {
 
     pub(crate) fn sessions(&self) -> Vec<SessionId> {
         self.iter().map(|machine| machine.session).collect()
+    }
+
+    /// The least that a machine asks for an item; `None` if nobody offers it.
+    pub(crate) fn cheapest(&self, offer: &Offer) -> Option<Amount> {
+        let prices = self.prices.get(offer)?;
+        prices.first_key_value().map(|(price, _)| *price)
     }
 
     pub(crate) fn offering(&self, offer: &Offer) -> impl Iterator<Item = &Machine> {

@@ -302,6 +302,9 @@ impl Scheduler {
 
     /// The best of all machines for a delegation.
     fn place(&mut self, key: DelegationKey) -> Option<Match> {
+        if !self.affords_any(&self.delegations[&key]) {
+            return None;
+        }
         let random = self.rng.next();
         let shape = self.delegations[&key].shape?;
         let mut busy = Vec::new();
@@ -369,6 +372,17 @@ impl Scheduler {
         delegation.may_have(machine)
             && self.affords(delegation, machine)
             && self.operators.admits(&machine.spec.operator)
+    }
+
+    /// Whether what is left of its purse is enough for the cheapest machine, free or not: where it is not,
+    /// nobody need be asked, however many wait for money.
+    fn affords_any(&self, delegation: &Delegation) -> bool {
+        let cheapest = || {
+            let price = self.fleet.cheapest(&delegation.offer)?;
+            Some(price.times(delegation.items.missing()))
+        };
+        let left = self.purses.left(delegation.purse);
+        left.is_none_or(|left| cheapest().is_some_and(|cost| cost <= left))
     }
 
     fn affords(&self, delegation: &Delegation, machine: &Machine) -> bool {

@@ -15,7 +15,8 @@ use crate::Policy;
 use crate::capacity::{Class, Demand, Offer};
 use crate::sketch::Sketch;
 
-/// Kinds, and devices of a kind, that are told apart; of more nothing is learned. Operators name them.
+/// Kinds, and devices of a kind, that are told apart; of more the least known are forgotten. Operators
+/// name them.
 const KINDS: usize = 4096;
 const DEVICES: usize = 64;
 /// Items that are remembered of a kind, and of a machine at a kind.
@@ -62,7 +63,10 @@ impl OfKind {
         };
         if !self.devices.contains_key(device) {
             if self.devices.len() == DEVICES {
-                return None;
+                let items = |(_, known): &(&String, &Known)| known.times.total();
+                let least = self.devices.iter().min_by_key(items);
+                let least = least.map(|(device, _)| device.clone());
+                self.devices.remove(&least?);
             }
             self.devices.insert(device.to_owned(), Known::default());
         }
@@ -161,18 +165,28 @@ impl Profiles {
         times: &[(TimeBucket, u32)],
         at: TimeMs,
     ) {
-        let room = self.kinds.len() < KINDS;
-        let of_kind = match self.kinds.get_mut(kind) {
-            Some(of_kind) => of_kind,
-            None if room => self.kinds.entry(kind.clone()).or_default(),
-            None => return,
-        };
+        if self.kinds.len() >= KINDS && !self.kinds.contains_key(kind) {
+            self.forget_a_kind();
+        }
+        let of_kind = self.kinds.entry(kind.clone()).or_default();
         let of_machine = self.machines.entry(machine.clone()).or_default();
         of_machine.last_ms = of_machine.last_ms.max(at);
         let own = of_machine.times.entry(kind.clone()).or_default();
         for (bucket, count) in times {
             of_kind.times.add(*bucket, *count, WINDOW);
             own.add(*bucket, *count, MACHINE_WINDOW);
+        }
+    }
+
+    /// Makes room for a kind that is new: the one that least is known of goes.
+    fn forget_a_kind(&mut self) {
+        let least = self.kinds.iter();
+        let least = least.min_by_key(|(kind, of_kind)| (of_kind.times.total(), *kind));
+        if let Some(kind) = least.map(|(kind, _)| kind.clone()) {
+            self.kinds.remove(&kind);
+            for of_machine in self.machines.values_mut() {
+                of_machine.times.remove(&kind);
+            }
         }
     }
 
@@ -489,10 +503,14 @@ mod tests {
             learn(&mut profiles, "op/a", Some(&device), 1, 1000);
         }
         assert_eq!(profiles.views().count(), 1 + DEVICES);
+        let newest = format!("d{}", 2 * DEVICES - 1);
+        let devices: Vec<_> = profiles.views().filter_map(|view| view.device).collect();
+        assert!(devices.contains(&newest), "who is new has room");
         for n in 0..2 * KINDS {
             let kind = Kind::new(format!("k{n}/1")).unwrap();
             profiles.record_times(&machine("op/a"), &kind, &[(TimeBucket(9), 1)], 0);
         }
         assert_eq!(profiles.kinds.len(), KINDS);
+        assert!(profiles.kinds.contains_key(&kind()), "what is known best stays");
     }
 }

@@ -180,6 +180,19 @@ fn a_check_goes_to_trusted_operators_alone() {
 }
 
 #[test]
+fn a_check_is_tried_elsewhere_however_long_its_first_attempt_took() {
+    let mut net = Net::of(&["a/1"]);
+    net.trust(&["a", "b"]);
+    let mut task = check();
+    task.queue_timeout_ms = 5000;
+    let first = net.run(1, task);
+    net.join("b/1");
+    net.pass(20_000);
+    let decisions = net.fail(first, ErrorClass::WorkerFailed);
+    assert_eq!(assigned(&decisions), [(1, "b/1")]);
+}
+
+#[test]
 fn a_check_that_fails_is_tried_elsewhere() {
     let mut net = Net::of(&["a/1"]);
     net.trust(&["a", "b"]);

@@ -387,6 +387,23 @@ fn seekers_take_turns_whoever_came_first() {
 }
 
 #[test]
+fn a_machine_is_not_kept_for_who_cannot_pay_it_any_more() {
+    let mut net = Net::new();
+    net.fund(6);
+    net.join_at("a/1", 6);
+    let small = net.run(1, shared(4));
+    let mut elder = cpu();
+    elder.queue_timeout_ms = 1_000_000;
+    net.queue_paid(2, elder);
+    net.pass(20_000);
+    net.queue(3, shared(4));
+    assert_eq!(net.why(3, "a/1"), Reason::KeptForElder);
+    // On the device, and for all the money that the elder had.
+    assert_eq!(assigned(&net.queue_paid(4, gpu(8))), [(4, "a/1")]);
+    assert_eq!(assigned(&net.item(small, 0)), [(3, "a/1")]);
+}
+
+#[test]
 fn a_task_that_fits_nowhere_now_blocks_nobody() {
     let mut net = Net::of(&["a/1"]);
     net.queue(1, shared(4));

@@ -3,10 +3,10 @@
 
 use std::collections::VecDeque;
 
-use froben_model::{LeaseToken, SeekerId, Usage};
+use froben_model::{Amount, ErrorClass, ItemError, LeaseToken, SeekerId, Usage};
 use froben_scheduler::{Decision, Input, Past, Policy, Scheduler, SessionId, Urgency};
 
-use crate::net::{cpu, gpu, key, kind, spec};
+use crate::net::{cpu, gpu, key, kind, shared, spec};
 
 const MACHINES: u64 = 1_000;
 const DELEGATIONS: u64 = 10_000;
@@ -125,5 +125,52 @@ fn a_queue_that_gives_up_all_at_once_says_why() {
     crowd.now += 3_600_000 + DELEGATIONS;
     crowd.input(Input::Tick);
     assert_eq!(crowd.ended, DELEGATIONS);
+    crowd.scheduler.check_invariants().unwrap();
+}
+
+/// Whoever waits for money is looked at whenever some comes back, and there may be many.
+#[test]
+fn a_crowd_that_waits_for_money_is_little_work() {
+    let mut crowd = crowd();
+    let purse = key(0).workflow;
+    crowd.input(Input::OpenPurse {
+        purse,
+        limit: Amount(10),
+        spent: Amount::ZERO,
+    });
+    for session in 0..MACHINES {
+        let name = format!("op{session}/m");
+        let mut spec = spec(&name, 16, 64, &[]);
+        spec.prices = vec![(kind("work/1"), Amount(1))];
+        crowd.input(Input::MachineJoined {
+            session: SessionId(session),
+            machine: name.parse().unwrap(),
+            spec,
+        });
+    }
+    for call in 0..DELEGATIONS {
+        let mut task = shared(1);
+        task.queue_timeout_ms = 3_600_000;
+        crowd.input(Input::Queue {
+            key: key(call),
+            seeker: SeekerId::new("s").unwrap(),
+            task,
+            queued_ms: crowd.now,
+            past: Past::default(),
+            purse: Some(purse),
+            urgency: Urgency::default(),
+        });
+    }
+    assert_eq!(crowd.running.len(), 10);
+    for _ in 0..200 {
+        let token = crowd.running.pop_front().unwrap();
+        let failure = Some(ItemError {
+            class: ErrorClass::BadRequest,
+            message: String::new(),
+            operator: None,
+        });
+        crowd.input(Input::Finish { token, failure });
+        assert_eq!(crowd.running.len(), 10);
+    }
     crowd.scheduler.check_invariants().unwrap();
 }

@@ -366,8 +366,12 @@ impl Watcher {
             Decision::Requeue { key, attempt, .. } => {
                 let over = self.attempt_over(*key, *attempt);
                 let over = over.expect("only what is assigned comes back");
-                let task = &self.delegations[key].task;
-                assert!(!over.started || task.trust == Trust::Trusted);
+                let delegation = self.delegations.get_mut(key).expect("it was queued");
+                let check = delegation.task.trust == Trust::Trusted;
+                assert!(!over.started || check);
+                if check && delegation.by_ms < u64::MAX {
+                    delegation.by_ms = now + delegation.within_ms;
+                }
             }
             Decision::End {
                 key,

@@ -17,15 +17,21 @@ const PAIRS: usize = 10_000;
 /// What one workflow counts against what was known: an eighth.
 const NEW: u64 = 8;
 
-/// From the call of a task to the end of its workflow, in milliseconds: a moving average.
+/// From the call of a task of a kind to the end of its workflow, in milliseconds: a moving average.
 #[derive(Debug, Default)]
-pub(crate) struct Ahead(BTreeMap<String, BTreeMap<Kind, u64>>);
+struct OfPipeline {
+    kinds: BTreeMap<Kind, u64>,
+    learned_ms: TimeMs,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Ahead(BTreeMap<String, OfPipeline>);
 
 impl Ahead {
     fn get(&self, pipeline: &str, kind: &Kind) -> u64 {
-        let kinds = self.0.get(pipeline);
-        kinds
-            .and_then(|kinds| kinds.get(kind))
+        let known = self.0.get(pipeline);
+        known
+            .and_then(|known| known.kinds.get(kind))
             .copied()
             .unwrap_or(0)
     }
@@ -38,20 +44,31 @@ impl Ahead {
             *sum = sum.saturating_add(now.saturating_sub(delegation.queued_ms));
             *count += 1;
         }
-        let full = self.0.values().map(BTreeMap::len).sum::<usize>() >= PAIRS;
-        let known = self.0.get(&workflow.pipeline);
-        let new = |kind: &Kind| known.is_none_or(|known| !known.contains_key(kind));
-        sums.retain(|kind, _| !full || !new(kind));
-        if sums.is_empty() {
-            return;
-        }
-        let kinds = self.0.entry(workflow.pipeline.clone()).or_default();
-        for (kind, (sum, count)) in sums {
-            let mean = sum / count;
-            match kinds.get_mut(kind) {
+        let means = sums.into_iter().map(|(kind, (sum, n))| (kind, sum / n));
+        self.note(&workflow.pipeline, means, now);
+    }
+
+    fn note<'a>(
+        &mut self,
+        pipeline: &str,
+        means: impl Iterator<Item = (&'a Kind, u64)>,
+        now: TimeMs,
+    ) {
+        let known = self.0.entry(pipeline.to_owned()).or_default();
+        known.learned_ms = now;
+        for (kind, mean) in means.take(PAIRS) {
+            match known.kinds.get_mut(kind) {
                 Some(known) => *known = (*known / NEW * (NEW - 1)).saturating_add(mean / NEW),
-                None => drop(kinds.insert(kind.clone(), mean)),
+                None => drop(known.kinds.insert(kind.clone(), mean)),
             }
+        }
+        // A pipeline whose scripts make up kinds begins anew; others make room, the stalest first.
+        while self.0.values().map(|of| of.kinds.len()).sum::<usize>() > PAIRS {
+            let stalest = self.0.iter().min_by_key(|(_, of)| of.learned_ms);
+            let Some(stalest) = stalest.map(|(pipeline, _)| pipeline.clone()) else {
+                return;
+            };
+            self.0.remove(&stalest);
         }
     }
 }
@@ -69,5 +86,40 @@ impl Engine {
             begun_ms: root.submitted_ms,
             ahead_ms: self.ahead.get(&workflow.pipeline, kind),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(n: usize) -> Kind {
+        Kind::new(format!("k{n}/1")).unwrap()
+    }
+
+    #[test]
+    fn what_is_ahead_is_a_moving_average() {
+        let mut ahead = Ahead::default();
+        let kind = kind(0);
+        for (mean, known) in [(800, 800), (1600, 900), (0, 784)] {
+            ahead.note("p", [(&kind, mean)].into_iter(), 1);
+            assert_eq!(ahead.get("p", &kind), known);
+        }
+        assert_eq!(ahead.get("q", &kind), 0);
+    }
+
+    #[test]
+    fn the_pipeline_that_is_stalest_makes_room() {
+        let mut ahead = Ahead::default();
+        let kinds: Vec<_> = (0..PAIRS / 2).map(kind).collect();
+        for (at, pipeline) in [(1, "a"), (2, "b"), (3, "a"), (4, "c")] {
+            ahead.note(pipeline, kinds.iter().map(|kind| (kind, 8)), at);
+        }
+        let known = ["a", "b", "c"].map(|pipeline| ahead.get(pipeline, &kinds[0]));
+        assert_eq!(known, [8, 0, 8]);
+        let many: Vec<_> = (0..2 * PAIRS).map(kind).collect();
+        ahead.note("d", many.iter().map(|kind| (kind, 8)), 5);
+        let pairs: usize = ahead.0.values().map(|of| of.kinds.len()).sum();
+        assert!(pairs <= PAIRS && ahead.get("d", &many[0]) == 8);
     }
 }

@@ -98,7 +98,7 @@ impl Worker for Scripted {
             // Takes a while over each item.
             "doze" => {
                 for item in &run.items {
-                    std::thread::sleep(Duration::from_millis(400));
+                    std::thread::sleep(Duration::from_secs(2));
                     ctx.check_cancelled()?;
                     ctx.item(item.index, Ok(item.input.clone()), device)?;
                 }

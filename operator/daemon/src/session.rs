@@ -135,9 +135,9 @@ async fn drained(
     stop.drained.cancelled().await;
     let left = machine.drain();
     if left > 0 {
-        let within_s = terms.drain_within.as_secs();
+        let within = terms.drain_within;
         say(&format!(
-            "tasks to finish: {left}, within {within_s} s; tell it once more to stop at once"
+            "tasks to finish: {left}, within {within:?}; tell it once more to stop at once"
         ));
         let asked = registration.drain_request().send().promise;
         let what = "telling the coordinator that the machine leaves";

@@ -104,25 +104,40 @@ fn gone(pid: Pid) -> bool {
 fn it_registers_serves_and_leaves_nothing_behind() {
     let network = Network::start();
     let identity = network.issue(Role::Operator, "op");
-    for way in ["SIGTERM", "SIGINT", "closed input"] {
+    for way in ["SIGTERM", "SIGINT twice", "closed input"] {
         let mut daemon = Daemon::start(&network, &identity);
         let line = daemon.line();
         assert!(
             line.starts_with("registered op/m1 with 2 devices"),
             "{line}"
         );
-        run(async {
+        let waiting = run(async {
             let id = network.submit("echo", froben_model::Value::Int(1)).await;
             let value = network.outcome(id, "value").await;
             assert_eq!(value, Some(froben_model::Value::Int(1)));
             let waiting = network.submit("wait", froben_model::Value::Nil).await;
             network.wait_running(waiting).await;
+            waiting
         });
         let children = daemon.children();
         assert!(!children.is_empty());
+        let drains = || {
+            run(eventually(async || {
+                network.is_draining("op/m1").await.then_some(())
+            }));
+        };
         match way {
-            "SIGTERM" => kill(daemon.pid(), Signal::SIGTERM).unwrap(),
-            "SIGINT" => kill(daemon.pid(), Signal::SIGINT).unwrap(),
+            // It ends with what it had.
+            "SIGTERM" => {
+                kill(daemon.pid(), Signal::SIGTERM).unwrap();
+                drains();
+                run(network.cancel(waiting));
+            }
+            "SIGINT twice" => {
+                kill(daemon.pid(), Signal::SIGINT).unwrap();
+                drains();
+                kill(daemon.pid(), Signal::SIGINT).unwrap();
+            }
             _ => drop(daemon.child.stdin.take()),
         }
         assert_eq!(daemon.wait(), Some(0), "{way}");

@@ -80,6 +80,31 @@ fn of_each_item_the_first_value_counts_and_the_loser_is_stopped() {
 }
 
 #[test]
+fn other_numbers_hold_for_what_runs_already() {
+    let mut net = net();
+    let share = |hedge_share| {
+        let policy = policy();
+        Input::Policy(Policy {
+            hedge_share,
+            ..policy
+        })
+    };
+    net.input(share(0));
+    net.join("slow/1");
+    net.run(1, items(cpu(), 3));
+    assert_eq!(assigned(&net.pass(5000)), [], "nobody is there");
+    net.input(share(5));
+    net.pass(1);
+    // It straggles, and nobody is there to have it.
+    net.input(share(0));
+    net.join("fast/1");
+    assert_eq!(assigned(&net.pass(5000)), [], "there are no hedges");
+    let mut decisions = net.input(share(5));
+    decisions.extend(net.pass(1));
+    assert_eq!(assigned(&decisions), [(1, "fast/1")]);
+}
+
+#[test]
 fn the_straggler_may_still_win() {
     let mut net = net();
     let (first, second) = straggler(&mut net);

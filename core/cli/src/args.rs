@@ -34,7 +34,7 @@ pub(crate) struct Cli {
         long,
         global = true,
         env = "FROBEN_LOG",
-        default_value = "warn,froben::scripts=info,froben::ca=info",
+        default_value = "warn,froben::scripts=info,froben::ca=info,froben::policy=info",
         value_name = "FILTER"
     )]
     pub(crate) log: String,

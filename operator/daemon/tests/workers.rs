@@ -449,6 +449,33 @@ async fn dropping_a_task_cancels_it_and_shutting_down_cancels_all() {
 }
 
 #[tokio::test]
+async fn a_worker_that_has_sent_all_items_is_given_the_next_task() {
+    let pool = pool().await;
+    let refused = || {
+        let task = cpu_task("echo", vec![Value::Nil]);
+        let refused = pool.start(task, Arc::new(Store::default()));
+        assert_eq!(refused.unwrap_err(), Refusal::CpuBusy { workers: 1 });
+    };
+    // It sends the first item, and ends when it is told to.
+    let mut lingers = start(&pool, cpu_task("gorge", vec![Value::Nil]));
+    refused();
+    assert!(matches!(
+        lingers.next().await,
+        Some(WorkerEvent::Item { .. })
+    ));
+    let mut next = start(&pool, cpu_task("gorge", vec![Value::Nil, Value::Nil]));
+    refused();
+    end(lingers).await;
+    // An item is missing, so nobody is to wait for this one.
+    next.next().await.unwrap();
+    refused();
+    next.canceller().cancel();
+    end(next).await;
+    assert_works(&pool).await;
+    pool.shutdown().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_taken_is_refused_at_once() {
     let pool = pool().await;
     let refusal = |task| {

@@ -1,6 +1,7 @@
 //! A task as the pool takes it, and the end that whoever gave it holds.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -91,8 +92,16 @@ pub(super) struct Load(Mutex<Busy>);
 struct Busy {
     /// Jobs that were taken and have not ended.
     jobs: usize,
-    /// Of the last of them.
-    cancel: Option<CancellationToken>,
+    /// The last of them.
+    last: Option<Hold>,
+}
+
+/// What others may know of a job, and how they end it.
+#[derive(Debug, Clone)]
+struct Hold {
+    cancel: CancellationToken,
+    /// All its items have come, so that nothing more is expected of it.
+    done: Arc<AtomicBool>,
 }
 
 impl Load {
@@ -104,14 +113,13 @@ impl Load {
         self.busy().jobs == 0
     }
 
-    /// Whether the slot will be free within the time that stopping takes, and nobody waits for it.
-    pub(super) fn is_stopping(&self) -> bool {
+    /// Whether the slot will be free within the time that stopping takes, and nobody waits for it. Who has
+    /// sent all items counts too: the coordinator may know that sooner than the worker has said its last
+    /// word, and that is no reason to refuse the next task.
+    pub(super) fn is_ending(&self) -> bool {
         let busy = self.busy();
-        busy.jobs == 1
-            && busy
-                .cancel
-                .as_ref()
-                .is_some_and(CancellationToken::is_cancelled)
+        let ends = |last: &Hold| last.cancel.is_cancelled() || last.done.load(Ordering::SeqCst);
+        busy.jobs == 1 && busy.last.as_ref().is_some_and(ends)
     }
 }
 
@@ -120,11 +128,15 @@ impl Load {
 struct Claim(Arc<Load>);
 
 impl Claim {
-    fn new(load: Arc<Load>, cancel: CancellationToken) -> Self {
+    fn new(load: Arc<Load>, hold: Hold) -> Self {
         let mut busy = load.busy();
         busy.jobs += 1;
-        busy.cancel = Some(cancel);
+        let before = busy.last.replace(hold);
         drop(busy);
+        // It is over, or has nothing more to say: the slot is not for it to linger in.
+        if let Some(before) = before {
+            before.cancel.cancel();
+        }
         Claim(load)
     }
 }
@@ -143,6 +155,8 @@ pub(super) struct Job {
     cancel: CancellationToken,
     /// Indices of the items that have not come.
     owed: BTreeSet<u32>,
+    /// Set once none is owed any more.
+    done: Arc<AtomicBool>,
     /// Holds all items, the end and some log lines, so that a slow taker never stops the reading of
     /// heartbeats.
     events: mpsc::Sender<WorkerEvent>,
@@ -158,11 +172,16 @@ impl Job {
         load: Arc<Load>,
     ) -> (Job, Running) {
         let (events, taken) = mpsc::channel(task.items.len() + 1 + LOG_LINES);
+        let hold = Hold {
+            cancel: cancel.clone(),
+            done: Arc::default(),
+        };
         let job = Job {
             blobs,
             deadline: Instant::now()
                 + Duration::from_millis(task.timeout_ms.min(limits::TIMEOUT_MS)),
-            claim: Claim::new(load, cancel.clone()),
+            done: hold.done.clone(),
+            claim: Claim::new(load, hold),
             cancel: cancel.clone(),
             owed: task.items.iter().map(|(index, _)| *index).collect(),
             task,
@@ -215,6 +234,8 @@ impl Job {
         if !self.owed.remove(&index) {
             return false;
         }
+        // Before the event: whoever takes it may give the slot its next task at once.
+        self.done.store(self.owed.is_empty(), Ordering::SeqCst);
         self.emit(WorkerEvent::Item {
             index,
             outcome: outcome.map_err(|failure| item_error(workers_own(failure))),

@@ -157,8 +157,8 @@ impl Pool {
 
     /// Gives a task to a free worker, at once.
     ///
-    /// A task whose worker is still being started, or is stopping the one before, waits for it
-    /// within its own timeout.
+    /// A task whose worker is still being started, or is ending the one before, waits for it within its
+    /// own timeout.
     pub fn start(&self, task: RunTask, blobs: Arc<dyn BlobAccess>) -> Result<Running, Refusal> {
         let mut slots = self.slots();
         if self.stop.is_cancelled() {

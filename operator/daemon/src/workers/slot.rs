@@ -60,9 +60,10 @@ pub(super) struct SlotHandle {
 }
 
 impl SlotHandle {
-    /// Whether a job can be given now: at once, or to wait for the end of one that is being stopped.
+    /// Whether a job can be given now: at once, or to wait for the end of one that is being stopped or has
+    /// sent all its items.
     pub(super) fn is_free_soon(&self) -> bool {
-        self.load.is_idle() || self.load.is_stopping()
+        self.load.is_idle() || self.load.is_ending()
     }
 }
 

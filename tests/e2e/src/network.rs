@@ -4,15 +4,24 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::sys::signal::Signal;
+
+use crate::books::PRICES;
 use crate::process::{Finished, Process, eventually, program};
 
-/// What a test's network looks like.
+/// The identity of the network's admin, which every network has.
+pub(crate) const ADMIN: &str = "ops";
+const POLICY: &str = "policy.toml";
+
+/// What a test's network looks like. Every operator asks for [`PRICES`].
 pub struct Options {
     pub operators: usize,
     /// Options for each operator.
     pub operator_args: Vec<String>,
     /// Options for the coordinator.
     pub coordinator_args: Vec<String>,
+    /// The coordinator's policy file, if it has one.
+    pub policy: Option<String>,
     /// Scripts that are served beside those of the repository, by their paths in the set.
     pub scripts: Vec<(&'static str, String)>,
 }
@@ -23,6 +32,7 @@ impl Default for Options {
             operators: 2,
             operator_args: Vec::new(),
             coordinator_args: Vec::new(),
+            policy: None,
             scripts: Vec::new(),
         }
     }
@@ -45,6 +55,7 @@ impl Network {
             operators,
             operator_args,
             coordinator_args,
+            policy,
             scripts,
         } = options;
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -64,9 +75,17 @@ impl Network {
                 network.write_script(path, &source);
             }
         }
+        if let Some(policy) = policy {
+            network.write_policy(&policy);
+            let path = network.path(POLICY);
+            network
+                .coordinator_args
+                .extend(["--policy".to_string(), path]);
+        }
         network.ca(&["init", &network.path("ca")]).ok();
         network.issue("coordinator", "coordinator", &[]);
         network.issue("seeker", "seeker", &[]);
+        network.issue("admin", ADMIN, &[]);
         network.start_coordinator();
         for number in 0..operators {
             network.issue("operator", &format!("operator-{}", number + 1), &[]);
@@ -128,6 +147,21 @@ impl Network {
         std::fs::write(self.scripts.join(path), source).expect("a script can be written");
     }
 
+    /// Writes the coordinator's policy file, which it reads when it is told to.
+    pub fn write_policy(&self, policy: &str) {
+        std::fs::write(self.path(POLICY), policy).expect("a file can be written");
+    }
+
+    /// Gives the coordinator another policy file to read, and waits until it has said `words` of it.
+    pub fn change_policy(&self, policy: &str, words: &str) {
+        self.write_policy(policy);
+        let coordinator = self.coordinator.as_ref().expect("it runs");
+        let told = || coordinator.output().matches(words).count();
+        let before = told();
+        coordinator.signal(Signal::SIGHUP);
+        eventually(words, || (told() > before).then_some(()));
+    }
+
     pub fn coordinator_args(&self) -> Vec<String> {
         let args = [
             "coordinator",
@@ -143,6 +177,8 @@ impl Network {
             &self.path("ca/crl.pem"),
             "--scripts",
             &self.scripts.display().to_string(),
+            "--metrics",
+            "0",
         ];
         let args = args.map(str::to_string);
         [&args[..], &self.coordinator_args].concat()
@@ -160,22 +196,35 @@ impl Network {
 
     pub fn start_operator_with(&mut self, number: usize, more: &[&str]) {
         let args = self.operator_args(number, more);
-        self.run_operator(number, &args);
+        self.run_operator(number, &args, &[]);
     }
 
     /// The same with other values for some options, and with more options.
     pub fn start_operator_as(&mut self, number: usize, other: &[(&str, &str)], more: &[&str]) {
+        self.start_operator_in(number, other, more, &[]);
+    }
+
+    /// The same with variables in its environment.
+    pub fn start_operator_in(
+        &mut self,
+        number: usize,
+        other: &[(&str, &str)],
+        more: &[&str],
+        variables: &[(&str, &str)],
+    ) {
         let mut args = self.operator_args(number, more);
         for (option, value) in other {
             let at = args.iter().position(|arg| arg == option);
             args[at.expect("an option that it has") + 1] = value.to_string();
         }
-        self.run_operator(number, &args);
+        self.run_operator(number, &args, variables);
     }
 
-    fn run_operator(&mut self, number: usize, args: &[String]) {
+    fn run_operator(&mut self, number: usize, args: &[String], variables: &[(&str, &str)]) {
         let name = format!("operator-{}", number + 1);
-        let mut process = Process::start(&name, "froben-operator", args);
+        let mut command = Command::new(program("froben-operator"));
+        command.args(args).envs(variables.iter().copied());
+        let mut process = Process::start_with(&name, &mut command);
         process.wait_for("registered ");
         self.operators[number] = Some(process);
     }
@@ -195,8 +244,11 @@ impl Network {
             "--prover",
             &prover,
         ];
+        let prices = PRICES.map(|(kind, price)| format!("{kind}={price}"));
+        let prices = prices.iter().flat_map(|price| ["--price", price]);
         let own = self.operator_args.iter().map(String::as_str);
-        let args = args.into_iter().chain(own).chain(more.iter().copied());
+        let args = args.into_iter().chain(prices).chain(own);
+        let args = args.chain(more.iter().copied());
         args.map(str::to_string).collect()
     }
 

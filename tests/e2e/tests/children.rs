@@ -85,6 +85,8 @@ fn a_child_goes_on_after_the_coordinator_is_killed() {
         "{logs}"
     );
     assert_eq!(list(&network).len(), 2);
+    let paid = network.sound_after();
+    assert_eq!(paid["commitments.prove/1"], 12, "{paid:?}");
 }
 
 #[test]
@@ -114,4 +116,5 @@ fn what_is_done_to_a_parent_is_done_to_its_child() {
     network.froben(&["cancel", &parent]).ok();
     assert_eq!(states(&network), ["cancelled", "cancelled"]);
     network.fetch_and_verify(&fork, &file);
+    network.sound_after();
 }

@@ -1,4 +1,5 @@
-//! Killing each part in the middle of the main job: it still ends in a verified bundle.
+//! Killing each part in the middle of the main job: it still ends in a verified bundle, all of which was paid
+//! once.
 
 use std::process::Command;
 
@@ -15,7 +16,7 @@ fn an_operator_is_killed() {
     let id = network.submit(&file);
     network.wait_for_stage(&id, "prove", 1);
     network.operators[0].take().expect("it runs").kill();
-    network.fetch_and_verify(&id, &file);
+    network.sound_after_proof(&id, &file);
 }
 
 #[test]
@@ -30,7 +31,7 @@ fn a_worker_is_killed() {
     for worker in &workers {
         kill(Pid::from_raw(*worker), Signal::SIGKILL).expect("it runs");
     }
-    network.fetch_and_verify(&id, &file);
+    network.sound_after_proof(&id, &file);
     eventually("a new worker", || {
         let children = daemon.children();
         children
@@ -55,7 +56,7 @@ fn the_coordinator_is_killed_twice() {
             "the id survives"
         );
     }
-    network.fetch_and_verify(&id, &file);
+    network.sound_after_proof(&id, &file);
     // What had been proved before was not proved again: an item counts once.
     let status = network.status(&id);
     let proofs = status["delegations"]
@@ -95,6 +96,7 @@ fn a_waiting_submit_outlives_the_coordinator() {
     network.start_coordinator();
     assert_eq!(submit.wait(), Some(0), "{}", submit.output());
     network.verify(std::path::Path::new(&bundle), &file).ok();
+    network.sound_after_proof(&id, &file);
 }
 
 #[test]

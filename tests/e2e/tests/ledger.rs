@@ -3,27 +3,12 @@
 use std::collections::BTreeSet;
 
 use froben_e2e::{Network, Options};
-use serde_json::Value;
 
 const BYTES: usize = 3 * 4096 + 17;
 
-fn priced() -> Options {
-    let prices = ["commitments.prove/1=0.05", "commitments.bundle/1=0.1"];
-    let args = prices.iter().flat_map(|price| ["--price", price]);
-    Options {
-        operator_args: args.map(str::to_string).collect(),
-        ..Options::default()
-    }
-}
-
-fn statement(network: &Network, identity: &str, account: &str) -> Value {
-    let mut command = network.command_as(identity, &["ledger", account, "-o", "json"]);
-    froben_e2e::Finished::run(&mut command).ok().json()
-}
-
 #[test]
 fn everybody_is_paid_once_though_operator_and_coordinator_are_killed() {
-    let mut network = Network::start(priced());
+    let mut network = Network::start(Options::default());
     let file = network.file("data.bin", BYTES);
     let id = network.submit(&file);
     network.wait_for_stage(&id, "prove", 1);
@@ -32,25 +17,21 @@ fn everybody_is_paid_once_though_operator_and_coordinator_are_killed() {
     network.coordinator.take().expect("it runs").kill();
     network.start_coordinator();
     network.start_operator(0);
-    network.fetch_and_verify(&id, &file);
+    network.sound_after_proof(&id, &file);
 
-    // 16 proofs and a bundle.
+    // Four witnesses, 16 proofs and a bundle.
     let mut settled = BTreeSet::new();
     for operator in ["operator-1", "operator-2"] {
         let account = format!("operator/{operator}");
-        let statement = statement(&network, operator, &account);
+        let statement = network.statement(operator, &account);
         for posting in statement["postings"].as_array().expect("postings") {
             assert_eq!(posting["cause"], "settle", "{posting:#}");
             settled.insert(posting["index"].as_u64().expect("an index"));
         }
     }
-    assert_eq!(settled.len(), 17);
-    let seeker = statement(&network, "seeker", "seeker/seeker");
-    assert_eq!(seeker["balance"], "-0.9", "{seeker:#}");
-    for account in [format!("held/{id}"), format!("budget/{id}")] {
-        let statement = statement(&network, "seeker", &account);
-        assert_eq!(statement["balance"], "0", "{statement:#}");
-    }
+    assert_eq!(settled.len(), 21);
+    let seeker = network.statement("seeker", "seeker/seeker");
+    assert_eq!(seeker["balance"], "-0.904", "{seeker:#}");
 
     // Nobody sees another one's.
     let mut command = network.command_as("operator-1", &["ledger", "operator/operator-2"]);
@@ -60,9 +41,10 @@ fn everybody_is_paid_once_though_operator_and_coordinator_are_killed() {
 
 #[test]
 fn a_budget_that_does_not_reach_is_named() {
-    let network = Network::start(priced());
+    let network = Network::start(Options::default());
     let file = network.file("data.bin", 100);
-    let id = network.submit_with(&file, &["--budget", "0.04"]);
+    let id = network.submit_with(&file, &["--budget", "0.041"]);
+    // The witness has been paid.
     froben_e2e::eventually("a reason", || {
         let status = network.status(&id)["waiting"].to_string();
         status
@@ -79,4 +61,6 @@ fn a_budget_that_does_not_reach_is_named() {
     network.froben(&["cancel", &id]).ok();
     let over = network.froben(&["why", &id, "5"]);
     assert!(over.stderr.contains("froben trail"), "{}", over.stderr);
+    let paid = network.sound_after();
+    assert_eq!(paid, [("commitments.witness/1".to_string(), 1)].into());
 }

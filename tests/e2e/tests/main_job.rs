@@ -62,6 +62,9 @@ fn a_file_becomes_a_bundle_that_verifies_and_nothing_else_does() {
     refuses_tampering(&network, &bundle, &file_text);
     refuses_another_file(&network, &bundle, &file_text);
 
+    let id = report["workflow"]["id"].as_str().expect("an id");
+    network.sound_after_proof(id, &file);
+
     // An existing file is not overwritten by mistake.
     let again = network.froben(&[&submit[..], &[&bundle]].concat());
     again.refused(2, &["exists", "--force"]);
@@ -168,6 +171,8 @@ fn one_byte_is_enough_and_the_commands_around_it_work() {
     assert_eq!(cancelled["state"], "cancelled");
     network.froben(&["wait", &id]).refused(8, &["cancelled"]);
     assert_eq!(network.status(&id)["workflow"]["state"], "cancelled");
+    // What had been made until then is paid, and nothing else is.
+    network.sound_after();
 
     // Another seeker sees nothing of it.
     network.issue("seeker", "stranger", &[]);

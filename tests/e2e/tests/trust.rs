@@ -1,6 +1,6 @@
 //! Whose values count: those that somebody trusted approves, and those that come late from who made them.
 
-use froben_e2e::{Finished, Network, Options, Proxy, eventually, example};
+use froben_e2e::{Network, Options, Proxy, eventually, example};
 use serde_json::Value;
 
 const BYTES: usize = 2 * 4096 + 17;
@@ -19,14 +19,6 @@ return workflow("one", { input = { each_ms = "integer" }, output = { value = "in
 end)
 "#;
 
-fn trail(network: &Network, id: &str) -> Vec<Value> {
-    let trail = network.froben(&["trail", id, "-o", "json"]).ok().json();
-    trail["delegations"]
-        .as_array()
-        .expect("delegations")
-        .clone()
-}
-
 fn attempts(delegation: &Value) -> &[Value] {
     delegation["attempts"].as_array().expect("attempts")
 }
@@ -35,11 +27,8 @@ fn attempts(delegation: &Value) -> &[Value] {
 fn where_results_are_checked_a_lie_is_neither_used_nor_paid() {
     let trust = ["operator-1", "operator-2"].iter();
     let trust = trust.flat_map(|name| ["--trust", name]);
-    let prices = ["commitments.prove/1=0.05", "commitments.check/1=0.01"];
-    let prices = prices.iter().flat_map(|price| ["--price", price]);
     let mut network = Network::start(Options {
         coordinator_args: trust.map(str::to_string).collect(),
-        operator_args: prices.map(str::to_string).collect(),
         ..Options::default()
     });
     network.issue("operator", "liar", &[]);
@@ -50,9 +39,9 @@ fn where_results_are_checked_a_lie_is_neither_used_nor_paid() {
 
     let file = network.file("data.bin", BYTES);
     let id = network.submit_with(&file, &["--set", "check=true"]);
-    network.fetch_and_verify(&id, &file);
+    network.fetch_and_hold_against(&id, &file);
 
-    let trail = trail(&network, &id);
+    let trail = network.trail(&id);
     let mut lies = 0;
     for delegation in &trail {
         let key = delegation["key"].as_str().expect("a key");
@@ -83,11 +72,19 @@ fn where_results_are_checked_a_lie_is_neither_used_nor_paid() {
     });
     assert!(approved.count() >= 15, "{trail:#?}");
 
-    let mut command = network.command_as("liar", &["ledger", "operator/liar", "-o", "json"]);
-    let statement = Finished::run(&mut command).ok().json();
+    let statement = network.statement("liar", "operator/liar");
     assert_eq!(statement["balance"], "0", "{statement:#}");
-    let held = network.froben(&["ledger", &format!("held/{id}"), "-o", "json"]);
-    assert_eq!(held.ok().json()["balance"], "0");
+    let paid = network.sound_after();
+    // Whoever found a lie was paid for that, too.
+    let checks = paid["commitments.check/1"];
+    assert!(checks > 15, "{paid:?}");
+    let expected = [
+        ("commitments.bundle/1".to_string(), 1),
+        ("commitments.check/1".to_string(), checks),
+        ("commitments.prove/1".to_string(), 12),
+        ("commitments.witness/1".to_string(), 3),
+    ];
+    assert_eq!(paid, expected.into());
 }
 
 #[test]
@@ -107,6 +104,7 @@ fn without_anybody_trusted_it_is_said_why_nothing_is_checked() {
     assert!(why.contains("the task avoids operator"), "{why}");
     assert!(why.contains("is not trusted"), "{why}");
     network.froben(&["cancel", &id]).ok();
+    assert!(network.sound_after().is_empty(), "nothing has counted");
 }
 
 #[test]
@@ -143,11 +141,13 @@ fn a_value_that_was_ready_when_all_went_dark_counts_once_they_meet_again() {
     network.start_coordinator();
     proxy.heal();
     network.froben(&["wait", &id]).ok();
-    let trail = trail(&network, &id);
+    let trail = network.trail(&id);
     let attempts = attempts(&trail[0]);
     assert_eq!(attempts[0]["end"], "requeued", "{trail:#?}");
     assert_eq!(attempts[0]["items_ok"], 1, "{trail:#?}");
     for later in &attempts[1..] {
         assert_eq!(later["items_ok"], 0, "{trail:#?}");
     }
+    let paid = network.sound_after();
+    assert_eq!(paid, [("e2e.count/1".to_string(), 1)].into());
 }

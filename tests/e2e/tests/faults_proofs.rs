@@ -1,8 +1,9 @@
 //! Faults under the main job: it ends in a bundle that verifies, whoever freezes, lies or goes.
 
-use froben_e2e::{Network, Options, Proxy, eventually, example};
+use froben_e2e::{Network, Options, Process, Proxy, eventually, example};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 
 const BYTES: usize = 2 * 4096 + 17;
 
@@ -55,6 +56,118 @@ fn a_partition_and_a_killed_coordinator_at_once() {
         12,
         "each proof counts once: {status:#}"
     );
+}
+
+/// Freezes the second operator while it has a task of which `done` items have come, and others have not.
+fn freeze_at(network: &Network, id: &str, done: u64) -> u64 {
+    let second: &Process = network.operators[1].as_ref().expect("it runs");
+    let caught = || {
+        let status = network.status(id);
+        let delegations = status["delegations"].as_array().expect("delegations");
+        let mut caught = delegations.iter().filter(|it| {
+            let at_second = it["machine"] == "operator-2/machine-1";
+            at_second && it["kind"] == "commitments.prove/1" && it["state"] == "running"
+        });
+        let caught = caught.find(|it| it["items_ok"] == done && it["items_total"] != done);
+        caught.map(|it| it["call"].as_u64().expect("a number"))
+    };
+    eventually("a task of the second operator", || {
+        caught()?;
+        second.signal(Signal::SIGSTOP);
+        // What it had sent before is on its way.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let still = caught();
+        if still.is_none() {
+            second.signal(Signal::SIGCONT);
+        }
+        still
+    })
+}
+
+/// The attempt of the second operator at a delegation has ended for want of its machine.
+fn was_lost(network: &Network, id: &str, call: Option<u64>) -> Value {
+    let trail = network.trail(id);
+    let delegations = trail
+        .iter()
+        .filter(|it| call.is_none_or(|call| it["call"] == call));
+    let attempts = delegations.filter_map(|it| it["attempts"].as_array());
+    let lost = attempts
+        .flatten()
+        .find(|it| it["operator"] == "operator-2" && it["cause"]["class"] == "disconnected");
+    let lost = lost.unwrap_or_else(|| panic!("nothing was lost: {trail:#?}"));
+    assert_eq!(lost["end"], "failed", "{lost:#}");
+    lost.clone()
+}
+
+fn second_is_back(network: &Network) {
+    eventually("the second operator's return", || {
+        let machines = network.machines();
+        let mut names = machines.iter().map(|it| &it["name"]);
+        names
+            .find(|name| **name == "operator-2/machine-1")
+            .map(|_| ())
+    });
+}
+
+#[test]
+fn who_freezes_dies_half_way_or_is_revoked_is_replaced() {
+    let mut network = Network::start(Options {
+        // Who comes back is as good as anybody.
+        policy: Some("newcomer_items = 0\n".to_string()),
+        ..Options::default()
+    });
+    // Two proofs a task.
+    let file = network.file("data.bin", 4096 + 17);
+
+    let id = network.submit(&file);
+    let call = freeze_at(&network, &id, 0);
+    network.sound_after_proof(&id, &file);
+    let lost = was_lost(&network, &id, Some(call));
+    let message = lost["cause"]["message"].to_string();
+    assert!(message.contains("silent"), "{message}");
+    let second = network.operators[1].as_ref().expect("it runs");
+    second.signal(Signal::SIGCONT);
+    second_is_back(&network);
+    network.sound_after();
+
+    let id = network.submit(&file);
+    let call = freeze_at(&network, &id, 1);
+    network.operators[1].take().expect("it runs").kill();
+    network.sound_after_proof(&id, &file);
+    let lost = was_lost(&network, &id, Some(call));
+    assert_eq!(lost["items_ok"], 1, "{lost:#}");
+    let trail = network.trail(&id);
+    let of = |call: u64| trail.iter().find(|it| it["call"] == call);
+    let key = of(call).expect("it is there")["key"].as_str();
+    let key = key
+        .and_then(|key| key.strip_suffix("/1"))
+        .expect("a first try");
+    let again = trail.iter().find(|it| it["key"] == format!("{key}/2"));
+    let again = again.expect("a second try");
+    assert_eq!(
+        again["items_total"], 1,
+        "what had come is not made again: {again:#}"
+    );
+
+    network.start_operator(1);
+    let id = network.submit(&file);
+    freeze_at(&network, &id, 0);
+    let second = network.operators[1].as_ref().expect("it runs");
+    // Its workers stay frozen, so that the task is not over before the certificate is revoked.
+    for worker in second.children() {
+        kill(Pid::from_raw(worker), Signal::SIGSTOP).expect("it runs");
+    }
+    second.signal(Signal::SIGCONT);
+    let ca = network.path("ca");
+    network
+        .ca(&["revoke", "--ca", &ca, "--name", "operator-2"])
+        .ok();
+    let second = network.operators[1].as_mut().expect("it runs");
+    second.wait_for("has been revoked");
+    network.sound_after_proof(&id, &file);
+    let lost = was_lost(&network, &id, None);
+    let message = lost["cause"]["message"].to_string();
+    assert!(!message.contains("silent"), "{message}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What is accepted is paid once, whoever dies meanwhile.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use froben_e2e::{Network, Options};
+use froben_e2e::{Finished, Network, Options, micros};
 
 const BYTES: usize = 3 * 4096 + 17;
 
@@ -35,8 +35,89 @@ fn everybody_is_paid_once_though_operator_and_coordinator_are_killed() {
 
     // Nobody sees another one's.
     let mut command = network.command_as("operator-1", &["ledger", "operator/operator-2"]);
-    let refused = froben_e2e::Finished::run(&mut command);
+    let refused = Finished::run(&mut command);
     assert_eq!(refused.code, Some(5), "{}", refused.stderr);
+}
+
+#[test]
+fn all_machines_of_an_operator_share_its_account() {
+    let mut network = Network::start(Options {
+        operators: 1,
+        ..Options::default()
+    });
+    network.operators.push(None);
+    let identity = network.path("operator-1");
+    let other = [("--identity", identity.as_str()), ("--label", "machine-2")];
+    network.start_operator_as(1, &other, &[]);
+    let file = network.file("data.bin", 4096 + 17);
+    let id = network.submit(&file);
+    network.sound_after_proof(&id, &file);
+
+    // By call and attempt, who had it.
+    let mut machines = BTreeMap::new();
+    for delegation in network.trail(&id) {
+        for attempt in delegation["attempts"].as_array().expect("attempts") {
+            let name = (delegation["name"].clone(), attempt["attempt"].clone());
+            let name = format!("{},{}", name.0.as_str().expect("a name"), name.1);
+            let machine = attempt["machine"].as_str().expect("a machine");
+            machines.insert(name, machine.to_string());
+        }
+    }
+    // Two witnesses, eight proofs and a bundle.
+    let mut accounts = network.command_as("operator-1", &["ledger", "-o", "csv"]);
+    let accounts = Finished::run(&mut accounts).ok().stdout;
+    assert_eq!(accounts, "account,balance\noperator/operator-1,0.502\n");
+    let ledger = ["ledger", "operator/operator-1", "-o", "csv"];
+    let book = Finished::run(&mut network.command_as("operator-1", &ledger));
+    let book = book.ok().stdout;
+    let mut lines = book.lines();
+    let head = "index,time_ms,workflow,call,attempt,cause,other,amount";
+    assert_eq!(lines.next(), Some(head), "{book}");
+    let mut earned: BTreeMap<String, i64> = BTreeMap::new();
+    let (mut before, mut entries) = (0, 0);
+    for line in lines {
+        let fields: Vec<&str> = line.split(',').collect();
+        let [
+            index,
+            time_ms,
+            workflow,
+            call,
+            attempt,
+            cause,
+            other,
+            amount,
+        ] = fields[..]
+        else {
+            panic!("{line}");
+        };
+        let index: u64 = index.parse().expect("a number");
+        assert!(index > before && time_ms.parse::<u64>().is_ok(), "{book}");
+        let held = format!("held/{id}");
+        assert_eq!((workflow, cause, other), (&*id, "settle", &*held), "{line}");
+        let machine = machines[&format!("{call},{attempt}")].clone();
+        *earned.entry(machine).or_default() += micros(&amount.into());
+        (before, entries) = (index, entries + 1);
+    }
+    assert_eq!(entries, 11, "{book}");
+    let names: Vec<&str> = earned.keys().map(String::as_str).collect();
+    let both = ["operator-1/machine-1", "operator-1/machine-2"];
+    assert_eq!(names, both, "{earned:?}");
+    assert_eq!(earned.values().sum::<i64>(), 502_000, "{earned:?}");
+
+    // The same, a page at a time.
+    let first = Finished::run(
+        &mut network.command_as("operator-1", &[&ledger[..], &["--limit", "3"]].concat()),
+    );
+    let first = first.ok().stdout;
+    assert_eq!(
+        first.lines().collect::<Vec<_>>(),
+        book.lines().take(4).collect::<Vec<_>>()
+    );
+    let from = before.to_string();
+    let last = Finished::run(
+        &mut network.command_as("operator-1", &[&ledger[..], &["--from", &from]].concat()),
+    );
+    assert_eq!(last.ok().stdout.lines().last(), book.lines().last());
 }
 
 #[test]

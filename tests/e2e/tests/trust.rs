@@ -88,23 +88,53 @@ fn where_results_are_checked_a_lie_is_neither_used_nor_paid() {
 }
 
 #[test]
-fn without_anybody_trusted_it_is_said_why_nothing_is_checked() {
-    let network = Network::start(Options::default());
-    let file = network.file("data.bin", 100);
-    let id = network.submit_with(&file, &["--set", "check=true"]);
-    let waits = eventually("a check that waits", || {
-        let status = network.status(&id);
-        let delegations = status["delegations"].as_array()?;
-        let checked = delegations.iter().find(|it| it["state"] == "checking")?;
-        let key = checked["key"].as_str()?;
-        Some(format!("{key}/check/0"))
+fn who_is_trusted_counts_as_soon_as_ops_say_so() {
+    let network = Network::start(Options {
+        policy: Some(String::new()),
+        ..Options::default()
     });
-    let why = network.froben(&["why", &id, &waits]).ok().stdout;
-    // One has made the item, and nobody trusts the other.
-    assert!(why.contains("the task avoids operator"), "{why}");
-    assert!(why.contains("is not trusted"), "{why}");
+    let file = network.file("data.bin", 100);
+    let submit = || network.submit_with(&file, &["--set", "check=true"]);
+    let nobody_checks = |id: &str| {
+        let waits = eventually("a check that waits", || {
+            let status = network.status(id);
+            let delegations = status["delegations"].as_array()?;
+            let checked = delegations.iter().find(|it| it["state"] == "checking")?;
+            let key = checked["key"].as_str()?;
+            Some(format!("{key}/check/0"))
+        });
+        let why = network.froben(&["why", id, &waits]).ok().stdout;
+        // One has made the item, and nobody trusts the other.
+        assert!(why.contains("the task avoids operator"), "{why}");
+        assert!(why.contains("is not trusted"), "{why}");
+    };
+    let id = submit();
+    nobody_checks(&id);
+    let both = "trusted = [\"operator-1\", \"operator-2\"]\n";
+    network.change_policy(both, "policy.toml is in force");
+    network.fetch_and_hold_against(&id, &file);
+    let paid = network.sound_after();
+    // A witness and four proofs, each checked.
+    assert_eq!(paid["commitments.check/1"], 5, "{paid:?}");
+
+    network.change_policy("trusted = \"nobody\"\n", "the rules stay as they were");
+    let said = network.coordinator.as_ref().expect("it runs").output();
+    assert!(
+        said.contains("trusted is a list of names of operators"),
+        "{said}"
+    );
+    let id = submit();
+    network.fetch_and_hold_against(&id, &file);
+    network.change_policy("trusted = []\n", "policy.toml is in force");
+    let id = submit();
+    nobody_checks(&id);
     network.froben(&["cancel", &id]).ok();
-    assert!(network.sound_after().is_empty(), "nothing has counted");
+    let paid = network.sound_after();
+    assert_eq!(paid["commitments.check/1"], 10, "{paid:?}");
+    assert_eq!(
+        paid["commitments.witness/1"], 2,
+        "what nobody checked is not paid"
+    );
 }
 
 #[test]

@@ -63,6 +63,10 @@ impl Engine {
         })
     }
 
+    pub(crate) fn take_peak_bytes(&self) -> usize {
+        self.memory.take_peak_bytes()
+    }
+
     pub(crate) const fn device(&self) -> &Device {
         &self.device
     }

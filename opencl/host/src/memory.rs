@@ -15,6 +15,9 @@ struct State {
     /// Idle and leased together.
     reserved_bytes: usize,
     idle: Vec<Buffer>,
+    leased_bytes: usize,
+    /// The most that was leased at once since somebody last asked.
+    peak_bytes: usize,
 }
 
 /// Why there is no buffer.
@@ -31,6 +34,8 @@ impl Memory {
             limit_bytes,
             reserved_bytes: 0,
             idle: Vec::new(),
+            leased_bytes: 0,
+            peak_bytes: 0,
         })))
     }
 
@@ -39,6 +44,13 @@ impl Memory {
         let state = self.0.borrow();
         let idle: usize = state.idle.iter().map(Buffer::bytes).sum();
         state.limit_bytes - (state.reserved_bytes - idle)
+    }
+
+    /// The most that was leased at once since this was last asked.
+    pub(crate) fn take_peak_bytes(&self) -> usize {
+        let mut state = self.0.borrow_mut();
+        let leased_bytes = state.leased_bytes;
+        std::mem::replace(&mut state.peak_bytes, leased_bytes)
     }
 
     /// A buffer of at least `bytes`, contents undefined.
@@ -67,6 +79,8 @@ impl Memory {
                 buffer
             }
         };
+        state.leased_bytes += buffer.bytes();
+        state.peak_bytes = state.peak_bytes.max(state.leased_bytes);
         Ok(Lease {
             buffer: Some(buffer),
             memory: self.clone(),
@@ -113,7 +127,9 @@ impl Deref for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(buffer) = self.buffer.take() {
-            self.memory.0.borrow_mut().idle.push(buffer);
+            let mut state = self.memory.0.borrow_mut();
+            state.leased_bytes -= buffer.bytes();
+            state.idle.push(buffer);
         }
     }
 }

@@ -113,6 +113,16 @@ impl Session {
             .clone()
     }
 
+    /// The most device memory that was in use at once since this was last asked, in bytes, tables that
+    /// stay among it. Buffers that lie idle for the next call are not counted, nor is what the driver
+    /// itself takes.
+    ///
+    /// # Errors
+    /// [`Error::SessionLost`].
+    pub fn take_peak_bytes(&self) -> Result<u64> {
+        self.run(|engine| Ok(engine.take_peak_bytes() as u64))
+    }
+
     /// Runs `work` on the owner's thread and waits for its result.
     pub(crate) fn run<R: Send + 'static>(
         &self,
@@ -296,6 +306,28 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn what_a_call_held_of_the_memory_is_told_once() {
+        let Some(opened) = open_patched(str::to_owned) else {
+            return;
+        };
+        let session = opened.expect("the device opens");
+        let bytes = 4 << 12;
+        let transform = |rows: usize| {
+            let words = vec![1; rows];
+            crate::NttBabyBear::new(&session).dft_batch(words, 1).unwrap();
+            let held = session.take_peak_bytes().unwrap();
+            let kept = session.take_peak_bytes().unwrap();
+            assert!(kept + 4 * rows as u64 <= held, "only tables stay: {kept}");
+            held
+        };
+        let small = transform(1 << 12);
+        // Twice the words, where a smaller buffer may have been reused.
+        assert!((bytes..=16 * bytes).contains(&small), "{small}");
+        let large = transform(1 << 16);
+        assert!((16 * bytes..=256 * bytes).contains(&large), "{large}");
     }
 
     #[test]

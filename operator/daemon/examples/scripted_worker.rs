@@ -50,6 +50,10 @@ impl Worker for Scripted {
 
     fn run(&mut self, run: &Run, ctx: &TaskCtx) -> Result<(), Failure> {
         let device = self.device.as_deref().unwrap_or("cpu");
+        if self.device.is_some() {
+            ctx.held_vram(5 << 20);
+            ctx.held_vram(3 << 20);
+        }
         let what = run.input.as_text().unwrap_or_default();
         // The first item comes before anything happens.
         let first = run.items.first().map_or(0, |item| item.index);

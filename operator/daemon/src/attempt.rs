@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use froben_model::{ErrorClass, ItemError, ItemReport, LeaseToken, Usage, limits};
+use froben_model::{ErrorClass, ItemError, ItemReport, LeaseToken, limits};
 use froben_schema::convert;
 use froben_schema::operator_capnp::{Receipt, registration};
 use froben_wire::{Disposition, call, failed};
@@ -71,8 +71,7 @@ pub(crate) async fn report(
                 Told::Lost => return,
             },
             event = running.next(), if listening => match event {
-                Some(WorkerEvent::Item { index, outcome, device, peak_ram_bytes }) => {
-                    let usage = Usage { ram_bytes: peak_ram_bytes, vram_bytes: 0 };
+                Some(WorkerEvent::Item { index, outcome, device, usage }) => {
                     receipts.push(reporter.item(token, ItemReport { index, outcome, device, usage }));
                 }
                 Some(WorkerEvent::Log { level, line }) => reporter.log(token, level, &line),

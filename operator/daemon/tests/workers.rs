@@ -186,7 +186,7 @@ async fn assert_works(pool: &Pool) {
             index: 10,
             outcome,
             device,
-            peak_ram_bytes,
+            usage,
         },
     ] = &items[..]
     else {
@@ -194,7 +194,8 @@ async fn assert_works(pool: &Pool) {
     };
     assert_eq!(*outcome, Ok(Value::Int(5)));
     assert_eq!(device.as_deref(), Some("cpu"));
-    assert!(*peak_ram_bytes > 0, "a process occupies something");
+    assert!(usage.ram_bytes > 0, "a process occupies something");
+    assert_eq!(usage.vram_bytes, 0, "it said nothing of a device");
 }
 
 #[tokio::test]
@@ -509,7 +510,11 @@ async fn what_cannot_be_taken_is_refused_at_once() {
     let (items, failure) = end(start(&pool, device_task("echo", "pci:2"))).await;
     assert_eq!(failure, None);
     assert!(
-        matches!(&items[..], [WorkerEvent::Item { device: Some(device), .. }] if device == "pci:2"),
+        matches!(
+            &items[..],
+            [WorkerEvent::Item { device: Some(device), usage, .. }]
+                if device == "pci:2" && usage.vram_bytes == 5 << 20
+        ),
         "{items:?}"
     );
     assert_works(&pool).await;

@@ -77,6 +77,7 @@ pub fn encode_from_worker(message: &FromWorker) -> Vec<u8> {
             index,
             outcome,
             device,
+            vram_bytes,
         } => {
             let body = body.field("task", *task).field("index", *index);
             let body = match outcome {
@@ -84,6 +85,7 @@ pub fn encode_from_worker(message: &FromWorker) -> Vec<u8> {
                 Err(failure) => body.field("failure", failure_to_cbor(failure)),
             };
             body.optional("device", device.as_deref())
+                .optional("vram_bytes", *vram_bytes)
         }
         FromWorker::Finished {
             task,
@@ -166,6 +168,7 @@ pub fn decode_from_worker(bytes: &[u8], agreed: u32) -> Result<FromWorker, Error
                 _ => return Err(body.field_error("value", "or `failure`: one of them".to_owned())),
             },
             device: body.optional("device", name_from_cbor)?,
+            vram_bytes: body.optional("vram_bytes", uint_from_cbor)?,
         },
         "finished" => FromWorker::Finished {
             task: body.uint("task")?,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use froben_model::{BlobHash, BlobRef, ErrorClass, Value, limits};
 
@@ -18,6 +19,8 @@ use crate::{REQUESTS_IN_FLIGHT, codec};
 pub struct TaskCtx {
     pub(crate) connection: Arc<Connection>,
     pub(crate) task: u64,
+    /// The most that the task has held of its device's memory; 0 if nobody said.
+    pub(crate) vram_bytes: AtomicU64,
 }
 
 impl TaskCtx {
@@ -91,6 +94,12 @@ impl TaskCtx {
         Upload::open(self, max_bytes)
     }
 
+    /// Notes that the task held so much of its device's memory. The most of it is told with each item
+    /// that follows, and the coordinator learns from it what the kind needs.
+    pub fn held_vram(&self, bytes: u64) {
+        self.vram_bytes.fetch_max(bytes, Ordering::Relaxed);
+    }
+
     /// Reports an item. Its blobs are published by now; `device` names what it was computed on.
     ///
     /// A value beyond the model's limits is reported as a failed item of class `invalid_result`; a
@@ -114,6 +123,7 @@ impl TaskCtx {
             outcome,
             device: (!device.is_empty())
                 .then(|| device[..device.floor_char_boundary(NAME_BYTES)].to_owned()),
+            vram_bytes: Some(self.vram_bytes.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0),
         })
     }
 

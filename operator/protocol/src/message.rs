@@ -187,12 +187,14 @@ pub enum FromWorker {
     Discard {
         upload: u64,
     },
-    /// An item is done, its blobs published. `device` names what it ran on.
+    /// An item is done, its blobs published. `device` names what it ran on; `vram_bytes`: the most that
+    /// the task has held of its memory so far, if the worker knows.
     Item {
         task: u64,
         index: u32,
         outcome: Result<Value, Failure>,
         device: Option<String>,
+        vram_bytes: Option<u64>,
     },
     /// The task is over. With a failure, items that have not come end with it.
     Finished {

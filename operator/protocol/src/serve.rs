@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{
     Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel,
 };
@@ -249,6 +249,7 @@ fn work(
         let ctx = TaskCtx {
             connection: connection.clone(),
             task: run.task,
+            vram_bytes: AtomicU64::new(0),
         };
         let result = catch_unwind(AssertUnwindSafe(|| worker.run(&run, &ctx)));
         let (failure, panic) = match result {

@@ -39,6 +39,7 @@ fn from_worker() -> Vec<FromWorker> {
         index: 2,
         outcome,
         device: Some("GPU".to_owned()),
+        vram_bytes: Some(1 << 33),
     };
     vec![
         FromWorker::Hello(hello()),
@@ -145,6 +146,7 @@ fn the_wire_of_a_message_is_fixed() {
         index: 2,
         outcome: Ok(Value::Bool(true)),
         device: None,
+        vram_bytes: None,
     });
     assert_eq!(
         wire,

@@ -185,6 +185,7 @@ async fn blobs_travel_in_chunks_and_arrive_whole() {
                 index: 0,
                 outcome,
                 device,
+                vram_bytes: None,
             } => break (outcome, device),
             other => panic!("{other:?}"),
         };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use froben_model::{ErrorClass, ItemError, ItemOutcome, Kind, Value, limits};
+use froben_model::{ErrorClass, ItemError, ItemOutcome, Kind, Usage, Value, limits};
 use froben_protocol::{Failure, Level, Run, RunItem};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -41,8 +41,9 @@ pub enum WorkerEvent {
         outcome: ItemOutcome,
         /// What it ran on.
         device: Option<String>,
-        /// The most memory that its process was seen to occupy since the task began.
-        peak_ram_bytes: u64,
+        /// The most that its process was seen to occupy since the task began, and of its device's memory
+        /// what the worker said.
+        usage: Usage,
     },
     Log {
         level: Level,
@@ -229,7 +230,7 @@ impl Job {
         index: u32,
         outcome: Result<Value, Failure>,
         device: Option<String>,
-        peak_ram_bytes: u64,
+        usage: Usage,
     ) -> bool {
         if !self.owed.remove(&index) {
             return false;
@@ -240,7 +241,7 @@ impl Job {
             index,
             outcome: outcome.map_err(|failure| item_error(workers_own(failure))),
             device,
-            peak_ram_bytes,
+            usage,
         });
         true
     }

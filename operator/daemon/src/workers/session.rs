@@ -1,6 +1,6 @@
 //! One task on one process, from its start to the end of whatever comes of it.
 
-use froben_model::ErrorClass;
+use froben_model::{ErrorClass, Usage};
 use froben_protocol::{Error as ProtocolError, Failure, FromWorker, ToWorker};
 use nix::sys::signal::Signal;
 use tokio::time::{Instant, sleep_until};
@@ -177,14 +177,18 @@ impl Conversation<'_> {
                 index,
                 outcome,
                 device,
+                vram_bytes,
             } => {
                 self.check_task(task)?;
                 if self.memory.peak_bytes() == 0 {
                     // Done before the first look was due.
                     self.memory.look();
                 }
-                let peak_bytes = self.memory.peak_bytes();
-                return match self.job.item(index, outcome, device, peak_bytes) {
+                let usage = Usage {
+                    ram_bytes: self.memory.peak_bytes(),
+                    vram_bytes: vram_bytes.unwrap_or(0),
+                };
+                return match self.job.item(index, outcome, device, usage) {
                     true => Ok(None),
                     false => Err(format!("sent item {index}, which it does not owe")),
                 };

@@ -41,6 +41,7 @@ pub(crate) fn run(
     let device = format!("{} ({})", device.name, device.id);
     for item in &run.items {
         ctx.check_cancelled()?;
+        let _ = session.take_peak_bytes();
         let outcome = match proof(circuit, params, &item.input, ctx, session) {
             Ok(value) => Ok(value),
             Err(Refused { failure, .. }) if failure.class == ErrorClass::Cancelled => {
@@ -54,6 +55,8 @@ pub(crate) fn run(
                 Err(failure)
             }
         };
+        // A session that is lost has said so already.
+        ctx.held_vram(session.take_peak_bytes().unwrap_or(0));
         ctx.item(item.index, outcome, &device)?;
         if !*fit {
             let message = format!("{device} failed; its worker starts anew");

@@ -335,7 +335,11 @@ impl Scheduler {
         let (lease, kind) = self.give_back(key, reason, true);
         self.record(&lease.machine, &kind, Outcome::failed(1), self.now);
         self.pause(&lease.machine, &kind);
-        self.strike(&lease.machine, &kind);
+        self.strike(
+            &lease.machine,
+            &kind,
+            self.now.saturating_sub(lease.assigned_ms),
+        );
         let claim = lease.claim;
         self.stop(Some(lease));
         self.wait_again(key, &claim);
@@ -407,7 +411,7 @@ impl Scheduler {
         self.queue.set_total(self.fleet.total);
         // However many attempts it had, it left once.
         for kind in &kinds {
-            self.strike(&id, kind);
+            self.strike(&id, kind, 0);
         }
         let offers = machine.into_iter().flat_map(|machine| machine.offers);
         let offers: Vec<_> = offers.map(|offered| offered.offer).collect();
@@ -503,7 +507,11 @@ impl Scheduler {
     /// Tells the bench how an attempt went that is over.
     pub(crate) fn judge(&mut self, kind: &Kind, lease: &Lease, blamed: bool) {
         if blamed || (lease.ok == 0 && lease.faults > 0) {
-            self.strike(&lease.machine, kind);
+            self.strike(
+                &lease.machine,
+                kind,
+                self.now.saturating_sub(lease.assigned_ms),
+            );
         } else if lease.ok > 0 {
             self.bench.good_attempt(&lease.machine, kind);
         }
@@ -639,9 +647,12 @@ impl Scheduler {
         self.bench_changed(machine, kind);
     }
 
-    /// Notes a failed attempt; enough of them in a row quarantine the machine.
-    pub(crate) fn strike(&mut self, machine: &MachineId, kind: &Kind) {
-        if self.bench.failed_attempt(machine, kind, self.now) {
+    /// Notes a failed attempt, which took so long; enough of them in a row quarantine the machine.
+    pub(crate) fn strike(&mut self, machine: &MachineId, kind: &Kind, took_ms: u64) {
+        if self
+            .bench
+            .failed_attempt(machine, kind, (self.now, took_ms))
+        {
             self.bench_changed(machine, kind);
             self.lift_last(&[Class::Cpu, Class::Device].map(|class| Offer {
                 kind: kind.clone(),

@@ -257,7 +257,7 @@ impl Scheduler {
                     self.delegations.contains_key(key)
                 }
                 // It finds out when it rings.
-                Owner::Stragglers => true,
+                Owner::Stragglers | Owner::Newcomers => true,
                 Owner::Bench(machine, kind) => self.bench.until(machine, kind) == Some(at),
             };
             must!(lives, "timer of {owner:?} rings for nothing");
@@ -725,7 +725,7 @@ mod tests {
                 s.queue.set_total(Amounts::default());
             }),
             ("operators are not", |s| {
-                s.operators.began(&OperatorId::new("op").unwrap());
+                s.operators.began(&OperatorId::new("op").unwrap(), 0);
             }),
             ("knows nothing of it", |s| {
                 delegation(s, 2).hold = None;

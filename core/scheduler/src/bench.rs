@@ -1,21 +1,24 @@
 //! Machines that are not offered a kind for a while.
 //!
-//! *Quarantine* follows several failed attempts in a row within a short time: a machine that fails fast
-//! would otherwise be free, and chosen, again and again. It can be lifted, when nobody else offers the
-//! kind. A *pause* follows a refusal or an offer that was not answered: short, and never lifted, since
+//! *Quarantine* follows several failed attempts in a row with little time between them: a machine that fails
+//! fast would otherwise be free, and chosen, again and again, and one that is silent would sit on a task
+//! until its timeout each time. What follows is a trial: the next failure is enough for a longer
+//! quarantine, until an attempt is good. It can be lifted, when nobody else offers the kind. A *pause* follows a refusal or an offer that was not answered: short, and never lifted, since
 //! such a machine takes nothing. Neither is part of the record that reputation keeps, and neither is
 //! rebuilt at recovery.
 
+use std::hash::{Hash, Hasher};
+
 use froben_model::{Kind, MachineId, TimeMs};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::Policy;
 use crate::policy::doubled;
 
 #[derive(Debug, Clone, Default)]
 struct Entry {
-    /// When the last attempts failed, in a row; at most `quarantine_after` of them.
-    failed_ms: Vec<TimeMs>,
+    /// When the last attempts failed, in a row, and how long each had taken; at most `quarantine_after`.
+    failed_ms: Vec<(TimeMs, u64)>,
     /// Quarantines without a good attempt between.
     quarantines: u32,
     quarantined_until: Option<TimeMs>,
@@ -81,15 +84,26 @@ impl Bench {
     }
 
     /// An attempt failed by the operator's fault. True if the machine is quarantined for it.
-    pub(crate) fn failed_attempt(&mut self, machine: &MachineId, kind: &Kind, now: TimeMs) -> bool {
+    pub(crate) fn failed_attempt(
+        &mut self,
+        machine: &MachineId,
+        kind: &Kind,
+        (now, took_ms): (TimeMs, u64),
+    ) -> bool {
         let policy = self.policy;
-        let streak = policy.quarantine_after.clamp(1, 1024) as usize;
         let entry = self.entry(machine, kind, now);
-        entry.failed_ms.push(now);
+        let streak = match entry.quarantines {
+            0 => policy.quarantine_after.clamp(1, 1024) as usize,
+            _ => 1,
+        };
+        entry.failed_ms.push((now, took_ms));
         let surplus = entry.failed_ms.len().saturating_sub(streak);
         entry.failed_ms.drain(..surplus);
-        let first = entry.failed_ms.first().copied().unwrap_or(now);
-        let fast = now.saturating_sub(first) <= policy.quarantine_window_ms;
+        let first = entry.failed_ms.first().map_or(now, |(at, _)| *at);
+        // Between them, that is: not while they ran.
+        let ran_ms: u64 = entry.failed_ms.iter().skip(1).map(|(_, ms)| ms).sum();
+        let between_ms = now.saturating_sub(first).saturating_sub(ran_ms);
+        let fast = between_ms <= policy.quarantine_window_ms;
         if entry.failed_ms.len() < streak || !fast {
             return false;
         }
@@ -100,7 +114,8 @@ impl Bench {
         );
         entry.quarantines = entry.quarantines.saturating_add(1);
         entry.failed_ms.clear();
-        entry.quarantined_until = Some(now.saturating_add(length));
+        let spread = length / 1024 * spread(machine);
+        entry.quarantined_until = Some(now.saturating_add(length).saturating_add(spread));
         true
     }
 
@@ -190,6 +205,13 @@ impl Bench {
     }
 }
 
+/// From 0 to 255, for each machine its own: those that failed together are not to be tried together.
+fn spread(machine: &MachineId) -> u64 {
+    let mut hasher = FxHasher::default();
+    machine.hash(&mut hasher);
+    hasher.finish() >> 56
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,7 +241,7 @@ mod tests {
         for (index, at) in times.iter().enumerate() {
             match u64::try_from(*at) {
                 Ok(at) => {
-                    if bench.failed_attempt(&machine, &kind, at) {
+                    if bench.failed_attempt(&machine, &kind, (at, 0)) {
                         hits.push(index);
                     }
                 }
@@ -238,10 +260,24 @@ mod tests {
             (&[0, 50, 101], &[]),
             (&[0, 60, 120, 150], &[3]),
             (&[0, 1, -1, 2, 3], &[]),
-            (&[0, 1, 2, 3, 4, 5], &[2, 5]),
+            // The last three are trials.
+            (&[0, 1, 2, 3, 4, 5], &[2, 3, 4, 5]),
+            (&[0, 1, 2, 3, -1, 4, 5], &[2, 3]),
         ] {
             assert_eq!(quarantined(times), expected, "{times:?}");
         }
+    }
+
+    #[test]
+    fn the_time_of_the_attempts_themselves_does_not_count() {
+        let (machine, kind) = names();
+        let mut bench = Bench::new(&policy());
+        let mut failed = |at, took_ms| bench.failed_attempt(&machine, &kind, (at, took_ms));
+        assert!(!failed(1000, 1000) && !failed(2050, 1000));
+        assert!(failed(3100, 1000), "a hundred between them");
+        bench.good_attempt(&machine, &kind);
+        let mut failed = |at, took_ms| bench.failed_attempt(&machine, &kind, (at, took_ms));
+        assert!(!failed(1000, 1000) && !failed(2050, 1000) && !failed(3101, 1000));
     }
 
     #[test]
@@ -251,15 +287,18 @@ mod tests {
         let mut lengths = Vec::new();
         for round in 0..5 {
             let now = round * 10_000;
-            for _ in 0..3 {
-                bench.failed_attempt(&machine, &kind, now);
-            }
+            while !bench.failed_attempt(&machine, &kind, (now, 0)) {}
             lengths.push(bench.until(&machine, &kind).unwrap() - now);
             if round == 3 {
                 bench.good_attempt(&machine, &kind);
             }
         }
-        assert_eq!(lengths, [1000, 2000, 3000, 3000, 1000]);
+        for (length, base) in lengths.into_iter().zip([1000, 2000, 3000, 3000, 1000]) {
+            assert!(
+                (base..=base + base / 4).contains(&length),
+                "{length} for {base}"
+            );
+        }
         bench.lift(&machine, &kind);
         assert_eq!(bench.benched(&machine, &kind), None);
     }

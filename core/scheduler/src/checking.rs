@@ -128,7 +128,7 @@ impl Scheduler {
             self.record(&machine, &kind, outcome, self.now);
             match approved {
                 true => self.bench.good_attempt(&machine, &kind),
-                false => self.strike(&machine, &kind),
+                false => self.strike(&machine, &kind, 0),
             }
         }
         self.out.push(Decision::SettleItem {

@@ -244,10 +244,10 @@ impl Scheduler {
         if self.policy.hedge_share == 0 {
             return false;
         }
-        let in_flight = u64::from(self.queue.in_flight(seeker));
-        let most = (in_flight * u64::from(self.policy.hedge_share) / 100).max(1);
-        let hedges = self.hedging.hedges.get(seeker).copied().unwrap_or(0);
-        u64::from(hedges) < most || planted(Bug::HedgeMore)
+        let share = self.policy.hedge_share;
+        !self.hedging.hedges.contains_key(seeker)
+            || self.queue.may_hedge(seeker, share)
+            || planted(Bug::HedgeMore)
     }
 
     /// Whether somebody waits for the machine, or for part of it.
@@ -264,8 +264,9 @@ impl Scheduler {
         let delegation = &self.delegations[&key];
         let (seeker, first) = (delegation.seeker.clone(), delegation.lease.clone());
         self.unwatch(key, first.as_ref());
-        *self.hedging.hedges.entry(seeker).or_default() += 1;
+        *self.hedging.hedges.entry(seeker.clone()).or_default() += 1;
         let lease = self.reserve(found, Event::Hedge, Owner::Hedge(key));
+        self.queue.hedged(&seeker);
         known(self.delegations.get_mut(&key)).hedge = Some(Box::new(lease));
     }
 
@@ -273,7 +274,8 @@ impl Scheduler {
         known(self.delegations.get(&key)).hedge.is_some()
     }
 
-    /// A machine is stopped, since another one was faster: what it was at takes it as long at least.
+    /// A machine is stopped, since another one was faster: what it was at takes it as long at least. If
+    /// nothing came of it at all, it may be one that sits on tasks.
     pub(crate) fn outdone(&mut self, kind: &Kind, lease: &Lease) {
         let since_ms = self.now.saturating_sub(lease.laps.last_ms());
         let after_ms = self.straggles_after_ms(kind);
@@ -281,6 +283,10 @@ impl Scheduler {
             self.profiles
                 .at_least(&lease.machine, kind, since_ms, self.now);
             self.rank(lease.session, Some(kind));
+            if lease.ok == 0 && lease.faults == 0 {
+                let took_ms = self.now.saturating_sub(lease.assigned_ms);
+                self.strike(&lease.machine, kind, took_ms);
+            }
         }
     }
 

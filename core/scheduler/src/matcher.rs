@@ -28,7 +28,7 @@ pub(crate) struct Pass {
     /// Machines that may take something that they could not take before.
     woken: BTreeSet<SessionId>,
     /// Newcomers may take something that they could not take before.
-    newcomers: bool,
+    pub(crate) newcomers: bool,
     /// Delegations that no machine has been sought for yet.
     fresh: BTreeMap<SeekerId, BTreeMap<Turn, DelegationKey>>,
     /// What delegations of a shape wait for, if they are not picky.
@@ -155,9 +155,9 @@ impl Scheduler {
 
     /// Changes what newcomers have; if that opens their bounds, they are looked at.
     pub(crate) fn bound(&mut self, change: impl FnOnce(&mut Operators)) {
-        let before = self.operators.admits_newcomers();
+        let before = self.operators.admits_newcomers(self.now);
         change(&mut self.operators);
-        self.pass.newcomers |= !before && self.operators.admits_newcomers();
+        self.pass.newcomers |= !before && self.operators.admits_newcomers(self.now);
     }
 
     /// Lets all machines of an operator look for work.
@@ -251,7 +251,7 @@ impl Scheduler {
         };
         let woken = self.pass.woken.iter();
         for machine in woken.filter_map(|session| self.fleet.get(*session)) {
-            if !self.operators.admits(&machine.spec.operator) {
+            if !self.operators.admits(&machine.spec.operator, self.now) {
                 continue;
             }
             for fit in &machine.fits {
@@ -267,7 +267,8 @@ impl Scheduler {
             for (id, shape) in self.fleet.shapes.waited_for() {
                 for (session, rank) in shape.pool.newcomers() {
                     let machine = self.fleet.get(session);
-                    let machine = machine.filter(|m| self.operators.admits(&m.spec.operator));
+                    let machine =
+                        machine.filter(|m| self.operators.admits(&m.spec.operator, self.now));
                     machine.into_iter().for_each(|m| add(id, shape, rank, m));
                 }
             }
@@ -371,7 +372,7 @@ impl Scheduler {
     pub(crate) fn allows(&self, delegation: &Delegation, machine: &Machine) -> bool {
         delegation.may_have(machine)
             && self.affords(delegation, machine)
-            && self.operators.admits(&machine.spec.operator)
+            && self.operators.admits(&machine.spec.operator, self.now)
     }
 
     /// Whether what is left of its purse is enough for the cheapest machine, free or not: where it is not,
@@ -535,7 +536,12 @@ impl Scheduler {
             faults: 0,
         };
         let operator = machine.spec.operator.clone();
-        self.bound(|operators| operators.began(&operator));
+        let now = self.now;
+        self.bound(|operators| operators.began(&operator, now));
+        if self.operators.is_newcomer(&operator) {
+            let again_ms = self.operators.again_ms();
+            self.timers.set(Owner::Newcomers, again_ms);
+        }
         lease
     }
 }

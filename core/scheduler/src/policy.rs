@@ -68,13 +68,13 @@ policy! {
     /// With how many items of its operator's record a machine is credited. The more, the longer it is
     /// believed to be what the operator's other machines are.
     prior_items: u32 = 3,
-    /// So many failed attempts of one kind in a row within `quarantine_window_ms` quarantine a machine
-    /// for that kind.
+    /// So many failed attempts of one kind in a row, with no more than `quarantine_window_ms` in all between
+    /// them, quarantine a machine for that kind; after that each failure does, until an attempt is good.
     quarantine_after: u32 = 3,
     /// See `quarantine_after`.
     quarantine_window_ms: u64 = 60_000,
     /// The first quarantine; each further one without a good attempt between is twice as long, up to
-    /// `quarantine_max_ms`.
+    /// `quarantine_max_ms`. For some machines it is up to a quarter longer, so that not all come back at once.
     quarantine_ms: u64 = 30_000,
     /// See `quarantine_ms`.
     quarantine_max_ms: u64 = 10 * 60 * 1000,
@@ -98,8 +98,8 @@ policy! {
     hedge_percent: u32 = 150,
     /// See `hedge_quantile`.
     hedge_floor_ms: u64 = 1_000,
-    /// Of a hundred attempts that a seeker has in flight so many may be hedges, and one in any case.
-    /// 0: none.
+    /// Of a hundred attempts that a seeker was given lately so many may be hedges, and one at a time in any
+    /// case. 0: none.
     hedge_share: u32 = 5,
     /// How often a straggler that cannot be hedged is looked at again.
     hedge_again_ms: u64 = 1_000,
@@ -107,9 +107,11 @@ policy! {
     check_attempts: u32 = 5,
     /// With so many good items an operator is established. 0: everybody is.
     newcomer_items: u32 = 10,
-    /// So many of a hundred attempts in flight may be with operators that are not established, and so
-    /// many of a hundred tasks look at their machines first.
+    /// So many of a hundred attempts in flight may be with operators that are not established, and of a
+    /// hundred that are handed out; and so many of a hundred tasks look at their machines first.
     newcomer_percent: u32 = 10,
+    /// However that is, they get one in this time, if they have none.
+    newcomer_every_ms: u64 = 10_000,
 }
 
 /// `base` doubled `times` times, at most `max`.

@@ -511,6 +511,9 @@ mod tests {
             profiles.record_times(&machine("op/a"), &kind, &[(TimeBucket(9), 1)], 0);
         }
         assert_eq!(profiles.kinds.len(), KINDS);
-        assert!(profiles.kinds.contains_key(&kind()), "what is known best stays");
+        assert!(
+            profiles.kinds.contains_key(&kind()),
+            "what is known best stays"
+        );
     }
 }

@@ -14,6 +14,9 @@ use crate::shapes::ShapeId;
 use crate::share::{Amounts, Share};
 use crate::{DelegationKey, Urgency};
 
+/// So many hand-outs of a seeker are remembered, those of before half as well.
+const LATELY: u32 = 1000;
+
 /// A place in the order of waiting: by the time at which the wait began, then by arrival. A delegation
 /// that comes back gets its old place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +70,9 @@ pub(crate) struct Seeker {
     pub(crate) waiting: u32,
     /// When it was last given a machine, in hand-outs.
     served: u64,
+    /// Attempts that it was given lately, and of them those beside another one.
+    handed_out: u32,
+    hedged: u32,
     standing: Standing,
     lines: BTreeMap<ShapeId, Line>,
 }
@@ -153,9 +159,18 @@ impl Queue {
         self.forget_idle(id);
     }
 
-    /// How many attempts the seeker has.
-    pub(crate) fn in_flight(&self, id: &SeekerId) -> u32 {
-        self.seekers.get(id).map_or(0, |seeker| seeker.in_flight)
+    /// Whether the seeker may have one more attempt beside another one, so that these are at most so many
+    /// of a hundred.
+    pub(crate) fn may_hedge(&self, id: &SeekerId, percent: u32) -> bool {
+        self.seekers.get(id).is_some_and(|seeker| {
+            let hedged = u64::from(seeker.hedged) + 1;
+            hedged * 100 <= u64::from(seeker.handed_out) * u64::from(percent)
+        })
+    }
+
+    /// The attempt that the seeker was given is one beside another one.
+    pub(crate) fn hedged(&mut self, id: &SeekerId) {
+        known(self.seekers.get_mut(id)).hedged += 1;
     }
 
     /// The seeker was given so much of a machine.
@@ -165,6 +180,11 @@ impl Queue {
         self.change(id, |seeker| {
             seeker.in_flight += 1;
             seeker.served = served;
+            seeker.handed_out += 1;
+            if seeker.handed_out >= LATELY {
+                seeker.handed_out /= 2;
+                seeker.hedged /= 2;
+            }
             seeker.used.add(&claim.amounts());
         });
     }

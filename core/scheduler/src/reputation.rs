@@ -449,7 +449,8 @@ mod tests {
         let mut reputation = Reputation::new(&policy());
         let mut fail = |items| {
             let when = (0, 0);
-            let changed = reputation.record(&machine, &operator, &kind, outcome(false, items), when);
+            let changed =
+                reputation.record(&machine, &operator, &kind, outcome(false, items), when);
             (changed, reputation.tier(&other, &operator, &kind, 0))
         };
         // He is credited with 12 good items: 12 of 13 are 15 sixteenths.
@@ -533,8 +534,20 @@ mod tests {
             ..Policy::default()
         });
         for at in [0, u64::MAX, 5] {
-            reputation.record(&machine, &operator, &kind, outcome(false, u32::MAX), (at, at));
-            reputation.record(&machine, &operator, &kind, outcome(true, u32::MAX), (at, at));
+            reputation.record(
+                &machine,
+                &operator,
+                &kind,
+                outcome(false, u32::MAX),
+                (at, at),
+            );
+            reputation.record(
+                &machine,
+                &operator,
+                &kind,
+                outcome(true, u32::MAX),
+                (at, at),
+            );
         }
         assert!(reputation.tier(&machine, &operator, &kind, u64::MAX) <= TIERS);
         let doubtful = Policy {

@@ -13,9 +13,9 @@ use crate::delegation::{Delegation, Items, State};
 use crate::delegations::Delegations;
 use crate::fleet::Fleet;
 use crate::hedge::Hedging;
-use crate::phase::{Happening, Phase};
 use crate::matcher::Pass;
 use crate::operators::Operators;
+use crate::phase::{Happening, Phase};
 use crate::planted::{Bug, planted};
 use crate::profile::Profiles;
 use crate::purse::Purses;
@@ -454,6 +454,7 @@ impl Scheduler {
         self.profiles.set_policy(&policy);
         self.step = self.reputation.step(self.now);
         self.bound(|operators| operators.set_policy(&policy));
+        self.timers.set(Owner::Newcomers, self.operators.again_ms());
         self.rank_all();
         self.watch_all(|_| true);
     }
@@ -479,6 +480,7 @@ impl Scheduler {
                 Owner::Hedge(key) => self.hedge_due(key, at),
                 Owner::Straggler(key) => self.straggler_due(key),
                 Owner::Stragglers => self.hedging.look = true,
+                Owner::Newcomers => self.pass.newcomers = true,
                 Owner::Bench(machine, kind) => {
                     self.bench.expire(&machine, &kind, self.now);
                     self.bench_changed(&machine, &kind);

@@ -23,6 +23,8 @@ pub(crate) enum Owner {
     Straggler(DelegationKey),
     /// Stragglers that are to be looked at again.
     Stragglers,
+    /// Newcomers that may have an attempt, whatever their share.
+    Newcomers,
     /// A machine that is not offered a kind for a while.
     Bench(MachineId, Kind),
 }

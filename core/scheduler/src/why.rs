@@ -416,8 +416,8 @@ impl Scheduler {
             },
             Some(Shortage::Device { need, .. }) => Reason::DevicesBusy { need: vram(need) },
             None if machine.claim(demand, Some(key)).is_none() => Reason::KeptForElder,
-            None if !self.operators.admits(&machine.spec.operator) => {
-                match self.operators.admits_newcomers() {
+            None if !self.operators.admits(&machine.spec.operator, self.now) => {
+                match self.operators.admits_newcomers(self.now) {
                     true => Reason::OneAtATime {
                         operator: machine.spec.operator.clone(),
                     },

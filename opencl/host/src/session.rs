@@ -317,7 +317,9 @@ mod tests {
         let bytes = 4 << 12;
         let transform = |rows: usize| {
             let words = vec![1; rows];
-            crate::NttBabyBear::new(&session).dft_batch(words, 1).unwrap();
+            crate::NttBabyBear::new(&session)
+                .dft_batch(words, 1)
+                .unwrap();
             let held = session.take_peak_bytes().unwrap();
             let kept = session.take_peak_bytes().unwrap();
             assert!(kept + 4 * rows as u64 <= held, "only tables stay: {kept}");

@@ -218,7 +218,13 @@ mod tests {
             .map(|(kind, price)| format!("{kind} {price}"))
             .collect();
         assert_eq!(shown, ["data.a/1 0.05", "data.b/1 2"]);
-        for bad in ["data.a/1", "data.a=1", "data.a/1=-1", "data.a/1=1.0000001", "data.a/1=10000.000001"] {
+        for bad in [
+            "data.a/1",
+            "data.a=1",
+            "data.a/1=-1",
+            "data.a/1=1.0000001",
+            "data.a/1=10000.000001",
+        ] {
             let mut args = run(Some("x:1"), None);
             args.prices = vec![bad.to_owned()];
             let error = Config::new(args).unwrap_err();

@@ -125,10 +125,7 @@ fn warn_of_idle_prices(config: &Config, programs: &[Program]) {
 }
 
 /// Keeps a session up on a thread of its own; the answer comes when that is over.
-fn on_own_thread(
-    terms: Terms,
-    stop: Stop,
-) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
+fn on_own_thread(terms: Terms, stop: Stop) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
     let (sender, ended) = oneshot::channel();
     let failed = |error: std::io::Error| {
         Error::new(

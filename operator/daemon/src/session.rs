@@ -13,8 +13,8 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::Outbox;
-use crate::machine::Machine;
 use crate::life::say;
+use crate::machine::Machine;
 use crate::workers::Pool;
 use crate::{blobs, offer};
 

@@ -19,7 +19,11 @@ fn established(net: &mut Net, machine: &str) {
 
 /// `a/1` with eight devices, its operator established, then newcomers with eight each.
 fn beside_the_known(newcomers: &[&str]) -> Net {
-    let mut net = Net::new();
+    let policy = Policy {
+        newcomer_every_ms: 0,
+        ..Policy::default()
+    };
+    let mut net = Net::with(policy, 1);
     established(&mut net, "a/1");
     for name in ["a/1"].iter().chain(newcomers) {
         net.join_as(spec(name, 8, 64, &[8; 8]));

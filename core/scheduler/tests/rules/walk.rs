@@ -118,7 +118,7 @@ impl Watcher {
         self.live.remove(&token)
     }
 
-    /// A second attempt may be: beside one that has started, by another operator, of a seeker who has not
+    /// A second attempt may be: beside one that has started, by another operator, of a seeker who has had not
     /// more of them than are granted, and while nothing else of its workflow waits.
     fn check_second(&self, key: DelegationKey, session: SessionId, deadline_ms: u64, share: u64) {
         let others = self.live_of(key);
@@ -138,7 +138,11 @@ impl Watcher {
         let keys: Vec<_> = own.map(|(token, _)| DelegationKey::of(token)).collect();
         let distinct: BTreeSet<_> = keys.iter().collect();
         let hedges = keys.len() - distinct.len();
-        let most = (keys.len() as u64 * share / 100).max(1);
+        let handed_out = self.assigned.keys().filter(|token| {
+            let of = self.delegations.get(&DelegationKey::of(token));
+            of.is_some_and(|of| of.seeker == first.seeker)
+        });
+        let most = (handed_out.count() as u64 * share / 100).max(1);
         assert!(
             (hedges as u64) < most && share > 0,
             "{key} is over the budget"
@@ -490,6 +494,7 @@ impl Walk {
             hedge_again_ms: dice.below(500),
             newcomer_items: [0, 2, 10][dice.below(3) as usize],
             newcomer_percent: [0, 10, 50, 100][dice.below(4) as usize],
+            newcomer_every_ms: [0, 500, 20_000][dice.below(3) as usize],
             check_attempts: dice.below(4) as u32,
         };
         let mut scheduler = Scheduler::new(policy, 3, dice.below(1 << 30));

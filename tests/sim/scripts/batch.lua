@@ -4,8 +4,10 @@
 local retry = require("lib/retry")
 
 local ATTEMPTS = 60
+local KEYS = { ["sim.params"] = string.rep("5eed", 16) }
 
-local function squares(ctx, key, from, to, needs, checked)
+local function squares(ctx, key, from, to, needs, input)
+  local checked = input.checked
   local items = {}
   for n = from, to do
     table.insert(items, n)
@@ -18,8 +20,11 @@ local function squares(ctx, key, from, to, needs, checked)
       items = items,
       needs = needs,
       timeout = "30s",
-      -- A check has the same times: one that nobody trusted is there for is to be given up in a while.
-      queue_timeout = if checked then "10m" else "24h",
+      -- A check has the same times: one that nobody trusted is there for is to be given up in a while. So is
+      -- what there is no money for.
+      queue_timeout = if checked or input.scant then "10m" else "24h",
+      max_price = input.max_price,
+      avoid = if input.avoid then { input.avoid } else nil,
       check = if checked then "sim.check/1" else nil,
     },
     4,
@@ -42,17 +47,27 @@ local function squares(ctx, key, from, to, needs, checked)
 end
 
 return workflow("batch", {
-  input = { n = "integer", child = "boolean", checked = "boolean" },
+  input = {
+    n = "integer",
+    child = "boolean",
+    checked = "boolean",
+    scant = "boolean",
+    keyed = "boolean",
+    max_price = "string?",
+    avoid = "string?",
+  },
   output = { total = "number" },
 }, function(ctx, input)
   local half = input.n // 2
-  local child = if input.child then ctx:run("batch", { n = half, child = false, checked = input.checked }, { key = "half" }) else nil
+  local smaller = table.clone(input)
+  smaller.n, smaller.child = half, false
+  local child = if input.child then ctx:run("batch", smaller, { key = "half" }) else nil
   -- All shapes of tasks: a share of a machine, a device, a whole machine that is given up in the end.
-  local shared = { cpu_cores = 1, ram = "64MiB", shared = true }
+  local shared = { cpu_cores = 1, ram = "64MiB", shared = true, keys = if input.keyed then KEYS else nil }
   local device = { vram = "1GiB", ram = "64MiB" }
-  local first = ctx:spawn(squares, ctx, "first", 1, half, shared, input.checked)
+  local first = ctx:spawn(squares, ctx, "first", 1, half, shared, input)
   local needs = if input.n % 3 == 0 then device else shared
-  local second = ctx:spawn(squares, ctx, "second", half + 1, input.n, needs, input.checked)
+  local second = ctx:spawn(squares, ctx, "second", half + 1, input.n, needs, input)
   local spare = ctx:delegate({
     kind = "sim.square/1",
     key = "spare",

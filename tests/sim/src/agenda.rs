@@ -29,6 +29,8 @@ pub(crate) enum Due {
     CrashCoordinator,
     /// How many of those who may be trusted are.
     Trust(usize),
+    /// The rules of this number of the plan hold from here on.
+    Rules(usize),
 }
 
 pub(crate) type Agenda = by_hand::Agenda<Due>;

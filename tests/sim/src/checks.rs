@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use froben_engine::Policy;
+use froben_engine::Rules;
 use froben_journal::{Batch, Body, CallOp, Cause, End, Finish, Item, Record, RevisionHash};
 use froben_model::{
     Amount, CallId, ErrorClass, LeaseToken, MachineId, OperatorId, SeekerId, TaskSpec, Value,
@@ -18,8 +18,8 @@ use crate::fleet::square;
 pub(crate) struct Checks {
     /// The coordinator's start: every attempt is of it.
     pub(crate) epoch: u64,
-    /// Who is trusted with checks.
-    pub(crate) trusted: BTreeSet<OperatorId>,
+    /// What the scheduler goes by.
+    pub(crate) rules: Rules,
     /// Attempts that their machine refused.
     refused: BTreeSet<LeaseToken>,
     /// Items that the machine of an attempt has sent.
@@ -81,10 +81,10 @@ struct Attempt {
 
 impl Checks {
     /// Of a coordinator's first start.
-    pub(crate) fn of_start(epoch: u64, trusted: BTreeSet<OperatorId>) -> Self {
+    pub(crate) fn of_start(epoch: u64, rules: Rules) -> Self {
         Checks {
             epoch,
-            trusted,
+            rules,
             ..Checks::default()
         }
     }
@@ -104,7 +104,7 @@ impl Checks {
             self.items += u64::from(item);
             check_attempt(self.epoch, &self.refused, *workflow, &record.body)?;
             let wrong = |what| format!("{workflow} record {seq}: {what}: {record:?}");
-            seen.check_trust(&self.trusted, &record.body)
+            seen.check_trust(&self.rules.trusted, &record.body)
                 .map_err(wrong)?;
             seen.check_said(*workflow, &self.said, &record.body)
                 .map_err(wrong)?;
@@ -155,7 +155,7 @@ impl Checks {
         let open: Vec<usize> = open.filter(|attempts| *attempts > 0).collect();
         let attempts: usize = open.iter().sum();
         let (hedges, before) = (attempts - open.len(), attempts - 1);
-        let most = (before * Policy::default().hedge_share as usize / 100).max(1);
+        let most = (before * self.rules.policy.hedge_share as usize / 100).max(1);
         match hedges <= most {
             true => Ok(()),
             false => Err(format!(

@@ -6,7 +6,7 @@ use froben_engine::SessionId;
 use froben_engine::input::{Input, Ticket};
 use froben_model::{
     Amount, Assignment, DeviceSpec, ErrorClass, ItemError, ItemReport, Kind, LeaseToken, MachineId,
-    MachineSpec, OperatorId, TimeMs, Value,
+    MachineSpec, OperatorId, SetupKey, TimeMs, Usage, Value,
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -16,6 +16,13 @@ use crate::plan::{Character, MachinePlan, Plan, TRUSTED};
 
 /// What tasks are, and what their checks.
 const KINDS: [&str; 2] = ["sim.square/1", "sim.check/1"];
+/// The key that some tasks need, as the script names it.
+const KEY: (&str, &str) = (
+    "sim.params",
+    "5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed",
+);
+/// The most that an item takes: every machine has it, and every device.
+const ITEM_BYTES: u64 = 100 << 20;
 /// How long a machine stays away after a crash or a broken connection.
 const AWAY_MS: u64 = 2_000;
 
@@ -96,11 +103,13 @@ impl Fleet {
             ram_bytes,
             devices,
             price,
+            key,
             ..
         } = &machine.plan;
         let kinds = KINDS.map(|kind| Kind::new(kind).expect("invariant: it is a kind"));
         let prices = kinds.iter().map(|kind| (kind.clone(), Amount(*price)));
         let operator = OperatorId::new(operator.as_str()).expect("invariant: it is a name");
+        let own = SetupKey::of(KEY.0, KEY.1).expect("invariant: it is a hash");
         Some(Input::MachineJoined {
             session,
             machine: MachineId::of(&operator, label).expect("invariant: they are names"),
@@ -113,7 +122,7 @@ impl Fleet {
                 prices: prices.collect(),
                 cpu_kinds: kinds.to_vec(),
                 device_kinds: kinds.to_vec(),
-                keys: Vec::new(),
+                keys: key.then_some(own).into_iter().collect(),
             },
         })
     }
@@ -268,6 +277,7 @@ impl Fleet {
             (_, Value::Int(n)) => Ok(square(n, 0)),
             (_, question) => Ok(Self::verdict(&operator, &question)),
         };
+        let usage = Self::usage(rng);
         let times = 1 + u32::from(!self.calm && rng.random_ratio(self.twice_percent, 100));
         for _ in 0..times {
             let Some(session) = self.machines[number].session else {
@@ -279,12 +289,27 @@ impl Fleet {
                 ticket,
                 session,
                 token,
-                report: ItemReport::new(index, outcome.clone()),
+                report: ItemReport {
+                    usage,
+                    ..ItemReport::new(index, outcome.clone())
+                },
             };
             self.send(now, number, input, rng, agenda);
         }
         let work_ms = self.item_ms(number, rng);
         agenda.add(now + work_ms, Due::Work(number, token, position + 1));
+    }
+
+    /// What it says that an item took, if anything. Nobody lies about it: one operator who does can shut out
+    /// whoever has less memory.
+    fn usage(rng: &mut StdRng) -> Usage {
+        match rng.random_bool(0.3) {
+            true => Usage::default(),
+            false => Usage {
+                ram_bytes: rng.random_range(0..=ITEM_BYTES),
+                vram_bytes: rng.random_range(0..=ITEM_BYTES),
+            },
+        }
     }
 
     /// Says that a value of another machine's attempt came.

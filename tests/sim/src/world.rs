@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
+use froben_engine::Rules;
 use froben_engine::by_hand::{self, Scripts};
 use froben_engine::effect::{Answer, Effect, MachineCommand, Receipt};
 use froben_engine::engine::{Engine, Step};
 use froben_engine::input::{Input, Submit, Ticket};
 use froben_journal::{Finish, MemoryStore, RevisionHash, ScriptSet, Store, encode, revision_hash};
-use froben_model::{OperatorId, SeekerId, TimeMs, Value, WorkflowId};
+use froben_model::{Amount, OperatorId, SeekerId, Terms, TimeMs, Value, WorkflowId};
 use froben_script::{Limits, Revision};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -19,7 +20,7 @@ use crate::agenda::{Agenda, Due};
 use crate::checks::Checks;
 use crate::fleet::Fleet;
 use crate::fold;
-use crate::plan::{Plan, TRUSTED};
+use crate::plan::{Plan, RulesPlan, TRUSTED};
 
 /// How long a coordinator is away when it has crashed.
 const RESTART_MS: u64 = 1_000;
@@ -31,6 +32,8 @@ const INPUTS: u64 = 2_000_000;
 const FOLD_COMMITS: u64 = 80;
 /// Of a hundred workflows, so many have to succeed in every run: one in which nothing works proves nothing.
 const SUCCEED_PERCENT: usize = 60;
+/// What a script fails with if nobody works for what is left of its budget.
+const NO_MONEY: &str = "for want of a machine";
 /// How long a seeker waits before it asks again.
 const ASK_AGAIN_MS: u64 = 5_000;
 
@@ -46,6 +49,8 @@ pub(crate) struct World {
     fleet: Fleet,
     /// How many of those who may be trusted are.
     trusted: usize,
+    /// The number of the rules that hold.
+    rules: usize,
     checks: Checks,
     /// Submits that wait for an answer.
     submits: BTreeMap<Ticket, usize>,
@@ -103,18 +108,21 @@ impl Set {
         }
     }
 
+    /// A coordinator that starts, and is told its rules before it reads the journal.
     fn engine(
         &self,
         store: &MemoryStore,
         seed: u64,
-        trust: usize,
+        rules: Rules,
     ) -> Result<(Engine, Scripts, u64), String> {
         store
             .put_revision(self.hash, &self.scripts)
             .map_err(broken)?;
         let epoch = store.next_epoch().map_err(broken)?;
         let revision = self.revision.clone();
-        let engine = by_hand::engine(epoch, seed, self.hash, revision, trusted(trust));
+        let trusted = rules.trusted.clone();
+        let mut engine = by_hand::engine(epoch, seed, self.hash, revision, trusted);
+        engine.handle(0, Input::Rules(rules));
         let shared: Arc<dyn Store> = Arc::new(store.clone());
         let scripts = Scripts::new(shared, self.hash, self.revision.clone());
         Ok((engine, scripts, epoch))
@@ -150,9 +158,13 @@ impl World {
         for at in &plan.coordinator_crashes {
             agenda.add(*at, Due::CrashCoordinator);
         }
+        for (number, rules) in plan.rules.iter().enumerate().skip(1) {
+            agenda.add(rules.at_ms, Due::Rules(number));
+        }
         let store = MemoryStore::new();
+        let rules = rules(&plan.rules[0], TRUSTED.len());
         let (engine, scripts, epoch) = Set::shipped()
-            .engine(&store, plan.seed, TRUSTED.len())
+            .engine(&store, plan.seed, rules.clone())
             .expect("invariant: a new store takes it");
         World {
             rng: StdRng::seed_from_u64(plan.seed ^ 0x5eed),
@@ -165,7 +177,8 @@ impl World {
             agenda,
             fleet,
             trusted: TRUSTED.len(),
-            checks: Checks::of_start(epoch, trusted(TRUSTED.len())),
+            rules: 0,
+            checks: Checks::of_start(epoch, rules),
             submits: BTreeMap::new(),
             told: BTreeMap::new(),
             cancelled: BTreeSet::new(),
@@ -191,7 +204,10 @@ impl World {
                     } if !self.fleet.forged.contains(ticket) => {
                         self.checks.said(*token, report.index);
                     }
-                    Input::Trust { operators } => self.checks.trusted.clone_from(operators),
+                    Input::Trust { operators } => {
+                        self.checks.rules.trusted.clone_from(operators);
+                    }
+                    Input::Rules(rules) => self.checks.rules.clone_from(rules),
                     _ => {}
                 }
                 let step = self.engine.handle(self.now, input);
@@ -247,7 +263,7 @@ impl World {
         self.next_fold = self.commits + FOLD_COMMITS;
         let store = self.store.copy();
         let (mut engine, scripts, _) =
-            Set::shipped().engine(&store, self.plan.seed, self.trusted)?;
+            Set::shipped().engine(&store, self.plan.seed, self.rules())?;
         let recovered = scripts.recover(&mut engine, &store, self.now);
         recovered.map_err(broken)?;
         let told = self.told.iter();
@@ -306,9 +322,17 @@ impl World {
                 let operators = trusted(count);
                 Some(Input::Trust { operators })
             }
+            Due::Rules(number) => {
+                self.rules = number;
+                Some(Input::Rules(self.rules()))
+            }
         };
         self.inputs.extend(input);
         Ok(())
+    }
+
+    fn rules(&self) -> Rules {
+        rules(&self.plan.rules[self.rules], self.trusted)
     }
 
     /// A seeker submits until it is told what its workflow is called; it is the same one each time.
@@ -319,10 +343,16 @@ impl World {
         self.agenda
             .add(self.now + ASK_AGAIN_MS, Due::Submit(number));
         let plan = &self.plan.workflows[number];
+        let text = |text: &String| Value::text(text);
+        let max_price = plan.max_price.map(|price| Amount(price).to_string());
         let input = Value::map([
             ("n", Value::Int(plan.n)),
             ("child", Value::Bool(plan.child)),
             ("checked", Value::Bool(plan.checked)),
+            ("scant", Value::Bool(plan.is_scant())),
+            ("keyed", Value::Bool(plan.keyed)),
+            ("max_price", max_price.as_ref().map_or(Value::Nil, text)),
+            ("avoid", plan.avoid.as_ref().map_or(Value::Nil, text)),
         ]);
         let ticket = self.fleet.ticket();
         self.submits.insert(ticket, number);
@@ -336,7 +366,10 @@ impl World {
             pipeline: "batch".to_owned(),
             input,
             idempotency_key: format!("workflow {number}"),
-            terms: froben_model::Terms::default(),
+            terms: Terms {
+                budget: plan.budget.map(Amount),
+                wanted_by_ms: plan.within_ms.map(|within| self.now + within),
+            },
         }))
     }
 
@@ -447,8 +480,8 @@ impl World {
         self.now += RESTART_MS;
         self.fleet.lose_coordinator(self.now, &mut self.agenda);
         (self.engine, self.scripts, self.checks.epoch) =
-            Set::shipped().engine(&self.store, self.plan.seed, self.trusted)?;
-        self.checks.trusted = trusted(self.trusted);
+            Set::shipped().engine(&self.store, self.plan.seed, self.rules())?;
+        self.checks.rules = self.rules();
         let recovered = self
             .scripts
             .recover(&mut self.engine, &self.store, self.now);
@@ -474,6 +507,8 @@ impl World {
             match self.checks.finish(*workflow) {
                 Some(finish) if *finish == expected => succeeded += 1,
                 Some(Finish::Cancelled) if self.cancelled.contains(number) => {}
+                Some(Finish::Failed(failure))
+                    if plan.is_scant() && failure.message.contains(NO_MONEY) => {}
                 other => return Err(format!("{workflow} of seeker {number} ended so: {other:?}")),
             }
         }
@@ -495,6 +530,18 @@ impl World {
             stale: self.stale,
             items: self.checks.items,
         })
+    }
+}
+
+/// Rules as they are told, with the first of those who may be trusted.
+fn rules(plan: &RulesPlan, trust: usize) -> Rules {
+    let weights = plan.weights.iter().copied().enumerate();
+    Rules {
+        policy: plan.policy,
+        weights: weights
+            .map(|(number, weight)| (seeker(number), weight))
+            .collect(),
+        trusted: trusted(trust),
     }
 }
 

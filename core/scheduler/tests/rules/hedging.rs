@@ -521,3 +521,20 @@ fn an_attempt_of_a_kind_that_becomes_known_meanwhile_is_watched_from_then_on() {
         "it straggles already"
     );
 }
+
+#[test]
+fn one_that_straggles_is_not_watched_again_when_its_kind_is_known_anew() {
+    let mut net = net();
+    net.join("slow/1");
+    net.run(1, cpu());
+    assert_eq!(assigned(&net.pass(2000)), [], "nobody else is there");
+    net.input(Input::Policy(Policy {
+        learn_after: 21,
+        ..policy()
+    }));
+    net.join("slow/2");
+    let token = net.run(2, cpu());
+    net.item(token, 0);
+    net.join("fast/1");
+    assert_eq!(assigned(&net.pass(1000)), [(1, "fast/1")]);
+}

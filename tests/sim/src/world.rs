@@ -207,6 +207,9 @@ impl World {
                     Input::Trust { operators } => {
                         self.checks.rules.trusted.clone_from(operators);
                     }
+                    Input::MachineJoined { machine, spec, .. } => {
+                        self.checks.joined(machine.clone(), spec.clone());
+                    }
                     Input::Rules(rules) => self.checks.rules.clone_from(rules),
                     _ => {}
                 }

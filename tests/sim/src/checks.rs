@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use froben_engine::Rules;
-use froben_journal::{Batch, Body, Cause, Finish};
-use froben_model::{Amount, CallId, LeaseToken, MachineId, MachineSpec, WorkflowId};
+use froben_journal::{Account, Balance, Batch, Body, Finish};
+use froben_model::{CallId, LeaseToken, MachineId, MachineSpec, WorkflowId};
 
 macro_rules! must {
     ($holds:expr, $what:literal) => {
@@ -19,9 +19,11 @@ macro_rules! must {
 
 mod delegation;
 mod machines;
+mod money;
 mod workflow;
 
 use machines::Machines;
+use money::Money;
 use workflow::Seen;
 
 #[derive(Debug, Default)]
@@ -36,6 +38,7 @@ pub(crate) struct Checks {
     said: BTreeSet<(LeaseToken, u32)>,
     workflows: BTreeMap<WorkflowId, Seen>,
     machines: Machines,
+    money: Money,
     pub(crate) items: u64,
 }
 
@@ -53,7 +56,6 @@ impl Checks {
     ///
     /// *Errors*: the first record that must not be there.
     pub(crate) fn written(&mut self, batch: &Batch) -> Result<(), String> {
-        let mut owed = BTreeMap::new();
         for (workflow, seq, record) in &batch.records {
             let seen = self.workflows.entry(*workflow).or_default();
             if *seq != seen.records {
@@ -75,18 +77,8 @@ impl Checks {
                     .assigned(&self.workflows, *workflow, assigned)
                     .map_err(wrong)?;
             }
-            let seen = self.workflows.entry(*workflow).or_default();
-            if let Body::Item(item) = &record.body
-                && item.outcome.is_ok()
-            {
-                let delegation = seen.delegation(item.call)?;
-                let price = delegation.attempts[&item.attempt].price;
-                let key = (*workflow, item.call, item.attempt);
-                let owed: &mut Amount = owed.entry(key).or_default();
-                *owed = owed.saturating_add(price);
-            }
         }
-        check_paid(batch, owed)?;
+        self.money.written(&self.workflows, batch)?;
         for workflow in batch.records.iter().map(|(workflow, ..)| workflow) {
             let seen = &self.workflows[workflow];
             seen.cancels_are_done()
@@ -140,6 +132,18 @@ impl Checks {
     /// A machine said that it will not do it.
     pub(crate) fn refused(&mut self, token: LeaseToken) {
         self.refused.insert(token);
+    }
+
+    /// I17: what the store says of every account is what its postings come to.
+    pub(crate) fn balanced(&self, balances: Vec<(Account, Balance)>) -> Result<(), String> {
+        let balances: BTreeMap<_, _> = balances.into_iter().collect();
+        match balances == self.money.balances {
+            true => Ok(()),
+            false => Err(format!(
+                "I17: the accounts are {balances:?}, and their postings come to {:?}",
+                self.money.balances
+            )),
+        }
     }
 
     pub(crate) fn knows(&self, workflow: WorkflowId) -> bool {
@@ -217,24 +221,5 @@ fn check_attempt(
             }
         }
         _ => Ok(()),
-    }
-}
-
-/// What is paid in a batch is what its items cost, no more and no less.
-fn check_paid(
-    batch: &Batch,
-    mut owed: BTreeMap<(WorkflowId, CallId, u32), Amount>,
-) -> Result<(), String> {
-    owed.retain(|_, amount| !amount.is_zero());
-    let mut paid: BTreeMap<(WorkflowId, CallId, u32), Amount> = BTreeMap::new();
-    for posting in batch.postings.iter().filter(|p| p.cause == Cause::Settle) {
-        let call = posting.call.ok_or("somebody is paid for nothing")?;
-        let key = (posting.workflow, call, posting.attempt);
-        let paid = paid.entry(key).or_default();
-        *paid = paid.saturating_add(posting.amount);
-    }
-    match owed == paid {
-        true => Ok(()),
-        false => Err(format!("I10: {owed:?} is owed, and {paid:?} is paid")),
     }
 }

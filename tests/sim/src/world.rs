@@ -264,6 +264,8 @@ impl World {
             return Ok(());
         }
         self.next_fold = self.commits + FOLD_COMMITS;
+        self.checks
+            .balanced(self.store.balances().map_err(broken)?)?;
         let store = self.store.copy();
         let (mut engine, scripts, _) =
             Set::shipped().engine(&store, self.plan.seed, self.rules())?;
@@ -524,6 +526,8 @@ impl World {
             0 => {}
             live => return Err(format!("{live} workflows are alive after all have ended")),
         }
+        self.checks
+            .balanced(self.store.balances().map_err(broken)?)?;
         Ok(Report {
             seed: self.plan.seed,
             trace: self.trace.finish(),

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use froben_journal::{Body, Item};
 use froben_model::{
-    Amount, CallId, ErrorClass, Kind, LeaseToken, MachineId, Needs, OperatorId, TaskSpec, Value,
-    WorkflowId,
+    Amount, ErrorClass, Kind, LeaseToken, MachineId, Needs, OperatorId, TaskSpec, Value, WorkflowId,
 };
 
 use super::workflow::Seen;

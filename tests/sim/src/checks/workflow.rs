@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use froben_journal::{Body, CallOp, End, Finish, Record, RevisionHash};
-use froben_model::{CallId, MachineId, SeekerId, WorkflowId};
+use froben_model::{Amount, CallId, MachineId, SeekerId, WorkflowId};
 
 use super::delegation::{Attempt, Delegation};
 
@@ -15,6 +15,7 @@ pub(super) struct Seen {
     pub(super) delegations: BTreeMap<CallId, Delegation>,
     pub(super) children: BTreeMap<CallId, bool>,
     pub(super) parent: Option<WorkflowId>,
+    pub(super) budget: Option<Amount>,
     /// Calls that the script has given up.
     pub(super) given_up: BTreeSet<CallId>,
     pub(super) paused: bool,
@@ -39,6 +40,7 @@ impl Seen {
                 self.revision = Some(submitted.revision);
                 self.seeker = Some(submitted.seeker.clone());
                 self.parent = submitted.parent.map(|parent| parent.workflow);
+                self.budget = submitted.budget;
             }
             Body::Called(called) => {
                 self.calls += 1;

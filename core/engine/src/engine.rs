@@ -11,7 +11,7 @@ use froben_journal::{Batch, Body, Finish, Record, RevisionHash, Served, Started}
 use froben_model::view::{
     DelegationState, Failure, PipelineInfo, PipelineInput, WorkflowState, WorkflowSummary,
 };
-use froben_model::{CallId, MachineId, SeekerId, TimeMs, WorkflowId};
+use froben_model::{Amount, CallId, MachineId, SeekerId, TimeMs, WorkflowId};
 use froben_scheduler::planted::{Bug, planted};
 use froben_scheduler::{DelegationKey, Policy, Scheduler, SessionId};
 use froben_script::Revision;
@@ -338,6 +338,13 @@ impl Engine {
             .machines()
             .map(|machine| machine.session)
             .collect()
+    }
+
+    /// What each live workflow that no other runs has spent, if anything. For simulations.
+    pub fn spent(&self) -> BTreeMap<WorkflowId, Amount> {
+        let roots = self.live.keys().map(|id| (*id, self.ledger.totals(*id)));
+        let spent = roots.filter(|(_, totals)| !totals.spent.is_zero());
+        spent.map(|(id, totals)| (id, totals.spent)).collect()
     }
 
     /// Workflows that are not over.

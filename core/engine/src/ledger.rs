@@ -246,7 +246,8 @@ impl Engine {
         let Some(workflow) = self.live.get(&id) else {
             return;
         };
-        let moves = moves(workflow, body);
+        let mut moves = moves(workflow, body);
+        moves.retain(|moved| moved.what != What::Release || !planted(Bug::KeepMoney));
         if moves.is_empty() {
             return;
         }

@@ -6,7 +6,7 @@
 
 use froben_journal::{Body, Finish, Record, Tally};
 use froben_model::view::{DelegationState, WorkflowSummary};
-use froben_model::{ErrorClass, ItemError, SeekerId, TimeMs, WorkflowId};
+use froben_model::{Amount, ErrorClass, ItemError, SeekerId, TimeMs, WorkflowId};
 
 use froben_scheduler::planted::{Bug, planted};
 
@@ -108,7 +108,9 @@ impl Engine {
                 summary,
                 tallies,
             } => {
-                self.credit(tallies);
+                if !planted(Bug::ForgetRecord) {
+                    self.credit(tallies);
+                }
                 if !planted(Bug::ForgetKeys) {
                     self.remember_key(&seeker, &idempotency_key, summary.id);
                 }
@@ -119,6 +121,11 @@ impl Engine {
                 history,
                 totals,
             } => {
+                let spent = match planted(Bug::ForgetSpent) {
+                    true => Amount::ZERO,
+                    false => totals.spent,
+                };
+                let totals = Totals { spent, ..totals };
                 self.ledger.open(workflow.id, totals);
                 self.recover_live(*workflow, history);
             }

@@ -119,9 +119,10 @@ impl Capacity {
             vram_bytes: device.vram_bytes,
             free: true,
         });
+        let cores = spec.cpu_cores + u32::from(planted(Bug::OverClaim));
         Capacity {
-            all_cores: spec.cpu_cores,
-            cores: spec.cpu_cores,
+            all_cores: cores,
+            cores,
             ram_bytes: spec.ram_bytes,
             devices: devices.collect(),
         }

@@ -225,7 +225,7 @@ impl Delegation {
 
     /// Whether the task allows the machine, whatever is left of its purse.
     pub(crate) fn may_have(&self, machine: &Machine) -> bool {
-        !self.task.avoid.contains(&machine.spec.operator)
+        (!self.task.avoid.contains(&machine.spec.operator) || planted(Bug::IgnoreAvoid))
             && self.missing_key(machine).is_none()
             && self.dearer(machine).is_none()
             && self.trusts(machine)

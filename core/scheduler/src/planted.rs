@@ -94,10 +94,22 @@ pub enum Bug {
     ForgetScripts,
     /// After a restart, what a script said of its progress is not shown.
     ForgetProgress,
+    /// A task is handed to whom it avoids.
+    IgnoreAvoid,
+    /// A task is handed out that its purse has not the money for.
+    IgnoreBudget,
+    /// What was held for an attempt that is over stays held.
+    KeepMoney,
+    /// A machine counts for a core more than it has.
+    OverClaim,
+    /// After a restart, machines are known for nothing that workflows which are over say of them.
+    ForgetRecord,
+    /// After a restart, what was spent can be spent again.
+    ForgetSpent,
 }
 
 impl Bug {
-    pub const ALL: [Bug; 43] = [
+    pub const ALL: [Bug; 49] = [
         Bug::SkipFence,
         Bug::LeakCores,
         Bug::LeakDevice,
@@ -141,6 +153,12 @@ impl Bug {
         Bug::ForgetKeys,
         Bug::ForgetScripts,
         Bug::ForgetProgress,
+        Bug::IgnoreAvoid,
+        Bug::IgnoreBudget,
+        Bug::KeepMoney,
+        Bug::OverClaim,
+        Bug::ForgetRecord,
+        Bug::ForgetSpent,
     ];
 }
 

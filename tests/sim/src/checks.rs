@@ -124,6 +124,11 @@ impl Checks {
         self.machines.joined(spec, machine);
     }
 
+    /// Machines that have ever offered themselves, and what they offered last.
+    pub(crate) fn machines(&self) -> impl Iterator<Item = (&MachineId, &MachineSpec)> {
+        self.machines.offers.iter()
+    }
+
     /// The machine of an attempt has sent an item.
     pub(crate) fn said(&mut self, token: LeaseToken, index: u32) {
         self.said.insert((token, index));

@@ -273,7 +273,8 @@ impl World {
         recovered.map_err(broken)?;
         let told = self.told.iter();
         let workflows = told.map(|(number, workflow)| (seeker(*number), workflow));
-        fold::compare(&mut self.engine, &mut engine, self.now, workflows)
+        let machines = self.checks.machines();
+        fold::compare(&mut self.engine, &mut engine, self.now, workflows, machines)
     }
 
     /// Whether all that was to be done is.

@@ -10,7 +10,7 @@ use super::workflow::Seen;
 
 #[derive(Debug, Default)]
 pub(super) struct Machines {
-    offers: BTreeMap<MachineId, MachineSpec>,
+    pub(super) offers: BTreeMap<MachineId, MachineSpec>,
     /// Those that are over are taken out when the machine is looked at the next time.
     held: BTreeMap<MachineId, Vec<Held>>,
 }

@@ -407,7 +407,9 @@ impl Engine {
         let Some(workflow) = self.live.get(&id) else {
             return;
         };
-        let (paused, tallies) = (workflow.paused, workflow.tallies());
+        let paused = workflow.paused;
+        // Of one that has been moved, the first record does not tell the revision: all of it is read.
+        let tallies = (!workflow.migrated).then(|| workflow.tallies());
         let sleeps: Vec<_> = workflow
             .sleeps
             .iter()
@@ -416,7 +418,9 @@ impl Engine {
         if paused {
             self.schedule(froben_scheduler::Input::Resume { workflow: id });
         }
-        self.record(id, Body::Tallied(tallies));
+        if let Some(tallies) = tallies {
+            self.record(id, Body::Tallied(tallies));
+        }
         self.record(id, Body::Finished(finish.clone()));
         self.step.batch.finished.push(id);
         let drop = ScriptCommand::Drop { workflow: id };

@@ -1,7 +1,7 @@
 //! Reading every journal at a start, on several threads.
 //!
 //! What a workflow that is over leaves is in its first record and its last two, so its journal is not
-//! read whole. The others are read to the end: their delegations are handed out again. Their scripts
+//! read whole, but if it was moved to another revision. The others are read to the end: their delegations are handed out again. Their scripts
 //! are rebuilt only if they may owe a call; the others wait for something, and are rebuilt when it
 //! comes.
 
@@ -95,7 +95,7 @@ fn read_over(store: &dyn Store, id: WorkflowId) -> Result<Result<Recovered, Misf
     {
         return Ok(Recovered::over(id, first, tallies.clone(), last));
     }
-    // Formats 1 and 2 left no tallies.
+    // Formats 1 and 2 left no tallies, nor does one that was moved to another revision.
     let mut workflow = Reading::new(id);
     let read = each_page(store, id, |page| {
         page.iter()

@@ -39,6 +39,8 @@ pub(crate) struct Workflow {
     pub(crate) idempotency_key: String,
     pub(crate) pipeline: String,
     pub(crate) revision: RevisionHash,
+    /// Whether it began with another revision.
+    pub(crate) migrated: bool,
     /// What it was started with, for people.
     inputs: String,
     pub(crate) seed: u64,
@@ -184,6 +186,7 @@ impl Workflow {
             idempotency_key: idempotency_key.clone(),
             pipeline: pipeline.clone(),
             revision: *revision,
+            migrated: false,
             inputs: input.brief(INPUT_CHARS, froben_script::is_secret_name),
             seed: *seed,
             parent: *parent,
@@ -356,6 +359,7 @@ impl Workflow {
             }
             Body::Migrated { revision } => {
                 self.revision = *revision;
+                self.migrated = true;
                 self.settled = None;
                 Ok(())
             }

@@ -65,7 +65,7 @@ pub enum Body {
         finish: Finish,
     },
     /// What its machines did: the record before [`Body::Finished`], so that a restart need not read
-    /// the whole of a workflow that is over.
+    /// the whole of a workflow that is over. One that was moved to another revision has none.
     Tallied(Vec<Tally>),
     /// From here on the script is told nothing, and what waits for a machine waits on.
     Paused,

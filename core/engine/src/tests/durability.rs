@@ -514,6 +514,12 @@ fn a_migration_moves_a_live_workflow_and_names_what_differs() {
     let logs = calls(&world, ID);
     let new = |(_, op): &&(CallId, CallOp)| matches!(op, CallOp::Log { text } if text == "new");
     assert_eq!(logs.iter().filter(new).count(), 1);
+
+    let mut again = World::start(world.store.clone(), FIFTY, world.now, usize::MAX);
+    assert!(again.run());
+    assert_eq!(again.engine.ended, world.engine.ended, "also its revision");
+    let known = |world: &World| world.engine.machine_views()[0].succeeded;
+    assert_eq!(known(&again), known(&world));
 }
 
 /// What a seeker entrusted to the script does not leave with an export, whatever the script did with it.

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use froben_journal::{Error, Origin, RevisionHash, Served, Store};
-use froben_model::{OperatorId, TimeMs};
+use froben_journal::{Error, Origin, Record, RevisionHash, Served, Store};
+use froben_model::{OperatorId, TimeMs, WorkflowId};
 use froben_scheduler::Policy;
 use froben_script::Revision;
 
@@ -16,10 +16,10 @@ use crate::driver::Capacity;
 use crate::effect::ScriptCommand;
 use crate::engine::{Engine, Serving, Step};
 use crate::input::Input;
-use crate::restart;
 use crate::revisions::Revisions;
 use crate::scripts::{Budget, ScriptHost};
 use crate::serve::COORDINATOR;
+use crate::{offline, restart};
 
 /// An engine that serves this revision, trusts these operators, and has no workflows yet.
 pub fn engine(
@@ -43,24 +43,66 @@ pub fn engine(
     engine
 }
 
-/// The scripts of an engine of one revision.
-pub struct Scripts(ScriptHost);
+/// The scripts of an engine.
+pub struct Scripts {
+    host: ScriptHost,
+    revisions: Arc<Revisions>,
+}
 
 impl Scripts {
     /// `revision` stands for its hash, whatever the store says.
     pub fn new(store: Arc<dyn Store>, hash: RevisionHash, revision: Arc<Revision>) -> Self {
-        let revisions = Revisions::new(store.clone());
+        let revisions = Arc::new(Revisions::new(store.clone()));
         revisions.keep(hash, Ok(revision));
         let budget = Budget {
             bytes: usize::MAX,
             vms: usize::MAX,
         };
-        Scripts(ScriptHost::new(store, Arc::new(revisions), budget))
+        Scripts {
+            host: ScriptHost::new(store, revisions.clone(), budget),
+            revisions,
+        }
+    }
+
+    /// The same for a further revision.
+    pub fn keep(&self, hash: RevisionHash, revision: Arc<Revision>) {
+        self.revisions.keep(hash, Ok(revision));
+    }
+
+    /// How many calls of a workflow the revision makes again; `None` if it does not make all of them.
+    pub fn fits(
+        &self,
+        store: &dyn Store,
+        workflow: WorkflowId,
+        hash: RevisionHash,
+    ) -> Result<Option<u64>, Error> {
+        let Ok(revision) = self.revisions.get(hash)? else {
+            return Ok(None);
+        };
+        let records = offline::records(store, workflow)?;
+        let tried = offline::try_revision(workflow, &records, hash, &revision);
+        Ok(tried.ok().map(|tried| tried.calls))
+    }
+
+    /// The records of a fork of a workflow, from a step on; `None` if there is no such step, or the revision
+    /// does not make the calls before it again.
+    pub fn cut(
+        &self,
+        store: &dyn Store,
+        source: WorkflowId,
+        step: &str,
+        hash: RevisionHash,
+    ) -> Result<Option<Vec<Record>>, Error> {
+        let Ok(revision) = self.revisions.get(hash)? else {
+            return Ok(None);
+        };
+        let records = offline::records(store, source)?;
+        Ok(offline::cut(source, &records, step, hash, &revision).ok())
     }
 
     /// What the engine is to hear of it.
     pub fn obey(&mut self, command: ScriptCommand) -> Result<Option<Input>, Error> {
-        self.0.obey(command)
+        self.host.obey(command)
     }
 
     /// Takes every workflow of the journal into an engine that has none yet.

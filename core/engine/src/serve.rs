@@ -23,6 +23,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use froben_journal::{Origin, RevisionHash, Served};
+use froben_scheduler::planted::{Bug, planted};
 use froben_script::Revision;
 
 use crate::effect::Answer;
@@ -120,6 +121,10 @@ impl Engine {
                 note,
             };
             self.step.batch.served.push(entry.clone());
+            if planted(Bug::SwitchRevision) {
+                let live = self.live.values_mut();
+                live.for_each(|workflow| workflow.revision = hash);
+            }
             self.serving = Serving {
                 entry: entry.clone(),
                 revision,

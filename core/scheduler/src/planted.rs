@@ -102,6 +102,8 @@ pub enum Bug {
     KeepMoney,
     /// A machine counts for a core more than it has.
     OverClaim,
+    /// New scripts are served to workflows that run already.
+    SwitchRevision,
     /// After a restart, machines are known for nothing that workflows which are over say of them.
     ForgetRecord,
     /// After a restart, what was spent can be spent again.
@@ -109,7 +111,7 @@ pub enum Bug {
 }
 
 impl Bug {
-    pub const ALL: [Bug; 49] = [
+    pub const ALL: [Bug; 50] = [
         Bug::SkipFence,
         Bug::LeakCores,
         Bug::LeakDevice,
@@ -157,6 +159,7 @@ impl Bug {
         Bug::IgnoreBudget,
         Bug::KeepMoney,
         Bug::OverClaim,
+        Bug::SwitchRevision,
         Bug::ForgetRecord,
         Bug::ForgetSpent,
     ];

@@ -29,6 +29,11 @@ pub(crate) enum Due {
     CrashCoordinator,
     /// How many of those who may be trusted are.
     Trust(usize),
+    /// The revision of this number is served from here on.
+    Serve(usize),
+    /// The wish of this number of the plan.
+    Migrate(usize),
+    Fork(usize),
     /// The rules of this number of the plan hold from here on.
     Rules(usize),
 }

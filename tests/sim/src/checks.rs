@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use froben_engine::Rules;
-use froben_journal::{Account, Balance, Batch, Body, Finish};
+use froben_journal::{Account, Balance, Batch, Body, Finish, Record, RevisionHash, Seq};
 use froben_model::{CallId, LeaseToken, MachineId, MachineSpec, WorkflowId};
 
 macro_rules! must {
@@ -20,10 +20,12 @@ macro_rules! must {
 mod delegation;
 mod machines;
 mod money;
+mod revisions;
 mod workflow;
 
 use machines::Machines;
 use money::Money;
+use revisions::Revisions;
 use workflow::Seen;
 
 #[derive(Debug, Default)]
@@ -39,15 +41,18 @@ pub(crate) struct Checks {
     workflows: BTreeMap<WorkflowId, Seen>,
     machines: Machines,
     money: Money,
+    revisions: Revisions,
     pub(crate) items: u64,
+    pub(crate) migrations: u64,
 }
 
 impl Checks {
     /// Of a coordinator's first start.
-    pub(crate) fn of_start(epoch: u64, rules: Rules) -> Self {
+    pub(crate) fn of_start(epoch: u64, rules: Rules, served: RevisionHash) -> Self {
         Checks {
             epoch,
             rules,
+            revisions: Revisions::of_start(served),
             ..Checks::default()
         }
     }
@@ -56,27 +61,10 @@ impl Checks {
     ///
     /// *Errors*: the first record that must not be there.
     pub(crate) fn written(&mut self, batch: &Batch) -> Result<(), String> {
+        self.revisions.served(&batch.served)?;
         for (workflow, seq, record) in &batch.records {
-            let seen = self.workflows.entry(*workflow).or_default();
-            if *seq != seen.records {
-                return Err(format!("{workflow}: record {seq} after {}", seen.records));
-            }
-            seen.records += 1;
-            let item = matches!(record.body, Body::Item(_));
-            self.items += u64::from(item);
-            check_attempt(self.epoch, &self.refused, *workflow, &record.body)?;
-            let wrong = |what| format!("{workflow} record {seq}: {what}: {record:?}");
-            seen.check_trust(&self.rules.trusted, &record.body)
-                .map_err(wrong)?;
-            seen.check_said(*workflow, &self.said, &record.body)
-                .map_err(wrong)?;
-            seen.take(record).map_err(wrong)?;
-            if let Body::Assigned(assigned) = &record.body {
-                self.check_hedges(*workflow, assigned.call)?;
-                self.machines
-                    .assigned(&self.workflows, *workflow, assigned)
-                    .map_err(wrong)?;
-            }
+            self.record(*workflow, *seq, record)
+                .map_err(|what| format!("{workflow} record {seq}: {what}: {record:?}"))?;
         }
         self.money.written(&self.workflows, batch)?;
         for workflow in batch.records.iter().map(|(workflow, ..)| workflow) {
@@ -95,6 +83,29 @@ impl Checks {
             if seen.is_none_or(|seen| seen.finish.is_none()) {
                 return Err(format!("{workflow} counts as finished without an end"));
             }
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, workflow: WorkflowId, seq: Seq, record: &Record) -> Result<(), String> {
+        self.revisions
+            .record(&self.workflows, workflow, &record.body)?;
+        let seen = self.workflows.entry(workflow).or_default();
+        must!(seq == seen.records, "it is not the next one");
+        seen.records += 1;
+        if seen.is_carried(seq) {
+            return seen.take(record);
+        }
+        self.items += u64::from(matches!(record.body, Body::Item(_)));
+        self.migrations += u64::from(matches!(record.body, Body::Migrated { .. }));
+        check_attempt(self.epoch, &self.refused, workflow, &record.body)?;
+        seen.check_trust(&self.rules.trusted, &record.body)?;
+        seen.check_said(workflow, &self.said, &record.body)?;
+        seen.take(record)?;
+        if let Body::Assigned(assigned) = &record.body {
+            self.check_hedges(workflow, assigned.call)?;
+            self.machines
+                .assigned(&self.workflows, workflow, assigned)?;
         }
         Ok(())
     }
@@ -157,6 +168,39 @@ impl Checks {
 
     pub(crate) fn finish(&self, workflow: WorkflowId) -> Option<&Finish> {
         self.workflows.get(&workflow)?.finish.as_ref()
+    }
+
+    /// The workflow may keep this revision from here on: somebody asks for it.
+    pub(crate) fn may_keep(&mut self, workflow: WorkflowId, revision: RevisionHash) {
+        self.revisions.asked.insert((workflow, revision));
+    }
+
+    /// I8: the script of a workflow that starts is that of the revision which it keeps.
+    pub(crate) fn keeps(&self, workflow: WorkflowId, revision: RevisionHash) -> Result<(), String> {
+        self.shown_with(workflow, &revision.to_string())
+    }
+
+    /// I8: a workflow that is not over is shown with the revision which it keeps.
+    pub(crate) fn shown_with(&self, workflow: WorkflowId, revision: &str) -> Result<(), String> {
+        let seen = self.workflows.get(&workflow);
+        let kept = seen.and_then(|seen| seen.revision);
+        let kept = kept.ok_or_else(|| format!("{workflow} is not written down"))?;
+        match kept.to_string() == *revision {
+            true => Ok(()),
+            false => Err(format!("I8: {workflow} keeps {kept}, and has {revision}")),
+        }
+    }
+
+    /// A workflow that this one runs, or has run.
+    pub(crate) fn child_of(&self, workflow: WorkflowId) -> Option<WorkflowId> {
+        let mut workflows = self.workflows.iter();
+        let child = workflows.find(|(_, seen)| seen.parent == Some(workflow));
+        child.map(|(child, _)| *child)
+    }
+
+    /// How many calls its script has made.
+    pub(crate) fn calls(&self, workflow: WorkflowId) -> u64 {
+        self.workflows.get(&workflow).map_or(0, |seen| seen.calls)
     }
 
     /// Workflows that are not over.

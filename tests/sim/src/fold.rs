@@ -22,13 +22,13 @@ pub(crate) fn compare<'a>(
     live: &mut Engine,
     recovered: &mut Engine,
     now: TimeMs,
-    workflows: impl Iterator<Item = (SeekerId, &'a WorkflowId)>,
+    workflows: &'a [(SeekerId, WorkflowId)],
     machines: impl Iterator<Item = (&'a MachineId, &'a MachineSpec)>,
 ) -> Result<(), String> {
     let mut seekers = BTreeSet::new();
     for (seeker, workflow) in workflows {
-        let shown = show(live, now, &seeker, *workflow);
-        let told = show(recovered, now, &seeker, *workflow);
+        let shown = show(live, now, seeker, *workflow);
+        let told = show(recovered, now, seeker, *workflow);
         if shown != told {
             return Err(format!(
                 "I7: {workflow} is shown as {shown:?}, its journal says {told:?}"
@@ -37,8 +37,8 @@ pub(crate) fn compare<'a>(
         seekers.insert(seeker);
     }
     for seeker in seekers {
-        let shown = list(live, now, &seeker);
-        let told = list(recovered, now, &seeker);
+        let shown = list(live, now, seeker);
+        let told = list(recovered, now, seeker);
         if shown != told {
             let first = shown.iter().zip(&told).find(|(shown, told)| shown != told);
             return Err(format!(

@@ -17,6 +17,8 @@ mod fleet;
 mod fold;
 pub mod forecast;
 mod plan;
+mod revisions;
+mod seekers;
 mod world;
 
 pub use plan::Plan;
@@ -36,6 +38,9 @@ pub struct Report {
     /// Messages that came too late and changed nothing.
     pub stale: u64,
     pub items: u64,
+    /// Workflows that were moved to another revision, and forks.
+    pub migrations: u64,
+    pub forks: u64,
 }
 
 /// Plays a seed to its end.

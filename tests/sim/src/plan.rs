@@ -6,6 +6,8 @@ use froben_engine::Policy;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::revisions::REVISIONS;
+
 /// How a machine behaves while there are faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Character {
@@ -99,6 +101,22 @@ pub struct Plan {
     pub(crate) distrust_ms: Option<(u64, u64)>,
     /// The first ones hold from the start.
     pub(crate) rules: Vec<RulesPlan>,
+    /// When which revision is served.
+    pub(crate) serves: Vec<(u64, usize)>,
+    pub(crate) migrations: Vec<Wish>,
+    pub(crate) forks: Vec<Wish>,
+}
+
+/// A workflow is to go on with another revision: itself, or as a fork.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish {
+    pub(crate) at_ms: u64,
+    pub(crate) workflow: usize,
+    /// Not the workflow, but the one that it runs.
+    pub(crate) child: bool,
+    pub(crate) revision: usize,
+    /// Where a fork begins, counted round the steps that there are.
+    pub(crate) step: u64,
 }
 
 /// Who is trusted with checks. Two, since nobody checks what it made itself.
@@ -176,6 +194,12 @@ impl Plan {
             w.budget = w.budget.map(|_| PLENTY);
         });
         let rules = rules(rng, calm_ms, workflows.len());
+        let count_of_serves = rng.random_range(0..=4);
+        let serves = (0..count_of_serves)
+            .map(|_| (rng.random_range(0..calm_ms), rng.random_range(0..REVISIONS)))
+            .collect();
+        let migrations = wishes(rng, 4, calm_ms, workflows.len());
+        let forks = wishes(rng, 2, calm_ms, workflows.len());
         let mut times = |most: usize| -> Vec<(usize, u64)> {
             (0..rng.random_range(0..=most))
                 .map(|_| (rng.random_range(0..count), rng.random_range(0..calm_ms)))
@@ -203,8 +227,23 @@ impl Plan {
                 (at, rng.random_range(1..=calm_ms - at))
             }),
             rules,
+            serves,
+            migrations,
+            forks,
         }
     }
+}
+
+fn wishes(rng: &mut StdRng, most: usize, calm_ms: u64, workflows: usize) -> Vec<Wish> {
+    (0..rng.random_range(0..=most))
+        .map(|_| Wish {
+            at_ms: rng.random_range(0..calm_ms),
+            workflow: rng.random_range(0..workflows),
+            child: rng.random_bool(0.2),
+            revision: rng.random_range(0..REVISIONS),
+            step: rng.random(),
+        })
+        .collect()
 }
 
 fn workflow(rng: &mut StdRng, calm_ms: u64, operators: usize, cheapest: u64) -> WorkflowPlan {

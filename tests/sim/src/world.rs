@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, LazyLock};
 
 use froben_engine::Rules;
-use froben_engine::by_hand::{self, Scripts};
-use froben_engine::effect::{Answer, Effect, MachineCommand, Receipt};
+use froben_engine::by_hand::Scripts;
+use froben_engine::effect::{Effect, MachineCommand, ScriptCommand};
 use froben_engine::engine::{Engine, Step};
-use froben_engine::input::{Input, Submit, Ticket};
-use froben_journal::{Finish, MemoryStore, RevisionHash, ScriptSet, Store, encode, revision_hash};
-use froben_model::{Amount, OperatorId, SeekerId, Terms, TimeMs, Value, WorkflowId};
-use froben_script::{Limits, Revision};
+use froben_engine::input::{Input, Ticket};
+use froben_journal::{Finish, MemoryStore, Store, encode};
+use froben_model::{OperatorId, SeekerId, TimeMs, WorkflowId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -21,6 +19,7 @@ use crate::checks::Checks;
 use crate::fleet::Fleet;
 use crate::fold;
 use crate::plan::{Plan, RulesPlan, TRUSTED};
+use crate::revisions::{self, Checked};
 
 /// How long a coordinator is away when it has crashed.
 const RESTART_MS: u64 = 1_000;
@@ -34,99 +33,35 @@ const FOLD_COMMITS: u64 = 80;
 const SUCCEED_PERCENT: usize = 60;
 /// What a script fails with if nobody works for what is left of its budget.
 const NO_MONEY: &str = "for want of a machine";
-/// How long a seeker waits before it asks again.
-const ASK_AGAIN_MS: u64 = 5_000;
 
 pub(crate) struct World {
-    plan: Plan,
+    pub(super) plan: Plan,
     rng: StdRng,
-    engine: Engine,
-    scripts: Scripts,
-    store: MemoryStore,
-    now: TimeMs,
+    pub(super) engine: Engine,
+    pub(super) scripts: Scripts,
+    pub(super) store: MemoryStore,
+    pub(super) now: TimeMs,
     inputs: VecDeque<Input>,
-    agenda: Agenda,
-    fleet: Fleet,
+    pub(super) agenda: Agenda,
+    pub(super) fleet: Fleet,
     /// How many of those who may be trusted are.
     trusted: usize,
     /// The number of the rules that hold.
     rules: usize,
-    checks: Checks,
+    pub(super) checks: Checks,
     /// Submits that wait for an answer.
-    submits: BTreeMap<Ticket, usize>,
-    /// What each seeker was told that its workflow is called.
-    told: BTreeMap<usize, WorkflowId>,
+    pub(super) submits: BTreeMap<Ticket, usize>,
+    /// What each seeker was told that its workflow is called, and whoever forks one that its fork is.
+    pub(super) told: BTreeMap<usize, WorkflowId>,
     /// Seekers that have cancelled theirs.
     cancelled: BTreeSet<usize>,
-    next_workflow: u64,
+    pub(super) next_workflow: u64,
     trace: DefaultHasher,
     commits: u64,
     /// Commits after which the state is held against the journal again.
     next_fold: u64,
     restarts: u64,
-    stale: u64,
-}
-
-/// The scripts of every world.
-struct Set {
-    hash: RevisionHash,
-    scripts: ScriptSet,
-    revision: Arc<Revision>,
-}
-
-impl Set {
-    /// Checked once, for all seeds.
-    fn shipped() -> &'static Self {
-        static SHIPPED: LazyLock<Set> = LazyLock::new(Set::check);
-        &SHIPPED
-    }
-
-    fn check() -> Self {
-        let file = |path: &str, source: &str| (path.to_owned(), source.to_owned());
-        let files = BTreeMap::from([
-            file("pipelines/batch.lua", include_str!("../scripts/batch.lua")),
-            file(
-                "lib/retry.lua",
-                include_str!("../../../scripts/lib/retry.lua"),
-            ),
-            file(
-                "lib/chunk.lua",
-                include_str!("../../../scripts/lib/chunk.lua"),
-            ),
-            file(
-                "lib/options.lua",
-                include_str!("../../../scripts/lib/options.lua"),
-            ),
-        ]);
-        let revision = Revision::check(&files, &Limits::default())
-            .unwrap_or_else(|problems| panic!("invariant: our own scripts check: {problems:?}"));
-        let scripts = ScriptSet { files };
-        Set {
-            hash: revision_hash(&scripts),
-            scripts,
-            revision: Arc::new(revision),
-        }
-    }
-
-    /// A coordinator that starts, and is told its rules before it reads the journal.
-    fn engine(
-        &self,
-        store: &MemoryStore,
-        seed: u64,
-        rules: Rules,
-    ) -> Result<(Engine, Scripts, u64), String> {
-        store
-            .put_revision(self.hash, &self.scripts)
-            .map_err(broken)?;
-        let epoch = store.next_epoch().map_err(broken)?;
-        let revision = self.revision.clone();
-        let trusted = rules.trusted.clone();
-        let mut engine = by_hand::engine(epoch, seed, self.hash, revision, trusted);
-        engine.handle(0, Input::Rules(rules));
-        let shared: Arc<dyn Store> = Arc::new(store.clone());
-        let scripts = Scripts::new(shared, self.hash, self.revision.clone());
-        Ok((engine, scripts, epoch))
-    }
+    pub(super) stale: u64,
 }
 
 impl World {
@@ -158,14 +93,23 @@ impl World {
         for at in &plan.coordinator_crashes {
             agenda.add(*at, Due::CrashCoordinator);
         }
+        for (at, which) in &plan.serves {
+            agenda.add(*at, Due::Serve(*which));
+        }
+        for (number, wish) in plan.migrations.iter().enumerate() {
+            agenda.add(wish.at_ms, Due::Migrate(number));
+        }
+        for (number, wish) in plan.forks.iter().enumerate() {
+            agenda.add(wish.at_ms, Due::Fork(number));
+        }
         for (number, rules) in plan.rules.iter().enumerate().skip(1) {
             agenda.add(rules.at_ms, Due::Rules(number));
         }
         let store = MemoryStore::new();
         let rules = rules(&plan.rules[0], TRUSTED.len());
-        let (engine, scripts, epoch) = Set::shipped()
-            .engine(&store, plan.seed, rules.clone())
+        let (engine, scripts, epoch) = revisions::start(&store, plan.seed, rules.clone())
             .expect("invariant: a new store takes it");
+        let served = Checked::all()[0].hash;
         World {
             rng: StdRng::seed_from_u64(plan.seed ^ 0x5eed),
             plan,
@@ -178,7 +122,7 @@ impl World {
             fleet,
             trusted: TRUSTED.len(),
             rules: 0,
-            checks: Checks::of_start(epoch, rules),
+            checks: Checks::of_start(epoch, rules, served),
             submits: BTreeMap::new(),
             told: BTreeMap::new(),
             cancelled: BTreeSet::new(),
@@ -268,19 +212,27 @@ impl World {
             .balanced(self.store.balances().map_err(broken)?)?;
         let store = self.store.copy();
         let (mut engine, scripts, _) =
-            Set::shipped().engine(&store, self.plan.seed, self.rules())?;
+            revisions::start(&store, self.plan.seed, self.rules()).map_err(broken)?;
         let recovered = scripts.recover(&mut engine, &store, self.now);
         recovered.map_err(broken)?;
         let told = self.told.iter();
-        let workflows = told.map(|(number, workflow)| (seeker(*number), workflow));
+        let workflows: Vec<_> = told
+            .map(|(number, workflow)| (self.seeker(*number), *workflow))
+            .collect();
         let machines = self.checks.machines();
-        fold::compare(&mut self.engine, &mut engine, self.now, workflows, machines)
+        fold::compare(
+            &mut self.engine,
+            &mut engine,
+            self.now,
+            &workflows,
+            machines,
+        )
     }
 
     /// Whether all that was to be done is.
     fn is_over(&self) -> bool {
         (self.fleet.calm || self.agenda.next_time().is_none())
-            && self.told.len() == self.plan.workflows.len()
+            && self.told.range(..self.plan.workflows.len()).count() == self.plan.workflows.len()
             && self.checks.open().is_empty()
     }
 
@@ -323,6 +275,9 @@ impl World {
                 None
             }
             Due::CrashCoordinator => return self.crash(),
+            Due::Serve(which) => Some(self.serve(which)),
+            Due::Migrate(number) => self.migrate(number)?,
+            Due::Fork(number) => self.fork(number)?,
             Due::Trust(count) => {
                 self.trusted = count;
                 let operators = trusted(count);
@@ -339,44 +294,6 @@ impl World {
 
     fn rules(&self) -> Rules {
         rules(&self.plan.rules[self.rules], self.trusted)
-    }
-
-    /// A seeker submits until it is told what its workflow is called; it is the same one each time.
-    fn submit(&mut self, number: usize) -> Option<Input> {
-        if self.told.contains_key(&number) {
-            return None;
-        }
-        self.agenda
-            .add(self.now + ASK_AGAIN_MS, Due::Submit(number));
-        let plan = &self.plan.workflows[number];
-        let text = |text: &String| Value::text(text);
-        let max_price = plan.max_price.map(|price| Amount(price).to_string());
-        let input = Value::map([
-            ("n", Value::Int(plan.n)),
-            ("child", Value::Bool(plan.child)),
-            ("checked", Value::Bool(plan.checked)),
-            ("scant", Value::Bool(plan.is_scant())),
-            ("keyed", Value::Bool(plan.keyed)),
-            ("max_price", max_price.as_ref().map_or(Value::Nil, text)),
-            ("avoid", plan.avoid.as_ref().map_or(Value::Nil, text)),
-        ]);
-        let ticket = self.fleet.ticket();
-        self.submits.insert(ticket, number);
-        let workflow = WorkflowId(u128::from(self.next_workflow).to_be_bytes());
-        self.next_workflow += 1;
-        Some(Input::Submit(Submit {
-            ticket,
-            workflow,
-            seed: self.plan.seed,
-            seeker: seeker(number),
-            pipeline: "batch".to_owned(),
-            input,
-            idempotency_key: format!("workflow {number}"),
-            terms: Terms {
-                budget: plan.budget.map(Amount),
-                wanted_by_ms: plan.within_ms.map(|within| self.now + within),
-            },
-        }))
     }
 
     /// Writes, then acts, unless the coordinator crashes before or in between.
@@ -410,6 +327,9 @@ impl World {
     fn take_effect(&mut self, effect: Effect) -> Result<(), String> {
         match effect {
             Effect::Script(command) => {
+                if let ScriptCommand::Start(launch) = &command {
+                    self.checks.keeps(launch.workflow, launch.revision)?;
+                }
                 let input = self.scripts.obey(command).map_err(broken)?;
                 self.inputs.extend(input);
             }
@@ -441,42 +361,6 @@ impl World {
         Ok(())
     }
 
-    /// Whatever is promised has to be on the disk.
-    fn answered(&mut self, ticket: Ticket, answer: Answer) -> Result<(), String> {
-        match answer {
-            Answer::Submitted(Ok(workflow)) => {
-                if !self.checks.knows(workflow) {
-                    return Err(format!("{workflow} was promised, and is not written down"));
-                }
-                if let Some(number) = self.submits.remove(&ticket) {
-                    let before = self.told.insert(number, workflow);
-                    if before.is_some_and(|before| before != workflow) {
-                        return Err(format!("one key, two workflows: {before:?}, {workflow}"));
-                    }
-                }
-            }
-            Answer::Submitted(Err(refused)) => {
-                return Err(format!("a submit is refused: {refused:?}"));
-            }
-            Answer::Receipt(Receipt::Recorded) if self.fleet.forged.contains(&ticket) => {
-                return Err("I4: an item counts that another machine was to send".to_owned());
-            }
-            Answer::Receipt(receipt) => match (receipt, self.fleet.asked.remove(&ticket)) {
-                (Receipt::Stale, _) => self.stale += 1,
-                (Receipt::Recorded, Some((token, index)))
-                    if !self.checks.has_item(token, index) =>
-                {
-                    return Err(format!(
-                        "item {index} of {token} was promised, and is not written down"
-                    ));
-                }
-                (Receipt::Recorded, _) => {}
-            },
-            _ => {}
-        }
-        Ok(())
-    }
-
     /// Everything but the journal is lost; a new coordinator continues from it.
     fn crash(&mut self) -> Result<(), String> {
         self.restarts += 1;
@@ -486,7 +370,7 @@ impl World {
         self.now += RESTART_MS;
         self.fleet.lose_coordinator(self.now, &mut self.agenda);
         (self.engine, self.scripts, self.checks.epoch) =
-            Set::shipped().engine(&self.store, self.plan.seed, self.rules())?;
+            revisions::start(&self.store, self.plan.seed, self.rules()).map_err(broken)?;
         self.checks.rules = self.rules();
         let recovered = self
             .scripts
@@ -506,15 +390,12 @@ impl World {
     fn right_end(mut self) -> Result<Report, String> {
         let mut succeeded = 0;
         for (number, workflow) in &self.told {
-            let plan = &self.plan.workflows[*number];
-            let sum = |n: i64| (1..=n).map(|n| n * n).sum::<i64>();
-            let total = sum(plan.n) + if plan.child { sum(plan.n / 2) } else { 0 };
-            let expected = Finish::Output(Value::map([("total", Value::Int(total))]));
+            let expected = Finish::Output(self.expected(*number));
             match self.checks.finish(*workflow) {
                 Some(finish) if *finish == expected => succeeded += 1,
                 Some(Finish::Cancelled) if self.cancelled.contains(number) => {}
                 Some(Finish::Failed(failure))
-                    if plan.is_scant() && failure.message.contains(NO_MONEY) => {}
+                    if self.is_scant(*number) && failure.message.contains(NO_MONEY) => {}
                 other => return Err(format!("{workflow} of seeker {number} ended so: {other:?}")),
             }
         }
@@ -537,6 +418,8 @@ impl World {
             restarts: self.restarts,
             stale: self.stale,
             items: self.checks.items,
+            migrations: self.checks.migrations,
+            forks: self.told.range(self.plan.workflows.len()..).count() as u64,
         })
     }
 }
@@ -561,10 +444,10 @@ fn trusted(count: usize) -> BTreeSet<OperatorId> {
         .collect()
 }
 
-fn seeker(number: usize) -> SeekerId {
+pub(super) fn seeker(number: usize) -> SeekerId {
     SeekerId::new(format!("seeker-{number}")).expect("invariant: it is a name")
 }
 
-fn broken(error: froben_journal::Error) -> String {
+pub(super) fn broken(error: froben_journal::Error) -> String {
     format!("the journal: {error}")
 }

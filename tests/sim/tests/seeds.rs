@@ -57,13 +57,15 @@ fn main() -> ExitCode {
         sum(|r| r.virtual_ms) as f64 / 1000.0,
     );
     println!(
-        "{} seeds from {from}: {} commits, {} items, {} restarts, {} stale messages; \
-         {virtual_s:.0} s of virtual time in {real_s:.1} s",
+        "{} seeds from {from}: {} commits, {} items, {} restarts, {} stale messages, {} \
+         migrations, {} forks; {virtual_s:.0} s of virtual time in {real_s:.1} s",
         reports.len(),
         sum(|r| r.commits),
         sum(|r| r.items),
         sum(|r| r.restarts),
         sum(|r| r.stale),
+        sum(|r| r.migrations),
+        sum(|r| r.forks),
     );
     let mut failed = failed.into_inner().expect("no panic");
     failed.sort();

@@ -118,6 +118,7 @@ impl Seen {
     }
 
     pub(super) fn item(&mut self, item: &Item) -> Result<(), String> {
+        let carried = self.carries();
         let delegation = self.delegation(item.call)?;
         let claim = delegation.claims.remove(&item.index);
         let verdict = delegation.verdicts.get(&item.index).copied();
@@ -130,10 +131,10 @@ impl Seen {
         );
         let holds = delegation.open.contains_key(&item.attempt);
         must!(
-            holds || claim.is_some() || item.outcome.is_ok(),
+            holds || claim.is_some() || item.outcome.is_ok() || carried,
             "I1: a late failure counts"
         );
-        if delegation.spec.check.is_some() {
+        if delegation.spec.check.is_some() && !carried {
             match &item.outcome {
                 Ok(value) => {
                     must!(claim.is_some(), "I15: it counts without a check");

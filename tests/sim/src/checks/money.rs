@@ -188,9 +188,10 @@ impl Money {
 /// I2: what is paid in a batch is what its items cost, each once.
 fn check_paid(workflows: &BTreeMap<WorkflowId, Seen>, batch: &Batch) -> Result<(), String> {
     let mut owed = Vec::new();
-    for (workflow, _, record) in &batch.records {
+    for (workflow, seq, record) in &batch.records {
         let seen = &workflows[workflow];
         if let Body::Item(item) = &record.body
+            && !seen.is_carried(*seq)
             && item.outcome.is_ok()
             && let Some(delegation) = seen.delegations.get(&item.call)
         {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use froben_journal::{Body, CallOp, End, Finish, Record, RevisionHash};
+use froben_journal::{Body, CallOp, End, Finish, Record, RevisionHash, Seq};
 use froben_model::{Amount, CallId, MachineId, SeekerId, WorkflowId};
 
 use super::delegation::{Attempt, Delegation};
@@ -16,6 +16,8 @@ pub(super) struct Seen {
     pub(super) children: BTreeMap<CallId, bool>,
     pub(super) parent: Option<WorkflowId>,
     pub(super) budget: Option<Amount>,
+    /// So many records behind the first tell of the workflow that it is a fork of.
+    carried: u64,
     /// Calls that the script has given up.
     pub(super) given_up: BTreeSet<CallId>,
     pub(super) paused: bool,
@@ -27,6 +29,16 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// Whether a record tells of the workflow that this one is a fork of.
+    pub(super) fn is_carried(&self, seq: Seq) -> bool {
+        (1..=self.carried).contains(&seq)
+    }
+
+    /// Whether the record that is being taken in is such a one.
+    pub(super) fn carries(&self) -> bool {
+        self.is_carried(self.records - 1)
+    }
+
     /// Takes the next record in.
     pub(super) fn take(&mut self, record: &Record) -> Result<(), String> {
         let tallied = matches!(record.body, Body::Tallied(_));
@@ -41,6 +53,8 @@ impl Seen {
                 self.seeker = Some(submitted.seeker.clone());
                 self.parent = submitted.parent.map(|parent| parent.workflow);
                 self.budget = submitted.budget;
+                let from = submitted.forked_from.as_ref();
+                self.carried = from.map_or(0, |from| from.carried);
             }
             Body::Called(called) => {
                 self.calls += 1;
@@ -68,6 +82,7 @@ impl Seen {
                     !self.paused,
                     "it is handed out while its workflow is paused"
                 );
+                let carried = self.carries();
                 let delegation = self.delegation(assigned.call)?;
                 must!(!delegation.over, "an assignment after its end");
                 must!(!delegation.lost, "an assignment while it is checked");
@@ -95,7 +110,11 @@ impl Seen {
                 let of = Attempt {
                     epoch: assigned.epoch,
                     machine: assigned.machine.clone(),
-                    price: assigned.price,
+                    price: if carried {
+                        Amount::ZERO
+                    } else {
+                        assigned.price
+                    },
                 };
                 delegation.attempts.insert(assigned.attempt, of);
                 delegation.last = Some(attempt);
@@ -111,6 +130,7 @@ impl Seen {
                 attempt,
                 failure,
             } => {
+                let carried = self.carries();
                 let delegation = self.delegation(*call)?;
                 must!(!delegation.over, "an attempt is lost after the end");
                 must!(delegation.missing() > 0, "it is lost, and has all");
@@ -126,7 +146,7 @@ impl Seen {
                     }
                     true => {
                         must!(
-                            !delegation.claims.is_empty(),
+                            !delegation.claims.is_empty() || carried,
                             "it is lost, and nothing is checked"
                         );
                         delegation.lost = true;
@@ -202,7 +222,8 @@ impl Seen {
                 self.finish = Some(finish.clone());
             }
             Body::Migrated { revision } => {
-                must!(Some(*revision) == self.revision, "I8: another revision");
+                must!(Some(*revision) != self.revision, "it keeps that already");
+                self.revision = Some(*revision);
             }
             Body::Slept { .. } | Body::Logged { .. } => {}
             Body::Tallied(tallies) => {
@@ -230,7 +251,7 @@ impl Seen {
     }
 
     pub(super) fn credit(&mut self, machine: Option<MachineId>, ok: u64, failed: u64) {
-        if let Some(machine) = machine.filter(|_| ok + failed > 0) {
+        if let Some(machine) = machine.filter(|_| ok + failed > 0 && !self.carries()) {
             let credit = self.credit.entry(machine).or_default();
             credit.0 += ok;
             credit.1 += failed;

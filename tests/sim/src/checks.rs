@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use froben_engine::Rules;
 use froben_journal::{Account, Balance, Batch, Body, Finish, Record, RevisionHash, Seq};
-use froben_model::{CallId, LeaseToken, MachineId, MachineSpec, WorkflowId};
+use froben_model::{CallId, LeaseToken, MachineId, MachineSpec, TimeMs, WorkflowId};
 
 macro_rules! must {
     ($holds:expr, $what:literal) => {
@@ -21,6 +21,7 @@ mod delegation;
 mod machines;
 mod money;
 mod revisions;
+mod times;
 mod workflow;
 
 use machines::Machines;
@@ -32,6 +33,8 @@ use workflow::Seen;
 pub(crate) struct Checks {
     /// The coordinator's start: every attempt is of it.
     pub(crate) epoch: u64,
+    /// When it started.
+    pub(crate) started_ms: TimeMs,
     /// What the scheduler goes by.
     pub(crate) rules: Rules,
     /// Attempts that their machine refused.
@@ -126,6 +129,25 @@ impl Checks {
             true => Ok(()),
             false => Err(format!(
                 "{workflow}: {hedges} hedges of {attempts} attempts"
+            )),
+        }
+    }
+
+    /// I6: what is due has happened, and for what will be due first a timer is set; the next one rings at
+    /// `next_timer`.
+    pub(crate) fn timed(&self, now: TimeMs, next_timer: Option<TimeMs>) -> Result<(), String> {
+        let Some((due_ms, workflow, call)) = times::next(&self.workflows, self.started_ms) else {
+            return Ok(());
+        };
+        if times::is_late(due_ms, now) {
+            return Err(format!(
+                "I6: {workflow}{call} was due at {due_ms}, it is {now}"
+            ));
+        }
+        match next_timer.is_some_and(|at| at <= due_ms.max(now)) {
+            true => Ok(()),
+            false => Err(format!(
+                "I6: {workflow}{call} is due at {due_ms}, and the next timer rings at {next_timer:?}"
             )),
         }
     }

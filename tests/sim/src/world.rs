@@ -29,6 +29,8 @@ const CALM_MS: u64 = 6 * 3_600_000;
 const INPUTS: u64 = 2_000_000;
 /// The state is held against the journal after so many commits.
 const FOLD_COMMITS: u64 = 80;
+/// So often it is looked whether all happens in time.
+const LOOK_MS: u64 = 1_000;
 /// Of a hundred workflows, so many have to succeed in every run: one in which nothing works proves nothing.
 const SUCCEED_PERCENT: usize = 60;
 /// What a script fails with if nobody works for what is left of its budget.
@@ -58,6 +60,8 @@ pub(crate) struct World {
     pub(super) next_workflow: u64,
     trace: DefaultHasher,
     commits: u64,
+    /// When times are looked at again.
+    next_look: TimeMs,
     /// Commits after which the state is held against the journal again.
     next_fold: u64,
     restarts: u64,
@@ -129,6 +133,7 @@ impl World {
             next_workflow: 1,
             trace: DefaultHasher::new(),
             commits: 0,
+            next_look: 0,
             next_fold: FOLD_COMMITS,
             restarts: 0,
             stale: 0,
@@ -162,6 +167,10 @@ impl World {
                 continue;
             }
             self.only_the_living()?;
+            if self.now >= self.next_look {
+                self.next_look = self.now + LOOK_MS;
+                self.checks.timed(self.now, self.engine.next_timer())?;
+            }
             self.hold_against_journal()?;
             if self.is_over() {
                 return self.right_end();
@@ -368,6 +377,7 @@ impl World {
         self.submits.clear();
         self.store = self.store.crash();
         self.now += RESTART_MS;
+        self.checks.started_ms = self.now;
         self.fleet.lose_coordinator(self.now, &mut self.agenda);
         (self.engine, self.scripts, self.checks.epoch) =
             revisions::start(&self.store, self.plan.seed, self.rules()).map_err(broken)?;

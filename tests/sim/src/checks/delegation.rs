@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use froben_journal::{Body, Item};
 use froben_model::{
-    Amount, ErrorClass, Kind, LeaseToken, MachineId, Needs, OperatorId, TaskSpec, Value, WorkflowId,
+    Amount, ErrorClass, Kind, LeaseToken, MachineId, Needs, OperatorId, TaskSpec, TimeMs, Value,
+    WorkflowId,
 };
 
 use super::workflow::Seen;
@@ -13,6 +14,10 @@ use crate::fleet::square;
 #[derive(Debug)]
 pub(super) struct Delegation {
     pub(super) spec: TaskSpec,
+    /// When it was called.
+    pub(super) queued_ms: TimeMs,
+    /// The time of the latest record of it.
+    pub(super) told_ms: TimeMs,
     /// Whose value it is to check, if it is a check.
     pub(super) maker: Option<OperatorId>,
     pub(super) attempts: BTreeMap<u32, Attempt>,
@@ -38,12 +43,15 @@ pub(super) struct Attempt {
     pub(super) epoch: u64,
     pub(super) machine: MachineId,
     pub(super) price: Amount,
+    pub(super) deadline_ms: TimeMs,
 }
 
 impl Delegation {
-    pub(super) fn of(spec: TaskSpec) -> Self {
+    pub(super) fn of(spec: TaskSpec, queued_ms: TimeMs) -> Self {
         Delegation {
             spec,
+            queued_ms,
+            told_ms: queued_ms,
             maker: None,
             attempts: BTreeMap::new(),
             claims: BTreeMap::new(),
@@ -59,7 +67,7 @@ impl Delegation {
     }
 
     /// Of the check of an item, as the platform makes it.
-    fn check(of: &TaskSpec, kind: Kind, maker: OperatorId) -> Self {
+    fn check(of: &TaskSpec, kind: Kind, maker: OperatorId, queued_ms: TimeMs) -> Self {
         let spec = TaskSpec {
             kind,
             items: vec![Value::Nil],
@@ -76,7 +84,7 @@ impl Delegation {
         };
         Delegation {
             maker: Some(maker),
-            ..Delegation::of(spec)
+            ..Delegation::of(spec, queued_ms)
         }
     }
 
@@ -100,6 +108,7 @@ impl Delegation {
 impl Seen {
     /// A value is to be checked; a check of it begins.
     pub(super) fn claimed(&mut self, item: &Item) -> Result<(), String> {
+        let now_ms = self.now_ms;
         let delegation = self.spoken_of(item)?;
         let check = delegation.spec.check.clone();
         let check = check.ok_or("a claim of what is not checked")?;
@@ -110,7 +119,7 @@ impl Seen {
         must!(!twice, "I1: an item is claimed twice");
         delegation.rest();
         let maker = of.machine.operator();
-        let check = Delegation::check(&delegation.spec, check, maker);
+        let check = Delegation::check(&delegation.spec, check, maker, now_ms);
         let call = item.call.check(item.index);
         let twice = self.delegations.insert(call, check).is_some();
         must!(!twice, "an item is checked twice");

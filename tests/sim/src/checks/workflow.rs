@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use froben_journal::{Body, CallOp, End, Finish, Record, RevisionHash, Seq};
-use froben_model::{Amount, CallId, MachineId, SeekerId, WorkflowId};
+use froben_model::{Amount, CallId, MachineId, SeekerId, TimeMs, WorkflowId};
 
 use super::delegation::{Attempt, Delegation};
 
@@ -21,6 +21,12 @@ pub(super) struct Seen {
     /// Calls that the script has given up.
     pub(super) given_up: BTreeSet<CallId>,
     pub(super) paused: bool,
+    /// When it was submitted, or resumed: waits begin anew then.
+    pub(super) begun_ms: TimeMs,
+    /// When the timers of its script ring that have not.
+    pub(super) sleeps: BTreeMap<CallId, TimeMs>,
+    /// The time of the latest record.
+    pub(super) now_ms: TimeMs,
     /// What its machines have done: items that have a value, and those that count against them.
     pub(super) credit: BTreeMap<MachineId, (u64, u64)>,
     pub(super) calls: u64,
@@ -41,6 +47,7 @@ impl Seen {
 
     /// Takes the next record in.
     pub(super) fn take(&mut self, record: &Record) -> Result<(), String> {
+        self.now_ms = record.time_ms;
         let tallied = matches!(record.body, Body::Tallied(_));
         must!(
             self.finish.is_none() || tallied,
@@ -49,6 +56,7 @@ impl Seen {
         match &record.body {
             Body::Submitted(submitted) => {
                 must!(self.records == 1, "it is submitted twice");
+                self.begun_ms = record.time_ms;
                 self.revision = Some(submitted.revision);
                 self.seeker = Some(submitted.seeker.clone());
                 self.parent = submitted.parent.map(|parent| parent.workflow);
@@ -65,8 +73,11 @@ impl Seen {
                 must!(!self.cancelled, "I14: a call after it was cancelled");
                 match &called.op {
                     CallOp::Delegate(spec) => {
-                        let delegation = Delegation::of(spec.clone());
+                        let delegation = Delegation::of(spec.clone(), record.time_ms);
                         self.delegations.insert(called.call, delegation);
+                    }
+                    CallOp::Sleep { ms } => {
+                        self.sleeps.insert(called.call, record.time_ms + ms);
                     }
                     CallOp::Run { .. } => {
                         self.children.insert(called.call, false);
@@ -110,6 +121,7 @@ impl Seen {
                 let of = Attempt {
                     epoch: assigned.epoch,
                     machine: assigned.machine.clone(),
+                    deadline_ms: assigned.deadline_ms,
                     price: if carried {
                         Amount::ZERO
                     } else {
@@ -225,7 +237,14 @@ impl Seen {
                 must!(Some(*revision) != self.revision, "it keeps that already");
                 self.revision = Some(*revision);
             }
-            Body::Slept { .. } | Body::Logged { .. } => {}
+            Body::Slept { call } => {
+                let due = self.sleeps.remove(call);
+                must!(
+                    due.is_some_and(|due| due <= record.time_ms),
+                    "I6: a timer rings too early, or twice"
+                );
+            }
+            Body::Logged { .. } => {}
             Body::Tallied(tallies) => {
                 let mut told: BTreeMap<MachineId, (u64, u64)> = BTreeMap::new();
                 for tally in tallies {
@@ -245,7 +264,10 @@ impl Seen {
                 );
             }
             Body::Paused => self.paused = true,
-            Body::Resumed => self.paused = false,
+            Body::Resumed => {
+                self.paused = false;
+                self.begun_ms = record.time_ms;
+            }
         }
         Ok(())
     }
@@ -274,7 +296,9 @@ impl Seen {
 
     pub(super) fn delegation(&mut self, call: CallId) -> Result<&mut Delegation, String> {
         let delegation = self.delegations.get_mut(&call);
-        delegation.ok_or_else(|| format!("call {call} is no delegation"))
+        let delegation = delegation.ok_or_else(|| format!("call {call} is no delegation"))?;
+        delegation.told_ms = self.now_ms;
+        Ok(delegation)
     }
 
     pub(super) fn held(&mut self, call: CallId, attempt: u32) -> Result<&mut Delegation, String> {

@@ -1,15 +1,16 @@
 //! A deterministic simulator: the real engine, scheduler, journal code and scripts, under a virtual clock,
 //! among machines and on a disk that fail as one seed decides.
 //!
-//! [`run`] plays one seed: first the faults, among them the configuration itself; then they stop, and
-//! everything has to come to its right end. Meanwhile [`checks`] watches what is written and what is
+//! [`run`] plays one seed: first the faults, among them the configuration itself, which is drawn and changes
+//! under way: terms, rules, scripts; then they stop, and everything has to come to its right end. Meanwhile [`checks`] watches what is written and what is
 //! promised, from outside. The same seed gives the same [`Report::trace`]; a failure names the seed.
 //!
 //! [`forecast`] plays the same engine for a planner: which fleet does a pipeline in what time.
 //!
 //! What is real: `froben-engine` with its scheduler, `froben-script`, the retry library of `scripts/lib`,
-//! the journal's encoding. What is not: the network (a connection delivers in order, after
-//! delays of its own, or breaks; a broken one may go unnoticed for a while), the disk (a commit is whole, lost, or made and not told of), machines.
+//! the journal's encoding. What is not: the network (a connection delivers in order, after delays of its own, or
+//! breaks; a broken one may go unnoticed for a while), the disk (a commit is whole, lost, or made and not told
+//! of), machines.
 
 mod agenda;
 mod checks;

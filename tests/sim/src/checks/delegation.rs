@@ -146,15 +146,15 @@ impl Seen {
         if delegation.spec.check.is_some() && !carried {
             match &item.outcome {
                 Ok(value) => {
-                    must!(claim.is_some(), "I15: it counts without a check");
+                    must!(claim.is_some(), "I18: it counts without a check");
                     must!(
                         verdict == Some(true),
-                        "I15: it counts, and nobody approved it"
+                        "I18: it counts, and nobody approved it"
                     );
                     let n = delegation.spec.items[item.index as usize].as_int();
                     must!(
                         n.is_some_and(|n| *value == square(n, 0)),
-                        "I15: a wrong value counts"
+                        "I18: a wrong value counts"
                     );
                 }
                 Err(error) if claim.is_some() => {
@@ -215,9 +215,9 @@ impl Seen {
         let operator = assigned.machine.operator();
         must!(
             trusted.contains(&operator),
-            "I15: somebody checks who is not trusted"
+            "I18: somebody checks who is not trusted"
         );
-        must!(operator != *maker, "I15: somebody checks what it made");
+        must!(operator != *maker, "I18: somebody checks what it made");
         Ok(())
     }
 

@@ -132,3 +132,132 @@ fn is_for(task: &TaskSpec, spec: &MachineSpec, assigned: &Assigned) -> Result<()
     must!(large, "I16: a device that it has not, or one too small");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use froben_model::{Amount, DeviceSpec, Kind, Needs, OperatorId, SetupKey, Value};
+
+    use super::*;
+
+    struct Case {
+        task: TaskSpec,
+        spec: MachineSpec,
+        assigned: Assigned,
+    }
+
+    /// A device task on a machine that has everything.
+    fn sound() -> Case {
+        let kind = Kind::new("sim.square/1").expect("a kind");
+        let operator = OperatorId::new("op").expect("a name");
+        let key = SetupKey::of("params", &"5e".repeat(32)).expect("a hash");
+        let device = DeviceSpec {
+            id: "pci-0".to_owned(),
+            name: "a device".to_owned(),
+            vendor: "simulated".to_owned(),
+            driver: "1".to_owned(),
+            vram_bytes: 8,
+        };
+        Case {
+            task: TaskSpec {
+                kind: kind.clone(),
+                input: Value::Nil,
+                items: vec![Value::Nil],
+                needs: Needs {
+                    cpu_cores: 1,
+                    ram_bytes: 4,
+                    vram_bytes: 8,
+                    shared: false,
+                },
+                timeout_ms: 1,
+                queue_timeout_ms: 1,
+                avoid: Vec::new(),
+                key: String::new(),
+                keys: vec![key.clone()],
+                check: None,
+                max_price: Some(Amount(3)),
+            },
+            spec: MachineSpec {
+                operator: operator.clone(),
+                label: "m".to_owned(),
+                cpu_cores: 2,
+                ram_bytes: 8,
+                devices: vec![device],
+                cpu_kinds: vec![kind.clone()],
+                device_kinds: vec![kind.clone()],
+                prices: vec![(kind, Amount(3))],
+                keys: vec![key],
+            },
+            assigned: Assigned {
+                call: CallId(1),
+                attempt: 1,
+                epoch: 1,
+                machine: MachineId::of(&operator, "m").expect("names"),
+                device: Some("pci-0".to_owned()),
+                deadline_ms: 1,
+                cpu_cores: 1,
+                ram_bytes: 4,
+                vram_bytes: 8,
+                price: Amount(3),
+            },
+        }
+    }
+
+    #[test]
+    fn what_a_task_does_not_allow_is_found() {
+        let on_cpu = |case: &mut Case| {
+            (case.task.needs.vram_bytes, case.assigned.device) = (0, None);
+        };
+        type Change = Box<dyn Fn(&mut Case)>;
+        let cases: [(&str, Change); 12] = [
+            ("", Box::new(|_| {})),
+            ("does not offer", Box::new(|c| c.spec.device_kinds.clear())),
+            (
+                "avoids",
+                Box::new(|c| c.task.avoid.push(c.spec.operator.clone())),
+            ),
+            ("the key", Box::new(|c| c.spec.keys.clear())),
+            ("not its price", Box::new(|c| c.assigned.price = Amount(2))),
+            ("dearer", Box::new(|c| c.task.max_price = Some(Amount(2)))),
+            ("other cores", Box::new(|c| c.assigned.cpu_cores = 0)),
+            ("other cores", Box::new(on_cpu)),
+            ("less memory", Box::new(|c| c.assigned.ram_bytes = 3)),
+            ("or none that is", Box::new(|c| c.assigned.device = None)),
+            (
+                "or one too small",
+                Box::new(|c| c.spec.devices[0].vram_bytes = 7),
+            ),
+            ("or one too small", Box::new(|c| c.spec.devices.clear())),
+        ];
+        for (number, (found, change)) in cases.iter().enumerate() {
+            let mut case = sound();
+            change(&mut case);
+            match is_for(&case.task, &case.spec, &case.assigned) {
+                Ok(()) => assert_eq!(*found, "", "case {number}"),
+                Err(what) => assert!(!found.is_empty() && what.contains(found), "{what}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_machine_has_not_is_found() {
+        let spec = sound().spec;
+        let held = |cores, ram_bytes, device: Option<&str>| Held {
+            workflow: WorkflowId([1; 16]),
+            call: CallId(1),
+            attempt: 1,
+            cores,
+            ram_bytes,
+            device: device.map(str::to_owned),
+        };
+        for (found, second) in [
+            (None, held(1, 4, None)),
+            (Some("cores"), held(2, 4, None)),
+            (Some("memory"), held(1, 5, None)),
+            (Some("device"), held(1, 4, Some("pci-0"))),
+        ] {
+            let fits = fits(&spec, &[held(1, 4, Some("pci-0")), second]);
+            assert_eq!(fits.is_ok(), found.is_none(), "{fits:?}");
+            assert!(found.is_none_or(|found| fits.is_err_and(|what| what.contains(found))));
+        }
+    }
+}

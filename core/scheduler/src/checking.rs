@@ -170,7 +170,7 @@ impl Scheduler {
             self.record(&lease.machine, &kind, Outcome::failed(1), self.now);
         }
         self.pause(&lease.machine, &kind);
-        // Its wait begins anew: the first attempt may have taken longer than it.
+        // Its wait begins anew: the attempt may have taken longer than it.
         let place = self.queue.place(self.now);
         known(self.delegations.get_mut(&key)).place = place;
         self.wait_again(key, &lease.claim);

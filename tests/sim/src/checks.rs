@@ -113,23 +113,24 @@ impl Checks {
         Ok(())
     }
 
-    /// Of a hundred attempts that a seeker has in flight so many may be hedges, and one in any case.
+    /// Of a hundred attempts that a seeker was given so many may be hedges, and one at a time in any case.
     fn check_hedges(&self, workflow: WorkflowId, call: CallId) -> Result<(), String> {
         let seen = &self.workflows[&workflow];
         if seen.delegations[&call].open.len() < 2 {
             return Ok(());
         }
         let own = self.workflows.values().filter(|w| w.seeker == seen.seeker);
-        let open = own.flat_map(|w| w.delegations.values().map(|d| d.open.len()));
-        let open: Vec<usize> = open.filter(|attempts| *attempts > 0).collect();
-        let attempts: usize = open.iter().sum();
-        let (hedges, before) = (attempts - open.len(), attempts - 1);
-        let most = (before * self.rules.policy.hedge_share as usize / 100).max(1);
+        let own = own.flat_map(|w| w.delegations.values());
+        let (mut given, mut hedges) = (0, 0);
+        for delegation in own {
+            given += delegation.attempts.len();
+            hedges += delegation.open.len().saturating_sub(1);
+        }
+        // The one in question is not among those that allowed it.
+        let most = ((given - 1) * self.rules.policy.hedge_share as usize / 100).max(1);
         match hedges <= most {
             true => Ok(()),
-            false => Err(format!(
-                "{workflow}: {hedges} hedges of {attempts} attempts"
-            )),
+            false => Err(format!("{workflow}: {hedges} hedges of {given} attempts")),
         }
     }
 

@@ -535,6 +535,7 @@ fn one_that_straggles_is_not_watched_again_when_its_kind_is_known_anew() {
     net.join("slow/2");
     let token = net.run(2, cpu());
     net.item(token, 0);
-    net.join("fast/1");
-    assert_eq!(assigned(&net.pass(1000)), [(1, "fast/1")]);
+    let mut decisions = net.join("fast/1");
+    decisions.extend(net.pass(1000));
+    assert_eq!(assigned(&decisions), [(1, "fast/1")]);
 }

@@ -181,6 +181,10 @@ impl Seen {
                     delegation.open.is_empty(),
                     "it waits, and an attempt goes on"
                 );
+                if delegation.maker.is_some() {
+                    // The wait of a check may begin anew.
+                    delegation.queued_ms = record.time_ms;
+                }
                 let machine = delegation.machine_of(*attempt);
                 self.credit(machine, 0, u64::from(*fault));
             }

@@ -77,7 +77,7 @@ policy! {
     /// `quarantine_max_ms`. For some machines it is up to a quarter longer, so that not all come back at once.
     quarantine_ms: u64 = 30_000,
     /// See `quarantine_ms`.
-    quarantine_max_ms: u64 = 10 * 60 * 1000,
+    quarantine_max_ms: u64 = 5 * 60 * 1000,
     /// How long a machine that refused a task is not offered that kind; doubles with each further
     /// refusal until it accepts one, up to `pause_max_ms`.
     pause_ms: u64 = 500,

@@ -4,6 +4,7 @@
 //! A replay may take as long as the script's CPU time, so none of this runs on the engine's thread. It
 //! changes nothing; what it finds, the engine decides on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use froben_journal::{
@@ -194,10 +195,11 @@ pub(crate) fn cut(
         });
         ends.any(|end| end != End::Cancelled || cancelled(&kept, call))
     };
+    let one_of_two = lost_beside_another(rest);
     let carried = rest.iter().enumerate().filter(|(at, record)| {
         let unsettled = match &record.body {
             Body::Claimed(_) => true,
-            Body::Lost { call, .. } => !over(*call),
+            Body::Lost { call, .. } => !over(*call) && !one_of_two.contains(at),
             body => call_of(body).is_some_and(|call| call.checked().is_some()),
         };
         let by_its_end = match &record.body {
@@ -235,6 +237,30 @@ pub(crate) fn cut(
     Workflow::replay(source, &fork).map_err(misfit)?;
     caught_up(&follow(source, &fork)?, revision)?;
     Ok(fork)
+}
+
+/// Where one of two attempts was lost and the other went on: nothing waits for a check by that.
+fn lost_beside_another(records: &[Record]) -> BTreeSet<usize> {
+    let mut open: BTreeSet<(CallId, u32)> = BTreeSet::new();
+    let mut lost = BTreeSet::new();
+    for (at, record) in records.iter().enumerate() {
+        match &record.body {
+            Body::Assigned(assigned) => {
+                open.insert((assigned.call, assigned.attempt));
+            }
+            Body::Requeued { call, attempt, .. } => {
+                open.remove(&(*call, *attempt));
+            }
+            Body::Lost { call, attempt, .. } => {
+                open.remove(&(*call, *attempt));
+                if open.range((*call, 0)..=(*call, u32::MAX)).next().is_some() {
+                    lost.insert(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    lost
 }
 
 /// How many of the last records a workflow's own end led to; none if it is not over.

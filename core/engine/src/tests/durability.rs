@@ -1,13 +1,15 @@
 //! What a coordinator that dies, that has no room, or that is told to wait must not change: how a
 //! workflow ends, and what its script asks for on the way.
 
-use froben_journal::{Batch, CallOp, Called, Record, Started};
+use froben_journal::{Assigned, Batch, CallOp, Called, Record, Started};
+use froben_model::ItemError;
 use froben_model::view::WorkflowState;
 
 use super::*;
 use crate::effect::Migration;
 use crate::input::Fork;
 use crate::offline::{self, Want};
+use crate::workflow::Workflow;
 
 /// Fifty delegations in two waves, a failure among them, a timer, and a line for whoever reads along.
 /// What it calls does not depend on who is faster.
@@ -287,6 +289,62 @@ fn attempts(world: &World, id: WorkflowId) -> usize {
 fn fork_ended(world: &World) -> (WorkflowState, Value) {
     let (_, summary) = &world.engine.ended[&FORK];
     (summary.state, summary.output.clone())
+}
+
+#[test]
+fn a_fork_knows_which_of_two_attempts_was_lost() {
+    let mut world = fifty(usize::MAX);
+    let assigned = |world: &World| {
+        world.bodies().into_iter().find_map(|body| match body {
+            Body::Assigned(assigned) => Some(assigned),
+            _ => None,
+        })
+    };
+    while assigned(&world).is_none() {
+        assert!(world.run_some(1));
+    }
+    let first = assigned(&world).expect("it was handed out");
+    let call = first.call;
+    let second = Assigned {
+        attempt: 2,
+        ..first.clone()
+    };
+    let failure = ItemError {
+        class: ErrorClass::Disconnected,
+        message: "it left".to_string(),
+        operator: None,
+    };
+    let lost = |attempt| Body::Lost {
+        call,
+        attempt,
+        failure: failure.clone(),
+    };
+    let requeued = Body::Requeued {
+        call,
+        attempt: 2,
+        reason: "it left".to_string(),
+        fault: false,
+    };
+    let records = offline::records(&world.store, ID).expect("it can be read");
+    let serving = &world.engine.serving;
+    for (bodies, open) in [
+        (vec![], vec![1, 2]),
+        (vec![lost(1)], vec![2]),
+        (vec![lost(2)], vec![1]),
+        (vec![lost(1), requeued], vec![]),
+        // What it then waits for is not carried, so the last one is as if it went on.
+        (vec![lost(1), lost(2)], vec![2]),
+    ] {
+        let bodies = std::iter::once(Body::Assigned(second.clone())).chain(bodies);
+        let more = bodies.map(|body| Record { time_ms: 1, body });
+        let records: Vec<_> = records.iter().cloned().chain(more).collect();
+        let step = format!("#{}", calls(&world, ID).len() + 1);
+        let fork = offline::cut(ID, &records, &step, serving.hash(), &serving.revision);
+        let fork = Workflow::replay(ID, &fork.expect("it can be cut")).expect("it fits");
+        let attempts = fork.delegations[&call].attempts.iter();
+        let found: Vec<_> = attempts.map(|attempt| attempt.number).collect();
+        assert_eq!(found, open);
+    }
 }
 
 #[test]

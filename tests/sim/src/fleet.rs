@@ -104,9 +104,18 @@ impl Fleet {
             devices,
             price,
             key,
+            checks,
+            computes_on_devices,
             ..
         } = &machine.plan;
-        let kinds = KINDS.map(|kind| Kind::new(kind).expect("invariant: it is a kind"));
+        let kinds = match checks {
+            true => &KINDS[..],
+            false => &KINDS[..1],
+        };
+        let kinds = kinds.iter().copied().map(Kind::new);
+        let kinds: Vec<Kind> = kinds
+            .map(|kind| kind.expect("invariant: it is a kind"))
+            .collect();
         let prices = kinds.iter().map(|kind| (kind.clone(), Amount(*price)));
         let operator = OperatorId::new(operator.as_str()).expect("invariant: it is a name");
         let own = SetupKey::of(KEY.0, KEY.1).expect("invariant: it is a hash");
@@ -120,8 +129,11 @@ impl Fleet {
                 ram_bytes: *ram_bytes,
                 devices: devices.iter().enumerate().map(device).collect(),
                 prices: prices.collect(),
-                cpu_kinds: kinds.to_vec(),
-                device_kinds: kinds.to_vec(),
+                device_kinds: match computes_on_devices {
+                    true => kinds.clone(),
+                    false => Vec::new(),
+                },
+                cpu_kinds: kinds,
                 keys: key.then_some(own).into_iter().collect(),
             },
         })

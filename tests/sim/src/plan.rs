@@ -40,6 +40,9 @@ pub(crate) struct MachinePlan {
     pub(crate) price: u64,
     /// Whether its keystore holds the key that some tasks need.
     pub(crate) key: bool,
+    /// Whether it offers checks, and whether its devices are offered for anything.
+    pub(crate) checks: bool,
+    pub(crate) computes_on_devices: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -173,6 +176,8 @@ impl Plan {
                 item_ms: rng.random_range(5..=800),
                 price: rng.random_range(0..=DEAREST),
                 key: rng.random_bool(0.5),
+                checks: rng.random_bool(0.7),
+                computes_on_devices: rng.random_bool(0.8),
             })
             .collect();
         // Where everybody lied, nothing would ever be done.
@@ -180,6 +185,11 @@ impl Plan {
         // The same for tasks that no other has the device for.
         machines[0].devices.push(4 << 30);
         machines[0].key = true;
+        machines[0].computes_on_devices = true;
+        // The two who are trusted.
+        machines[..TRUSTED.len()]
+            .iter_mut()
+            .for_each(|machine| machine.checks = true);
         let cheapest = machines[0].price;
         let count_of_workflows = rng.random_range(1..=5);
         let mut workflows: Vec<WorkflowPlan> = (0..count_of_workflows)

@@ -46,7 +46,7 @@ impl Cutter {
         self.line.cut(reason);
     }
 
-    /// Why the connection ended; `None` while it lives.
+    /// Why the connection ended or is about to; `None` while it lives.
     pub fn end_reason(&self) -> Option<String> {
         self.line.end_reason()
     }

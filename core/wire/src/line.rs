@@ -111,8 +111,13 @@ impl Line {
         });
     }
 
+    /// Why it ended or is about to: when a connection is cut or broken, what was exported on it is dropped
+    /// before anybody can say that it has ended.
     pub(crate) fn end_reason(&self) -> Option<String> {
-        self.ended.borrow().clone()
+        let ended = self.ended.borrow().clone();
+        ended
+            .or_else(|| self.cut.borrow().clone())
+            .or_else(|| self.with_fault(|fault| Some(fault.to_string())))
     }
 
     /// Waits until it has ended, and says why.
@@ -230,6 +235,16 @@ mod tests {
         line.stalled.set(Some(start));
         let reason = line.overdue(start + Duration::from_secs(7), silence);
         assert_eq!(reason.as_deref(), Some("it took nothing for 7.0 s"));
+    }
+
+    #[test]
+    fn why_it_ends_is_known_before_it_has_ended() {
+        let line = Line::new();
+        assert_eq!(line.end_reason(), None);
+        line.set_fault(&io::Error::other("the peer is gone"));
+        assert_eq!(line.end_reason().as_deref(), Some("the peer is gone"));
+        line.cut("silent");
+        assert_eq!(line.end_reason().as_deref(), Some("silent"));
     }
 
     #[test]

@@ -109,18 +109,22 @@ impl Counting {
         logs.stdout.lines().map(read).collect()
     }
 
-    /// Waits until what the first operator had is with the second, and holds how long that took from `since`
-    /// on against the goal. The times are the coordinator's, so it does not count how long it takes here to
+    /// Waits until what the first operator had is with the second, for a reason with these `words`, and holds
+    /// how long that took from `since` on against the goal. The times are the coordinator's, so it does not count how long it takes here to
     /// learn them.
-    fn reassigned(&self, fault: &str, since: SystemTime, within_ms: u64) {
-        let (lost_ms, given_ms) = eventually("the second operator's turn", || {
+    fn reassigned(&self, fault: &str, words: &str, since: SystemTime, within_ms: u64) {
+        let (lost, given_ms) = eventually("the second operator's turn", || {
             let trail = self.network.trail(&self.id);
             let attempts = trail.iter().filter_map(|it| it["attempts"].as_array());
             let attempts: Vec<_> = attempts.flatten().collect();
             let of = |operator: &str| attempts.iter().find(|it| it["operator"] == operator);
-            let lost_ms = of("operator-1")?["ended_ms"].as_u64()?;
-            Some((lost_ms, of("operator-2")?["assigned_ms"].as_u64()?))
+            let given_ms = of("operator-2")?["assigned_ms"].as_u64()?;
+            let lost = Value::clone(of("operator-1")?);
+            Some((lost, given_ms))
         });
+        let why = lost["cause"]["message"].as_str().unwrap_or_default();
+        assert!(why.contains(words), "{fault}: {lost:#}");
+        let lost_ms = lost["ended_ms"].as_u64().expect("it has ended");
         let since = since.duration_since(UNIX_EPOCH).expect("it is later");
         let after_ms = |at: u64| at.saturating_sub(since.as_millis() as u64);
         let (noticed_ms, took_ms) = (after_ms(lost_ms), after_ms(given_ms));
@@ -209,7 +213,12 @@ fn an_operator_that_freezes_loses_its_work_and_comes_back() {
     start_second(&mut counting.network);
     let frozen = counting.network.operators[0].take().expect("it runs");
     frozen.signal(Signal::SIGSTOP);
-    counting.reassigned("frozen", SystemTime::now(), SILENT_MS);
+    counting.reassigned(
+        "frozen",
+        "the other side is silent",
+        SystemTime::now(),
+        SILENT_MS,
+    );
     counting.wait_for_item_of("operator-2");
     frozen.signal(Signal::SIGCONT);
     eventually("the first operator's return", || {
@@ -222,6 +231,7 @@ fn an_operator_that_freezes_loses_its_work_and_comes_back() {
 fn a_coordinator_that_pauses_keeps_its_operators() {
     let (counting, _) = Counting::start_with("e2e.count/1", false, &[], &[]);
     counting.wait_for_item_of("operator-1");
+    assert_eq!(counting.network.figure("froben_reservations"), 1);
     let coordinator = counting.network.coordinator.as_ref().expect("it runs");
     coordinator.signal(Signal::SIGSTOP);
     // Longer than an operator may be silent, shorter than a coordinator may be.
@@ -243,7 +253,12 @@ fn a_partition_that_heals_brings_late_results_that_count_for_nothing() {
     start_second(&mut counting.network);
     // Its worker goes on meanwhile, and what it says waits on the way.
     proxy.part();
-    counting.reassigned("parted", SystemTime::now(), SILENT_MS);
+    counting.reassigned(
+        "parted",
+        "the other side is silent",
+        SystemTime::now(),
+        SILENT_MS,
+    );
     counting.wait_for_item_of("operator-2");
     proxy.heal();
     counting.finish("disconnected at operator-1");
@@ -262,7 +277,7 @@ fn an_operator_that_dies_half_way_leaves_what_it_had_sent() {
     let first = counting.network.operators[0].take().expect("it runs");
     let since = SystemTime::now();
     first.kill();
-    counting.reassigned("killed", since, CLOSED_MS);
+    counting.reassigned("killed", "closed", since, CLOSED_MS);
     let sent = counting.items().len() as u64;
     assert!((ITEMS / 2..ITEMS).contains(&sent), "{sent}");
     counting.finish("disconnected at operator-1");
@@ -304,7 +319,7 @@ fn a_certificate_that_is_revoked_is_cut_off_and_its_work_goes_elsewhere() {
         .network
         .ca(&["revoke", "--ca", &ca, "--name", "operator-1"])
         .ok();
-    counting.reassigned("revoked", since, REVOKED_MS);
+    counting.reassigned("revoked", "revoked", since, REVOKED_MS);
     let mut first = counting.network.operators[0].take().expect("it runs");
     first.wait_for("has been revoked");
     counting.finish("disconnected at operator-1");

@@ -167,7 +167,7 @@ fn who_freezes_dies_half_way_or_is_revoked_is_replaced() {
     network.sound_after_proof(&id, &file);
     let lost = was_lost(&network, &id, None);
     let message = lost["cause"]["message"].to_string();
-    assert!(!message.contains("silent"), "{message}");
+    assert!(message.contains("revoked"), "{message}");
 }
 
 #[test]
@@ -182,7 +182,8 @@ fn who_lies_is_found_out_named_and_passed_over() {
     let identity = network.path("liar");
     network.start_operator_as(1, &[("--prover", &puppet), ("--identity", &identity)], &[]);
 
-    let file = network.file("data.bin", BYTES);
+    // One proof a circuit: few enough for whoever is honest to make again while others wait for it.
+    let file = network.file("data.bin", 100);
     let id = network.submit(&file);
     network.fetch_and_hold_against(&id, &file);
     let logs = network.froben(&["logs", &id]).ok().stdout;
@@ -210,5 +211,5 @@ fn who_lies_is_found_out_named_and_passed_over() {
     assert!(any, "{status:#}");
     // The lies that looked right were paid, too, since nobody had checked them.
     let paid = network.sound_after();
-    assert!(paid["commitments.prove/1"] > 12, "{paid:?}");
+    assert!(paid["commitments.prove/1"] > 4, "{paid:?}");
 }

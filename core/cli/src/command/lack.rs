@@ -110,6 +110,7 @@ mod tests {
             devices: Vec::new(),
             kinds: vec![kind("a.b/1")],
             attempts: 0,
+            draining: false,
             succeeded: 0,
             failed: 0,
         };

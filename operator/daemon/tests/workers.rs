@@ -359,7 +359,9 @@ async fn a_worker_that_takes_more_memory_than_its_task_claims_is_ended() {
             } => break (failure.expect("a failure"), peak_ram_bytes),
         }
     };
-    assert_eq!((came, failure.class), (1, ErrorClass::OutOfMemory));
+    // On a slow machine it is found out before it has sent its first item.
+    assert!(came <= 1, "{came} items");
+    assert_eq!(failure.class, ErrorClass::OutOfMemory);
     let words = "its task claims 32 MiB and 16 MiB more are allowed; it was killed";
     assert!(failure.message.contains(words), "{}", failure.message);
     assert!(peak_ram_bytes > 96 << 20, "{peak_ram_bytes}");

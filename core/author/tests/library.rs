@@ -89,11 +89,9 @@ const BUGS: &[(&str, &str, &str)] = &[
         "best, nearest = away - 1, candidate",
         "best, nearest = away, candidate",
     ),
-    (
-        "retry",
-        "if cause == \"lost\" then 2 * attempts else attempts",
-        "attempts",
-    ),
+    ("retry", "lost = 2 * attempts", "lost = attempts"),
+    ("retry", "math.min(2, attempts)", "1"),
+    ("retry", "table.insert(said, err.operator)", ""),
     (
         "retry",
         "job.pause = math.min(2 * job.pause, LONGEST_PAUSE)",
@@ -103,7 +101,7 @@ const BUGS: &[(&str, &str, &str)] = &[
     ("retry", "ATTEMPTS = 5", "ATTEMPTS = 6"),
     ("retry", "spent[cause] >= budgets", "spent[cause] > budgets"),
     ("retry", "table.insert(job.avoid, err.operator)", ""),
-    ("retry", "job.avoid = {}\n", "\n"),
+    ("retry", "job.avoid = table.clone(job.objectors)", ""),
     ("retry", "table.clone(spec.elsewhere or {})", "{}"),
     (
         "retry",

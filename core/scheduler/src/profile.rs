@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use froben_model::view::ProfileView;
-use froben_model::{Kind, MachineId, TimeBucket, TimeMs, Usage, limits};
+use froben_model::{Kind, MachineId, OperatorId, TimeBucket, TimeMs, Usage, limits};
 use rustc_hash::FxHashMap;
 
 use crate::Policy;
@@ -19,6 +19,8 @@ use crate::sketch::Sketch;
 /// name them.
 const KINDS: usize = 4096;
 const DEVICES: usize = 64;
+/// Operators whose word on the memory of a kind, on one sort of device, is remembered.
+const OPERATORS: usize = 64;
 /// Items that are remembered of a kind, and of a machine at a kind.
 const WINDOW: u32 = 4096;
 const MACHINE_WINDOW: u32 = 64;
@@ -42,9 +44,37 @@ const SLOWEST: i32 = 6;
 #[derive(Debug, Default)]
 struct Known {
     times: Sketch,
+    /// By operator: what one says of its memory shall not shut out another one's machines.
+    memory: BTreeMap<OperatorId, Memory>,
+}
+
+/// What an operator's machines say that items take.
+#[derive(Debug, Default)]
+struct Memory {
     /// In KiB.
     ram: Sketch,
     vram: Sketch,
+}
+
+impl Known {
+    fn memory(&mut self, operator: OperatorId) -> &mut Memory {
+        if self.memory.len() >= OPERATORS && !self.memory.contains_key(&operator) {
+            let items = |(_, memory): &(&OperatorId, &Memory)| memory.ram.total();
+            let least = self.memory.iter().min_by_key(items);
+            if let Some(least) = least.map(|(operator, _)| operator.clone()) {
+                self.memory.remove(&least);
+            }
+        }
+        self.memory.entry(operator).or_default()
+    }
+
+    /// What 99 of a hundred items stay within, by the word of the operator that says least, of those that
+    /// have done `enough`.
+    fn least(&self, sketch: fn(&Memory) -> &Sketch, enough: u64) -> Option<TimeBucket> {
+        let sketches = self.memory.values().map(sketch);
+        let sketches = sketches.filter(|sketch| sketch.total() >= enough);
+        sketches.filter_map(|sketch| sketch.quantile(99)).min()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -146,11 +176,12 @@ impl Profiles {
             return;
         };
         known.times.add(took, 1, WINDOW);
+        let memory = known.memory(machine.operator());
         let Usage {
             ram_bytes,
             vram_bytes,
         } = usage;
-        for (sketch, bytes) in [(&mut known.ram, ram_bytes), (&mut known.vram, vram_bytes)] {
+        for (sketch, bytes) in [(&mut memory.ram, ram_bytes), (&mut memory.vram, vram_bytes)] {
             if bytes > 0 {
                 sketch.add(TimeBucket::of_ms(bytes >> 10), 1, WINDOW);
             }
@@ -262,22 +293,23 @@ impl Profiles {
     }
 
     /// Raises a demand to what is known of its kind: to what 99 of a hundred items stay within on the
-    /// device that needs least of those that are known, rounded down to an eighth. So no machine is shut
-    /// out that has done it, and tasks that ask for the same go on having one shape.
+    /// device that needs least, by the word of the operator that says least, rounded down to an eighth. So
+    /// no operator's machines are shut out that have done it, whatever others say, and tasks that ask for
+    /// the same go on having one shape.
     pub(crate) fn raise(&self, offer: &Offer, demand: &mut Demand) {
         let Some(of_kind) = self.kinds.get(&offer.kind) else {
             return;
         };
         let known = of_kind.of_class(offer.class);
-        let least = |sketch: fn(&Known) -> &Sketch| {
-            let sketches = known.iter().map(|known| sketch(known));
-            let enough = sketches.filter(|sketch| sketch.total() >= self.learn_after);
-            enough.filter_map(|sketch| sketch.quantile(99)).min()
+        let least = |sketch: fn(&Memory) -> &Sketch| {
+            let each = known.iter();
+            each.filter_map(|known| known.least(sketch, self.learn_after))
+                .min()
         };
         let bytes = |bucket: Option<TimeBucket>| bucket.map_or(0, |kib| kib.floor_ms() << 10);
-        demand.ram_bytes = demand.ram_bytes.max(bytes(least(|known| &known.ram)));
+        demand.ram_bytes = demand.ram_bytes.max(bytes(least(|memory| &memory.ram)));
         if offer.class == Class::Device {
-            demand.vram_bytes = demand.vram_bytes.max(bytes(least(|known| &known.vram)));
+            demand.vram_bytes = demand.vram_bytes.max(bytes(least(|memory| &memory.vram)));
         }
     }
 
@@ -292,8 +324,8 @@ impl Profiles {
             let each = cpu.into_iter().chain(devices);
             let each = each.map(|(device, known)| ProfileView {
                 device: Some(device.to_owned()),
-                ram_bytes: memory(&known.ram),
-                vram_bytes: memory(&known.vram),
+                ram_bytes: memory(known.least(|memory| &memory.ram, 1)),
+                vram_bytes: memory(known.least(|memory| &memory.vram, 1)),
                 ..view(kind, &known.times)
             });
             std::iter::once(view(kind, &of_kind.times)).chain(each)
@@ -323,8 +355,8 @@ fn view(kind: &Kind, times: &Sketch) -> ProfileView {
     }
 }
 
-fn memory(kib: &Sketch) -> Option<u64> {
-    Some(kib.quantile(99)?.middle_ms() << 10)
+fn memory(kib: Option<TimeBucket>) -> Option<u64> {
+    Some(kib?.middle_ms() << 10)
 }
 
 #[cfg(test)]
@@ -493,6 +525,34 @@ mod tests {
         assert_eq!(raised(&profiles, GIB), (8, 16), "too few");
         learn_usage(&mut profiles, "op/c", Some("small"), 1, 5, usage(4, 6));
         assert_eq!(raised(&profiles, GIB), (4, 6));
+    }
+
+    #[test]
+    fn who_says_that_a_kind_takes_all_memory_speaks_for_himself() {
+        let usage = |ram| Usage {
+            ram_bytes: ram * GIB,
+            vram_bytes: 0,
+        };
+        let offer = Offer {
+            kind: kind(),
+            class: Class::Cpu,
+        };
+        let mut profiles = Profiles::new(&policy());
+        let raised = |profiles: &Profiles| {
+            let mut demand = Demand::from(&Needs::default());
+            profiles.raise(&offer, &mut demand);
+            demand.ram_bytes / GIB
+        };
+        learn_usage(&mut profiles, "liar/m", None, 20, 5, usage(64));
+        assert_eq!(raised(&profiles), 64, "nobody else has said anything");
+        learn_usage(&mut profiles, "op/a", None, 10, 5, usage(2));
+        assert_eq!(raised(&profiles), 2);
+        for n in 0..2 * OPERATORS {
+            let name = format!("more{n}/m");
+            learn_usage(&mut profiles, &name, None, 1, 5, usage(64));
+        }
+        assert_eq!(raised(&profiles), 2);
+        assert_eq!(profiles.kinds[&kind()].cpu.memory.len(), OPERATORS);
     }
 
     #[test]

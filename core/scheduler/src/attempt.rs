@@ -148,6 +148,7 @@ impl Scheduler {
         let took_ms = lease.laps.lap(self.now);
         let price = lease.price;
         if error.is_none() && checked {
+            lease.claimed += 1;
             let claim = ClaimedItem {
                 attempt,
                 machine: lease.machine.clone(),

@@ -134,6 +134,8 @@ pub(crate) struct Lease {
     pub(crate) price: Amount,
     /// Items of this attempt that have a value that counts.
     pub(crate) ok: u32,
+    /// Values that wait for their checks, or did.
+    pub(crate) claimed: u32,
     /// Items of this attempt that failed by the operator's fault.
     pub(crate) faults: u32,
 }

@@ -19,6 +19,7 @@ use crate::matcher::Match;
 use crate::planted::{Bug, planted};
 use crate::pool::{Newcomers, Rank};
 use crate::reputation::Outcome;
+use crate::shapes::ShapeId;
 use crate::timers::Owner;
 use crate::{Decision, DelegationKey, Scheduler, SessionId, Trust};
 
@@ -205,16 +206,36 @@ impl Scheduler {
         {
             return None;
         }
-        let shape = self
-            .fleet
-            .shapes
-            .find(&delegation.offer, &delegation.demand)?;
+        let (offer, demand) = (delegation.offer.clone(), delegation.demand);
+        let shape = self.fleet.shape(&offer, &demand);
         let random = self.rng.next();
+        let mut busy = Vec::new();
+        let found = self.draw_second(key, shape, random, &mut busy);
+        for session in busy {
+            self.fleet.withdraw(session, shape);
+        }
+        found
+    }
+
+    /// Draws it; puts into `busy` those of the pool that turn out not to have the room any more.
+    fn draw_second(
+        &self,
+        key: DelegationKey,
+        shape: ShapeId,
+        random: u64,
+        busy: &mut Vec<SessionId>,
+    ) -> Option<Match> {
+        let delegation = &self.delegations[&key];
+        let lease = delegation.lease.as_ref()?;
         let pool = &self.fleet.shapes.get(shape).pool;
         let first = self.fleet.get(lease.session)?;
         let pace = self.profiles.pace(&first.id, &delegation.task.kind).max(0);
         let take = |session: SessionId, rank: Rank| {
             let machine = self.fleet.get(session)?;
+            if machine.free.claim(&delegation.demand).is_none() {
+                busy.push(session);
+                return None;
+            }
             let other = machine.spec.operator != first.spec.operator || planted(Bug::HedgeSame);
             // Newcomers have little to go round: it is for who waits.
             let may = other
@@ -283,7 +304,7 @@ impl Scheduler {
             self.profiles
                 .at_least(&lease.machine, kind, since_ms, self.now);
             self.rank(lease.session, Some(kind));
-            if lease.ok == 0 && lease.faults == 0 {
+            if lease.ok + lease.claimed + lease.faults == 0 {
                 let took_ms = self.now.saturating_sub(lease.assigned_ms);
                 self.strike(&lease.machine, kind, took_ms);
             }

@@ -187,6 +187,10 @@ impl Scheduler {
         self.pass.woken.iter().find_map(|session| {
             let machine = self.fleet.get(*session)?;
             let hold = machine.hold.as_ref()?;
+            // The last one may have taken the money for it.
+            if !self.allows(&self.delegations[&hold.key], machine) {
+                return None;
+            }
             Some(Match {
                 key: hold.key,
                 session: *session,
@@ -534,6 +538,7 @@ impl Scheduler {
             laps: Laps::begin(self.now),
             price,
             ok: 0,
+            claimed: 0,
             faults: 0,
         };
         let operator = machine.spec.operator.clone();

@@ -233,6 +233,10 @@ impl Scheduler {
         }
         self.match_waiting();
         self.hedge_stragglers();
+        if self.pass.newcomers {
+            // A hedge more is in flight, so newcomers may have one more.
+            self.match_waiting();
+        }
         std::mem::take(&mut self.out)
     }
 

@@ -79,10 +79,11 @@ impl Memory {
                 buffer
             }
         };
-        state.leased_bytes += buffer.bytes();
+        state.leased_bytes += bytes;
         state.peak_bytes = state.peak_bytes.max(state.leased_bytes);
         Ok(Lease {
             buffer: Some(buffer),
+            bytes,
             memory: self.clone(),
         })
     }
@@ -113,6 +114,8 @@ impl State {
 /// user cannot overtake the last one.
 pub(crate) struct Lease {
     buffer: Option<Buffer>,
+    /// What was asked for; the buffer may be larger.
+    bytes: usize,
     memory: Memory,
 }
 
@@ -128,7 +131,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(buffer) = self.buffer.take() {
             let mut state = self.memory.0.borrow_mut();
-            state.leased_bytes -= buffer.bytes();
+            state.leased_bytes -= self.bytes;
             state.idle.push(buffer);
         }
     }

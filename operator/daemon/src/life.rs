@@ -198,10 +198,13 @@ async fn stay_connected(terms: &Terms, stop: &Stop) -> Result<(), froben_wire::E
 /// Told to stop, and the session does not: it may be waiting for a coordinator that is not there.
 async fn overdue(stop: &Stop, registered: &Cell<bool>) {
     stop.drained.cancelled().await;
+    if !registered.get() {
+        tokio::time::sleep(CLOSE_WITHIN).await;
+    }
     if registered.get() {
         stop.now.cancelled().await;
+        tokio::time::sleep(CLOSE_WITHIN).await;
     }
-    tokio::time::sleep(CLOSE_WITHIN).await;
 }
 
 /// The first signal drains the machine, the second one stops it.

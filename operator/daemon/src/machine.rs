@@ -31,9 +31,11 @@ pub(crate) struct Machine {
     patience: Duration,
     registration: OnceCell<registration::Client>,
     attempts: RefCell<HashMap<LeaseToken, CancellationToken>>,
+    /// Whether values of earlier sessions are being told.
+    telling: Cell<bool>,
     /// Whether it takes nothing more.
     draining: Cell<bool>,
-    /// Told of each attempt that is over.
+    /// Told of each attempt that is over, and when the values of earlier sessions are told.
     over: Notify,
     reports: Arc<Semaphore>,
     outbox: Arc<Outbox>,
@@ -58,6 +60,7 @@ impl Machine {
             patience,
             registration: OnceCell::new(),
             attempts: RefCell::default(),
+            telling: Cell::new(false),
             draining: Cell::new(false),
             over: Notify::new(),
             reports: Arc::new(Semaphore::new(REPORTS)),
@@ -74,10 +77,19 @@ impl Machine {
     }
 
     /// Tells what earlier sessions could not; once, when the machine is registered.
-    pub(crate) fn tell_late(&self) {
-        if let Some(reporter) = self.reporter() {
-            spawn_local(report_late(reporter, self.stop.child_token()));
-        }
+    pub(crate) fn tell_late(self: &Rc<Self>) {
+        let Some(reporter) = self.reporter() else {
+            return;
+        };
+        self.telling.set(true);
+        let (machine, stop) = (Rc::downgrade(self), self.stop.child_token());
+        spawn_local(async move {
+            report_late(reporter, stop).await;
+            if let Some(machine) = machine.upgrade() {
+                machine.telling.set(false);
+                machine.over.notify_one();
+            }
+        });
     }
 
     fn reporter(&self) -> Option<Reporter> {
@@ -95,9 +107,9 @@ impl Machine {
         self.attempts.borrow().len()
     }
 
-    /// Until no attempt is left.
+    /// Until no attempt is left, and all is told.
     pub(crate) async fn idle(&self) {
-        while !self.attempts.borrow().is_empty() {
+        while self.telling.get() || !self.attempts.borrow().is_empty() {
             self.over.notified().await;
         }
     }

@@ -413,6 +413,30 @@ fn a_machine_is_not_kept_for_who_cannot_pay_it_any_more() {
 }
 
 #[test]
+fn two_that_wait_for_machines_of_their_own_share_one_purse() {
+    let mut net = Net::new();
+    net.fund(6);
+    for (call, name, other) in [(1, "a/1", "b"), (2, "b/1", "a")] {
+        net.join_at(name, 6);
+        net.run(call, avoiding(shared(4), &[other]));
+    }
+    for (call, other) in [(3, "b"), (4, "a")] {
+        let mut elder = avoiding(cpu(), &[other]);
+        elder.queue_timeout_ms = 1_000_000;
+        net.queue_paid(call, elder);
+    }
+    net.pass(20_000);
+    for (call, name, other) in [(5, "a/1", "b"), (6, "b/1", "a")] {
+        net.queue(call, avoiding(shared(4), &[other]));
+        assert_eq!(net.why(call, name), Reason::KeptForElder);
+    }
+    // Both machines become free at once, when the time of what runs is over.
+    let decisions = net.pass(40_000);
+    let elders = assigned(&decisions).into_iter().filter(|a| a.0 <= 4);
+    assert_eq!(elders.count(), 1, "there is money for one");
+}
+
+#[test]
 fn a_task_that_fits_nowhere_now_blocks_nobody() {
     let mut net = Net::of(&["a/1"]);
     net.queue(1, shared(4));

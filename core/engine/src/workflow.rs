@@ -525,17 +525,17 @@ impl Workflow {
         let missing = delegation.missing();
         let was_open = delegation.open(attempt).is_some();
         delegation.over(attempt);
-        match delegation.attempts.last().map(|left| left.number) {
-            Some(left) => delegation.show(left),
+        let failed = match delegation.attempts.last().map(|left| left.number) {
+            Some(left) => {
+                delegation.show(left);
+                // What one of two owed is still owed by the other.
+                1
+            }
             None => {
                 delegation.state = DelegationState::Checking;
                 delegation.lost = Some(failure.clone());
+                missing
             }
-        }
-        // What one of two owed is still owed by the other.
-        let failed = match delegation.attempts.is_empty() {
-            true => missing,
-            false => 1,
         };
         if was_open && failure.class.blames_operator() {
             self.tally(now, call, attempt, Count::Failed(failed));

@@ -137,8 +137,7 @@ impl Scheduler {
         }
         let complete = delegation.items.missing() == 0;
         let attempt = token.attempt;
-        let others = delegation.leases().filter(|lease| lease.token != token);
-        let others = others.fold(Amount::ZERO, |sum, lease| sum.saturating_add(lease.price));
+        let share = delegation.share();
         let purse = delegation.purse;
         let checked = delegation.task.trust == Trust::Checked && !planted(Bug::PayUnchecked);
         let kind = delegation.task.kind.clone();
@@ -196,7 +195,8 @@ impl Scheduler {
                 index,
             });
         }
-        self.release_money(purse, others);
+        // What whoever else has it held for the item.
+        self.release_money(purse, share.saturating_sub(price));
         self.came(key, since_ms);
         self.watch_if_learned(&kind, knew);
         if complete {
@@ -336,11 +336,7 @@ impl Scheduler {
         let (lease, kind) = self.give_back(key, reason, true);
         self.record(&lease.machine, &kind, Outcome::failed(1), self.now);
         self.pause(&lease.machine, &kind);
-        self.strike(
-            &lease.machine,
-            &kind,
-            self.now.saturating_sub(lease.assigned_ms),
-        );
+        self.strike_for(&kind, &lease);
         let claim = lease.claim;
         self.stop(Some(lease));
         self.wait_again(key, &claim);
@@ -508,11 +504,7 @@ impl Scheduler {
     /// Tells the bench how an attempt went that is over.
     pub(crate) fn judge(&mut self, kind: &Kind, lease: &Lease, blamed: bool) {
         if blamed || (lease.ok == 0 && lease.faults > 0) {
-            self.strike(
-                &lease.machine,
-                kind,
-                self.now.saturating_sub(lease.assigned_ms),
-            );
+            self.strike_for(kind, lease);
         } else if lease.ok > 0 {
             self.bench.good_attempt(&lease.machine, kind);
         }
@@ -646,6 +638,12 @@ impl Scheduler {
     pub(crate) fn pause(&mut self, machine: &MachineId, kind: &Kind) {
         self.bench.refused(machine, kind, self.now);
         self.bench_changed(machine, kind);
+    }
+
+    /// Notes that this attempt failed.
+    pub(crate) fn strike_for(&mut self, kind: &Kind, lease: &Lease) {
+        let took_ms = self.now.saturating_sub(lease.assigned_ms);
+        self.strike(&lease.machine, kind, took_ms);
     }
 
     /// Notes a failed attempt, which took so long; enough of them in a row quarantine the machine.

@@ -3,9 +3,9 @@
 //! *Quarantine* follows several failed attempts in a row with little time between them: a machine that fails
 //! fast would otherwise be free, and chosen, again and again, and one that is silent would sit on a task
 //! until its timeout each time. What follows is a trial: the next failure is enough for a longer
-//! quarantine, until an attempt is good. It can be lifted, when nobody else offers the kind. A *pause* follows a refusal or an offer that was not answered: short, and never lifted, since
-//! such a machine takes nothing. Neither is part of the record that reputation keeps, and neither is
-//! rebuilt at recovery.
+//! quarantine, until an attempt is good. It can be lifted, when nobody else offers the kind. A *pause*
+//! follows a refusal or an offer that was not answered: short, and never lifted, since such a machine takes
+//! nothing. Neither is part of the record that reputation keeps, and neither is rebuilt at recovery.
 
 use std::hash::{Hash, Hasher};
 

@@ -10,8 +10,8 @@ use crate::SessionId;
 use crate::capacity::{Demand, Offer};
 use crate::machine::{Fit, Machine};
 use crate::phase::Happening;
-use crate::pool::Rank;
-use crate::shapes::{ShapeId, Shapes};
+use crate::pool::{Newcomers, Rank};
+use crate::shapes::{Shape, ShapeId, Shapes};
 use crate::share::Amounts;
 
 #[derive(Debug, Default)]
@@ -168,13 +168,40 @@ impl Fleet {
         }
     }
 
-    /// Takes the machine, which has no room for it now, out of a shape's pool.
-    pub(crate) fn withdraw(&mut self, session: SessionId, shape: ShapeId) {
-        let machine = known(self.machines.get_mut(&session));
-        let mut fits = machine.fits.iter_mut();
-        if let Some(fit) = fits.find(|fit| fit.shape == shape) {
-            fit.rank = None;
-            self.shapes.get_mut(shape).pool.remove(session);
+    /// Draws a machine for a shape, as [`Pool::draw`] does. With it, those of the pool that turned out not
+    /// to have the room any more, for [`Fleet::withdraw`].
+    ///
+    /// [`Pool::draw`]: crate::pool::Pool::draw
+    pub(crate) fn draw<T>(
+        &self,
+        shape: ShapeId,
+        newcomers: Newcomers,
+        random: u64,
+        most: usize,
+        take: impl Fn(&Machine, Rank) -> Option<T>,
+    ) -> (Option<(SessionId, Rank, T)>, Vec<SessionId>) {
+        let Shape { pool, demand, .. } = self.shapes.get(shape);
+        let mut busy = Vec::new();
+        let drawn = pool.draw(newcomers, random, most, |session, rank| {
+            let machine = self.get(session)?;
+            let taken = take(machine, rank);
+            if taken.is_none() && machine.free.claim(demand).is_none() {
+                busy.push(session);
+            }
+            taken
+        });
+        (drawn, busy)
+    }
+
+    /// Takes the machines, which have no room for it now, out of a shape's pool.
+    pub(crate) fn withdraw(&mut self, busy: Vec<SessionId>, shape: ShapeId) {
+        for session in busy {
+            let machine = known(self.machines.get_mut(&session));
+            let mut fits = machine.fits.iter_mut();
+            if let Some(fit) = fits.find(|fit| fit.shape == shape) {
+                fit.rank = None;
+                self.shapes.get_mut(shape).pool.remove(session);
+            }
         }
     }
 

@@ -19,9 +19,8 @@ use crate::matcher::Match;
 use crate::planted::{Bug, planted};
 use crate::pool::{Newcomers, Rank};
 use crate::reputation::Outcome;
-use crate::shapes::ShapeId;
 use crate::timers::Owner;
-use crate::{Decision, DelegationKey, Scheduler, SessionId, Trust};
+use crate::{Decision, DelegationKey, Scheduler, Trust};
 
 /// So many machines are looked at for one straggler, and so many stragglers at once.
 const LOOKED_AT: usize = 64;
@@ -209,33 +208,10 @@ impl Scheduler {
         let (offer, demand) = (delegation.offer.clone(), delegation.demand);
         let shape = self.fleet.shape(&offer, &demand);
         let random = self.rng.next();
-        let mut busy = Vec::new();
-        let found = self.draw_second(key, shape, random, &mut busy);
-        for session in busy {
-            self.fleet.withdraw(session, shape);
-        }
-        found
-    }
-
-    /// Draws it; puts into `busy` those of the pool that turn out not to have the room any more.
-    fn draw_second(
-        &self,
-        key: DelegationKey,
-        shape: ShapeId,
-        random: u64,
-        busy: &mut Vec<SessionId>,
-    ) -> Option<Match> {
         let delegation = &self.delegations[&key];
-        let lease = delegation.lease.as_ref()?;
-        let pool = &self.fleet.shapes.get(shape).pool;
-        let first = self.fleet.get(lease.session)?;
+        let first = self.fleet.get(delegation.lease.as_ref()?.session)?;
         let pace = self.profiles.pace(&first.id, &delegation.task.kind).max(0);
-        let take = |session: SessionId, rank: Rank| {
-            let machine = self.fleet.get(session)?;
-            if machine.free.claim(&delegation.demand).is_none() {
-                busy.push(session);
-                return None;
-            }
+        let take = |machine: &Machine, rank: Rank| {
             let other = machine.spec.operator != first.spec.operator || planted(Bug::HedgeSame);
             // Newcomers have little to go round: it is for who waits.
             let may = other
@@ -243,9 +219,12 @@ impl Scheduler {
                 && rank.pace <= pace
                 && self.allows(delegation, machine)
                 && !self.is_wanted(machine);
-            machine.claim(&delegation.demand, None).filter(|_| may)
+            machine.claim(&demand, None).filter(|_| may)
         };
-        let (session, _, claim) = pool.draw(Newcomers::Last, random, LOOKED_AT, take)?;
+        let newcomers = Newcomers::Last;
+        let (drawn, busy) = self.fleet.draw(shape, newcomers, random, LOOKED_AT, take);
+        self.fleet.withdraw(busy, shape);
+        let (session, _, claim) = drawn?;
         Some(Match {
             key,
             session,
@@ -262,9 +241,6 @@ impl Scheduler {
     }
 
     fn may_hedge(&self, seeker: &SeekerId) -> bool {
-        if self.policy.hedge_share == 0 {
-            return false;
-        }
         let share = self.policy.hedge_share;
         !self.hedging.hedges.contains_key(seeker)
             || self.queue.may_hedge(seeker, share)
@@ -305,8 +281,7 @@ impl Scheduler {
                 .at_least(&lease.machine, kind, since_ms, self.now);
             self.rank(lease.session, Some(kind));
             if lease.ok + lease.claimed + lease.faults == 0 {
-                let took_ms = self.now.saturating_sub(lease.assigned_ms);
-                self.strike(&lease.machine, kind, took_ms);
+                self.strike_for(kind, lease);
             }
         }
     }

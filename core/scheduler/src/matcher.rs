@@ -291,7 +291,9 @@ impl Scheduler {
                 }
                 let key = waiting.key;
                 let mut machines = machines.iter();
-                let taken = machines.find_map(|(_, session)| self.take(key, *session));
+                let taken = machines.find_map(|(_, session)| {
+                    Some((*session, self.take(key, self.fleet.get(*session)?)?))
+                });
                 if let Some((session, claim)) = taken {
                     let found = Match {
                         key,
@@ -312,65 +314,52 @@ impl Scheduler {
             return None;
         }
         let random = self.rng.next();
-        let shape = self.delegations[&key].shape?;
-        let mut busy = Vec::new();
-        let found = self.draw(key, shape, random, &mut busy);
-        for session in busy {
-            self.fleet.withdraw(session, shape);
-        }
-        found
-    }
-
-    /// Draws a machine for a delegation; puts into `busy` those of the pool that turn out not to have
-    /// the room any more.
-    fn draw(
-        &self,
-        key: DelegationKey,
-        shape: ShapeId,
-        random: u64,
-        busy: &mut Vec<SessionId>,
-    ) -> Option<Match> {
         let delegation = &self.delegations[&key];
-        let pool = &self.fleet.shapes.get(shape).pool;
+        let shape = delegation.shape?;
         // The upper half of the bits decides whether it is the newcomers' turn, the lower among whom.
         let newcomers = match (random >> 32) % 100 < u64::from(self.policy.newcomer_percent) {
             true => Newcomers::First,
             false => Newcomers::Last,
         };
-        let take = |session, _| {
-            let taken = self.take(key, session);
-            let machine = self.fleet.get(session).filter(|_| taken.is_none());
-            if machine.is_some_and(|m| m.free.claim(&delegation.demand).is_none()) {
-                busy.push(session);
-            }
-            taken
-        };
-        let (mut session, rank, (_, mut claim)) = pool.draw(newcomers, random, usize::MAX, take)?;
-        // Among equals, who has to load least; who has something of it loaded is listed by it.
-        let keys = &delegation.task.keys;
+        let take = |machine: &Machine, _| self.take(key, machine);
+        let (drawn, busy) = self.fleet.draw(shape, newcomers, random, usize::MAX, take);
+        let found = drawn.map(|drawn| self.least_to_load(key, shape, drawn));
+        self.fleet.withdraw(busy, shape);
+        found
+    }
+
+    /// Of the machines that are as good as the one drawn, the one that has to load least.
+    fn least_to_load(
+        &self,
+        key: DelegationKey,
+        shape: ShapeId,
+        (mut session, rank, mut claim): (SessionId, Rank, Claim),
+    ) -> Match {
+        let pool = &self.fleet.shapes.get(shape).pool;
+        // Who has something of it loaded is listed by it.
+        let keys = &self.delegations[&key].task.keys;
         let to_load = |session| self.fleet.get(session).map(|m| (m.to_load(keys), session));
         let loaded = keys.iter().flat_map(|key| self.fleet.with_loaded(key));
         let equals = loaded.filter(|session| pool.rank(*session) == Some(rank));
         if let Some(better) = equals
-            .filter_map(|equal| Some((to_load(equal)?, self.take(key, equal)?.1)))
+            .filter_map(|equal| Some((to_load(equal)?, self.take(key, self.fleet.get(equal)?)?)))
             .chain(to_load(session).map(|own| (own, claim)))
             .min_by_key(|(load, _)| *load)
         {
             ((_, session), claim) = better;
         }
-        Some(Match {
+        Match {
             key,
             session,
             claim,
-        })
+        }
     }
 
     /// How the machine would take the delegation now, if it may.
-    fn take(&self, key: DelegationKey, session: SessionId) -> Option<(SessionId, Claim)> {
+    fn take(&self, key: DelegationKey, machine: &Machine) -> Option<Claim> {
         let delegation = &self.delegations[&key];
-        let machine = self.fleet.get(session)?;
         let claim = machine.claim(&delegation.demand, Some(key))?;
-        self.allows(delegation, machine).then_some((session, claim))
+        self.allows(delegation, machine).then_some(claim)
     }
 
     /// Whether the delegation may have the machine now, free or not.

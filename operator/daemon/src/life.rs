@@ -230,7 +230,6 @@ fn stop_when_told(stop: &Stop, until_stdin_closes: bool) -> Result<(), Error> {
         std::thread::spawn(move || {
             let mut bytes = [0; 1024];
             while matches!(std::io::stdin().read(&mut bytes), Ok(1..)) {}
-            stop.drained.cancel();
             stop.now.cancel();
         });
     }

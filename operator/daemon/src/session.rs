@@ -41,11 +41,21 @@ pub struct Terms {
 }
 
 /// When to end.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Stop {
-    /// When what runs is over: nothing new is taken. Cancelled with `now`, too.
-    pub drained: CancellationToken,
     pub now: CancellationToken,
+    /// When what runs is over: nothing new is taken. A child of `now`.
+    pub drained: CancellationToken,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        let now = CancellationToken::new();
+        Stop {
+            drained: now.child_token(),
+            now,
+        }
+    }
 }
 
 /// How a session that had begun ended.

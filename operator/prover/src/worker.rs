@@ -45,6 +45,8 @@ impl DeviceWorker {
     /// Opens the device with this id; compiles its kernels and tests them.
     pub fn open(id: &str) -> Result<Self, Error> {
         let session = Session::open(&Device::find(id)?)?;
+        // What the self-test took is no task's.
+        session.take_peak_bytes()?;
         Ok(DeviceWorker {
             session: Arc::new(session),
             fit: true,

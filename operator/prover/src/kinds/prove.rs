@@ -41,7 +41,6 @@ pub(crate) fn run(
     let device = format!("{} ({})", device.name, device.id);
     for item in &run.items {
         ctx.check_cancelled()?;
-        let _ = session.take_peak_bytes();
         let outcome = match proof(circuit, params, &item.input, ctx, session) {
             Ok(value) => Ok(value),
             Err(Refused { failure, .. }) if failure.class == ErrorClass::Cancelled => {

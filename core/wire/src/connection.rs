@@ -60,8 +60,9 @@ impl Cutter {
     /// connection when one takes longer than `within`. Ends with the connection, or when `ping` has
     /// nothing more to send.
     ///
-    /// The pings alone keep bytes flowing, which is what the silence of [`crate::Heartbeat`] is
-    /// measured by; `within` is for a peer whose socket lives and whose program does not answer.
+    /// The pings keep bytes flowing, which is what the silence of [`crate::Heartbeat`] is measured by: while
+    /// others go both ways, most pings are left out. `within` is for a peer whose socket lives and whose
+    /// program does not answer, so twice in that time one is sent whatever else goes.
     pub fn beat<F, P>(&self, every: Duration, within: Duration, mut ping: F)
     where
         F: FnMut() -> Option<P> + 'static,
@@ -71,7 +72,8 @@ impl Cutter {
         spawn_local(async move {
             let beats = async {
                 let mut answers = FuturesUnordered::new();
-                let mut next = Instant::now() + every;
+                let mut last = Instant::now();
+                let mut next = last + every;
                 loop {
                     tokio::select! {
                         Some(answer) = answers.next() => match answer {
@@ -83,7 +85,12 @@ impl Cutter {
                             Err(_) => return Some(format!("no answer to a ping for {within:?}")),
                         },
                         () = sleep_until(next) => {
-                            next = Instant::now() + every;
+                            let now = Instant::now();
+                            next = (cutter.line.busy_since() + every).min(last + within / 2);
+                            if next > now {
+                                continue;
+                            }
+                            (last, next) = (now, now + every);
                             if answers.len() < PINGS {
                                 answers.push(timeout(within, ping()?));
                             }
@@ -182,22 +189,27 @@ impl Connection {
 }
 
 /// Cuts the connection when its peer has been silent for too long.
+///
+/// It sleeps for as long as nothing can be due. If the silence is up then, it looks once more, after a
+/// moment: what came while this process stood still, as it does while its machine sleeps, is read by then.
 fn watch(line: Rc<Line>, table: Rc<Table>, policy: Policy) {
     let silence = policy.heartbeat.silence;
-    let look = silence / 16;
+    let moment = silence / 16;
     spawn_local(async move {
         let watching = async {
-            let mut due = Instant::now() + look;
             loop {
+                sleep_until(line.due(silence)).await;
+                if line.overdue(Instant::now(), silence).is_none() {
+                    continue;
+                }
+                let due = Instant::now() + moment;
                 sleep_until(due).await;
                 let now = Instant::now();
-                // It is we who do not read: the peer waits for its turn, or this process stood still,
-                // as it does while its machine sleeps, and what came meanwhile is still to be read.
-                if table.closed() || now.saturating_duration_since(due) > 2 * look {
+                // It is we who do not read: the peer waits for its turn, or we have stood still again.
+                if table.closed() || now.saturating_duration_since(due) > 2 * moment {
                     line.touch();
                 }
-                due = now + look;
-                if let Some(reason) = line.overdue(Instant::now(), silence) {
+                if let Some(reason) = line.overdue(now, silence) {
                     return reason;
                 }
             }

@@ -26,6 +26,10 @@ use futures::io::{AsyncRead, AsyncWrite};
 use crate::line::Line;
 use crate::policy::Limits;
 
+/// What a message begins with; one that outgrows it gets more. capnp-rpc takes 8 KiB for each, all of which is
+/// cleared, for a few hundred bytes.
+const FIRST_SEGMENT_WORDS: u32 = 128;
+
 /// What one peer holds open.
 pub(crate) struct Table {
     limits: Limits,
@@ -235,10 +239,8 @@ impl Connection<Side> for GatedConnection {
     }
 
     fn new_outgoing_message(&mut self, first_segment_words: u32) -> Box<dyn OutgoingMessage> {
-        let inner = self
-            .inner
-            .borrow_mut()
-            .new_outgoing_message(first_segment_words);
+        let words = first_segment_words.min(FIRST_SEGMENT_WORDS);
+        let inner = self.inner.borrow_mut().new_outgoing_message(words);
         Box::new(GatedMessage {
             inner,
             table: self.table.clone(),

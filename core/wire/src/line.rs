@@ -20,6 +20,7 @@ use tokio::time::Instant;
 /// What a connection's parts share: its signs of life, and its end.
 pub(crate) struct Line {
     last_read: Cell<Instant>,
+    last_written: Cell<Instant>,
     /// Since when bytes wait that the peer does not take.
     stalled: Cell<Option<Instant>>,
     cut: RefCell<Option<String>>,
@@ -37,6 +38,7 @@ impl Line {
     pub(crate) fn new() -> Rc<Line> {
         Rc::new(Line {
             last_read: Cell::new(Instant::now()),
+            last_written: Cell::new(Instant::now()),
             stalled: Cell::new(None),
             cut: RefCell::new(None),
             read_waker: Cell::new(None),
@@ -69,6 +71,17 @@ impl Line {
     /// Counts as a sign of life.
     pub(crate) fn touch(&self) {
         self.last_read.set(Instant::now());
+    }
+
+    /// Bytes have gone both ways since then.
+    pub(crate) fn busy_since(&self) -> Instant {
+        self.last_read.get().min(self.last_written.get())
+    }
+
+    /// When the peer counts as gone at the earliest, if nothing happens until then.
+    pub(crate) fn due(&self, silence: Duration) -> Instant {
+        let read = self.last_read.get();
+        self.stalled.get().map_or(read, |stalled| stalled.min(read)) + silence
     }
 
     /// Why the peer counts as gone, if it does.
@@ -167,7 +180,10 @@ impl Wire {
                 self.line.stalled.set(Some(since));
                 self.line.write_waker.set(Some(cx.waker().clone()));
             }
-            Poll::Ready(_) => self.line.stalled.set(None),
+            Poll::Ready(_) => {
+                self.line.stalled.set(None);
+                self.line.last_written.set(Instant::now());
+            }
         }
         poll
     }
@@ -235,6 +251,7 @@ mod tests {
         line.stalled.set(Some(start));
         let reason = line.overdue(start + Duration::from_secs(7), silence);
         assert_eq!(reason.as_deref(), Some("it took nothing for 7.0 s"));
+        assert_eq!(line.due(silence), start + silence, "of what is due first");
     }
 
     #[test]

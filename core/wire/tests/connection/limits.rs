@@ -384,3 +384,39 @@ fn pings_go_on_while_answers_are_on_their_way_and_one_that_never_comes_is_the_en
         assert!((2..=16).contains(&sent.get()), "{}", sent.get());
     });
 }
+
+#[test]
+fn a_connection_that_is_busy_needs_no_pings() {
+    let network = Network::new();
+    let host = Host::start(
+        &network.issue(Role::Coordinator, "c"),
+        QUICK,
+        Greeter::new(0),
+    );
+    let identity = network.identity(Role::Operator, "op");
+    run(async {
+        let link = dial(&host.address.to_string(), &identity, QUICK)
+            .await
+            .unwrap();
+        let sent = Rc::new(Cell::new(0));
+        let count = sent.clone();
+        let (every, within) = (Duration::from_millis(200), Duration::from_secs(2));
+        let cutter = link.connection.cutter();
+        cutter.beat(every, within, move || {
+            count.set(count.get() + 1);
+            Some(std::future::ready(Ok(())))
+        });
+        let begin = Instant::now();
+        while begin.elapsed() < within * 3 / 4 {
+            link.coordinator
+                .ping_request()
+                .send()
+                .promise
+                .await
+                .unwrap();
+            tokio::time::sleep(every / 20).await;
+        }
+        // For its program, not for its socket.
+        assert_eq!(sent.get(), 1, "in three quarters of the time for an answer");
+    });
+}

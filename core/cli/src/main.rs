@@ -24,6 +24,10 @@ use clap::Parser;
 use args::{Cli, Command};
 use error::Error;
 
+/// Much of what a task takes is small objects that one thread makes and another drops.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let command = || log_to_stderr(&cli.log).and_then(|()| run(cli.command));

@@ -6,6 +6,10 @@ use clap::Parser;
 use froben_operator::args::{Cli, Command};
 use froben_operator::{Error, devices, run};
 
+/// As in the coordinator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = log_to_stderr(&cli.log).and_then(|()| match cli.command {

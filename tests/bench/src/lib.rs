@@ -10,6 +10,10 @@ use std::collections::BTreeMap;
 use froben_model::{BlobRef, CallId, OperatorId, Value};
 use froben_script::{Call, CallOp, Completion, Event, Limits, Revision, Vm};
 
+/// That of the programs that it stands for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub use quantiles::{Durations, Quantiles, median};
 pub use resident::{cpu_time, resident_bytes};
 

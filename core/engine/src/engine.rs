@@ -74,6 +74,18 @@ pub struct Step {
     pub effects: Vec<Effect>,
 }
 
+impl Step {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batch.is_empty() && self.effects.is_empty()
+    }
+
+    /// Adds what comes after it.
+    pub(crate) fn add(&mut self, next: Step) {
+        self.batch.merge(next.batch);
+        self.effects.extend(next.effects);
+    }
+}
+
 impl Engine {
     /// An engine without workflows; [`Engine::recover`] brings in those of the journal.
     pub fn new(

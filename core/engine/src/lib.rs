@@ -20,6 +20,7 @@ mod history;
 pub mod input;
 mod ledger;
 mod offline;
+mod pace;
 mod pseudonyms;
 mod recover;
 mod replay;

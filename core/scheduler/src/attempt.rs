@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use froben_model::limits::{self, one_line};
 use froben_model::{
-    Amount, ErrorClass, ItemError, Kind, LeaseToken, MachineId, TimeMs, Usage, WorkflowId,
+    Amount, ErrorClass, ItemError, Kind, LeaseToken, MachineId, TimeBucket, TimeMs, Usage,
+    WorkflowId,
 };
 
 use crate::capacity::{Claim, Class, Offer};
@@ -157,6 +158,7 @@ impl Scheduler {
             self.claim(key, index, claim);
         } else {
             let fault = error.is_some_and(ErrorClass::blames_operator);
+            let mut paced = None;
             if error.is_none() {
                 let machine = self.fleet.get(lease.session);
                 let devices = machine.map(|machine| &machine.spec.devices);
@@ -173,7 +175,9 @@ impl Scheduler {
                     took_ms,
                     usage,
                 };
-                self.profiles.record(self.now, done);
+                if self.profiles.record(self.now, done) {
+                    paced = Some(lease.session);
+                }
             }
             if error.is_none() || fault {
                 lease.ok += u32::from(!fault);
@@ -184,6 +188,9 @@ impl Scheduler {
                     false => Outcome::good(1),
                 };
                 self.record(&machine, &kind, outcome, self.now);
+            }
+            if let Some(session) = paced {
+                self.rank(session, Some(&kind));
             }
             match error {
                 None => self.purses.spend(purse, price),
@@ -198,7 +205,7 @@ impl Scheduler {
         // What whoever else has it held for the item.
         self.release_money(purse, share.saturating_sub(price));
         self.came(key, since_ms);
-        self.watch_if_learned(&kind, knew);
+        self.note_if_learned(&kind, knew);
         if complete {
             let leases = self.complete(key, Some(token)).into_iter();
             for lease in leases.filter(|lease| lease.token != token) {
@@ -580,7 +587,7 @@ impl Scheduler {
         let machine = machine.expect("invariant: a lease is of a connected machine");
         machine.release(&lease.token);
         let operator = machine.spec.operator.clone();
-        self.fleet.refit(lease.session);
+        self.fleet.freed(lease.session);
         self.release_money(purse, held);
         self.bound(|operators| operators.ended(&operator));
         if planted(Bug::WakeNobody) {
@@ -618,6 +625,7 @@ impl Scheduler {
             .reputation
             .record(machine, &operator, kind, outcome, when);
         match changed {
+            Changed::Nothing => {}
             _ if planted(Bug::KeepRank) => {}
             Changed::Operator => self.settle(&operator, Some(kind)),
             Changed::Machine => {
@@ -626,6 +634,41 @@ impl Scheduler {
                 }
             }
         }
+    }
+
+    /// Counts items of which only the times are known.
+    pub(crate) fn record_times(
+        &mut self,
+        machine: &MachineId,
+        kind: &Kind,
+        times: &[(TimeBucket, u32)],
+        at: TimeMs,
+    ) {
+        let knew = self.profiles.know(kind);
+        let paced = self.profiles.record_times(machine, kind, times, at);
+        if let Some(session) = self.fleet.session_of(machine).filter(|_| paced) {
+            self.rank(session, Some(kind));
+        }
+        self.note_if_learned(kind, knew);
+    }
+
+    /// A kind may have just become known: from here on its machines have paces, and its attempts may be
+    /// hedged.
+    fn note_if_learned(&mut self, kind: &Kind, knew: bool) {
+        if knew || !self.profiles.know(kind) {
+            return;
+        }
+        let offers = [Class::Cpu, Class::Device].map(|class| Offer {
+            kind: kind.clone(),
+            class,
+        });
+        let offering = offers.iter().flat_map(|offer| self.fleet.offering(offer));
+        let done = offering.filter(|machine| self.profiles.has_done(&machine.id, kind));
+        let done: Vec<_> = done.map(|machine| machine.session).collect();
+        for session in done {
+            self.rank(session, Some(kind));
+        }
+        self.watch_all(|delegation| delegation.task.kind == *kind);
     }
 
     pub(crate) fn stop(&mut self, leases: impl IntoIterator<Item = Lease>) {

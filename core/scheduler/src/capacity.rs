@@ -142,6 +142,14 @@ impl Capacity {
         }
     }
 
+    /// Whether the demand can be met from what is free. Cheaper than asking how.
+    pub(crate) fn fits(&self, demand: &Demand) -> bool {
+        let device = |slot: &Slot| slot.free && slot.vram_bytes >= demand.vram_bytes;
+        self.cores_for(demand).max(demand.cores) <= self.cores
+            && (demand.ram_bytes <= self.ram_bytes || planted(Bug::OverbookMemory))
+            && (demand.class == Class::Cpu || self.devices.iter().any(device))
+    }
+
     /// How the demand would be met from what is free.
     pub(crate) fn claim(&self, demand: &Demand) -> Option<Claim> {
         self.claim_where(demand, |_| true)
@@ -154,13 +162,10 @@ impl Capacity {
         demand: &Demand,
         allowed: impl Fn(&Claim) -> bool,
     ) -> Option<Claim> {
-        let cores = self.cores_for(demand);
-        if cores > self.cores
-            || demand.cores > cores
-            || (demand.ram_bytes > self.ram_bytes && !planted(Bug::OverbookMemory))
-        {
+        if !self.fits(demand) {
             return None;
         }
+        let cores = self.cores_for(demand);
         let claim = |device| Claim {
             cores,
             ram_bytes: demand.ram_bytes,

@@ -50,11 +50,8 @@ impl Scheduler {
     /// so does it.
     pub(crate) fn wait_for_checks(&mut self, key: DelegationKey) {
         let parked = self.parked(key);
+        let within_ms = self.longest_check_ms(key).saturating_add(MARGIN_MS);
         let delegation = known(self.delegations.get_mut(&key));
-        let task = &delegation.task;
-        // A check has the times of what it checks.
-        let longest_ms = task.queue_timeout_ms.saturating_add(task.timeout_ms);
-        let within_ms = longest_ms.saturating_add(MARGIN_MS);
         delegation.checked_by_ms = self.now.saturating_add(within_ms);
         match parked {
             true => self.timers.clear(&Owner::Delegation(key)),
@@ -65,11 +62,17 @@ impl Scheduler {
         }
     }
 
+    /// How long a check may take: it has the times of what it checks, for each of its tries.
+    fn longest_check_ms(&self, key: DelegationKey) -> u64 {
+        let task = &known(self.delegations.get(&key)).task;
+        let once_ms = task.queue_timeout_ms.saturating_add(task.timeout_ms);
+        once_ms.saturating_mul(u64::from(self.policy.check_attempts.max(1)))
+    }
+
     /// The checks of a delegation take longer than they can.
     pub(crate) fn give_up_checks(&mut self, key: DelegationKey) {
+        let waited = duration(self.longest_check_ms(key));
         let delegation = known(self.delegations.get(&key));
-        let task = &delegation.task;
-        let waited = duration(task.queue_timeout_ms.saturating_add(task.timeout_ms));
         let claimed: Vec<u32> = delegation.claims.keys().copied().collect();
         for index in claimed {
             let why = format!("no verdict came within {waited}");
@@ -116,10 +119,7 @@ impl Scheduler {
             let approved = error.is_none();
             if let Some(took_ms) = took_ms.filter(|_| approved) {
                 let times = [(TimeBucket::of_ms(took_ms), 1)];
-                let knew = self.profiles.know(&kind);
-                self.profiles
-                    .record_times(&machine, &kind, &times, self.now);
-                self.watch_if_learned(&kind, knew);
+                self.record_times(&machine, &kind, &times, self.now);
             }
             let outcome = match approved {
                 true => Outcome::approved(),

@@ -1,6 +1,5 @@
 //! The delegations that are not over, by workflow and call.
 
-use std::collections::BTreeMap;
 use std::ops::Index;
 
 use froben_model::{CallId, WorkflowId};
@@ -11,8 +10,8 @@ use crate::delegation::Delegation;
 
 #[derive(Debug, Default)]
 pub(crate) struct Delegations {
-    /// No workflow is here without any. Boxed: what a tree moves about should be small.
-    of: FxHashMap<WorkflowId, BTreeMap<CallId, Box<Delegation>>>,
+    /// No workflow is here without any. Boxed: what a table moves about should be small.
+    of: FxHashMap<WorkflowId, FxHashMap<CallId, Box<Delegation>>>,
 }
 
 impl Delegations {
@@ -50,19 +49,24 @@ impl Delegations {
         workflow: WorkflowId,
     ) -> impl Iterator<Item = (DelegationKey, &Delegation)> {
         let calls = self.of.get(&workflow).into_iter().flatten();
-        calls.map(move |(call, delegation)| {
-            let key = DelegationKey {
-                workflow,
-                call: *call,
-            };
-            (key, &**delegation)
-        })
+        let mut all: Vec<_> = calls.map(|entry| named(workflow, entry)).collect();
+        all.sort_by_key(|(key, _)| *key);
+        all.into_iter()
     }
 
-    /// Those of one workflow after the other, in no order that means anything.
+    /// All of them, in no order that means anything.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (DelegationKey, &Delegation)> {
-        self.of.keys().flat_map(|workflow| self.of(*workflow))
+        let all = self.of.iter();
+        all.flat_map(|(workflow, calls)| calls.iter().map(|entry| named(*workflow, entry)))
     }
+}
+
+fn named<'a>(
+    workflow: WorkflowId,
+    (call, delegation): (&CallId, &'a Box<Delegation>),
+) -> (DelegationKey, &'a Delegation) {
+    let call = *call;
+    (DelegationKey { workflow, call }, delegation)
 }
 
 impl Index<&DelegationKey> for Delegations {

@@ -24,6 +24,9 @@ pub(crate) struct Fleet {
     prices: FxHashMap<Offer, BTreeMap<Amount, usize>>,
     /// Who has what loaded.
     loaded: FxHashMap<[u8; 32], BTreeSet<SessionId>>,
+    /// Machines of which something has become free, and that are not in all pools that they have room for:
+    /// most often somebody waits for it, and takes it before anybody asks a pool.
+    freed: Vec<SessionId>,
     /// What all machines have together.
     pub(crate) total: Amounts,
     /// The shapes that are known. Each has its pool of the machines here.
@@ -157,9 +160,18 @@ impl Fleet {
         id
     }
 
-    /// Enters the machine, of which something has become free, in the pools of the shapes it has room for.
-    pub(crate) fn refit(&mut self, session: SessionId) {
-        if let Some(machine) = self.machines.get_mut(&session) {
+    /// Something of the machine has become free.
+    pub(crate) fn freed(&mut self, session: SessionId) {
+        self.freed.push(session);
+    }
+
+    /// Enters the machines of which something has become free in the pools of the shapes they have room for.
+    /// Before this, pools lack them.
+    pub(crate) fn refit(&mut self) {
+        for session in self.freed.drain(..) {
+            let Some(machine) = self.machines.get_mut(&session) else {
+                continue;
+            };
             for index in 0..machine.fits.len() {
                 if machine.fits[index].rank.is_none() {
                     refit(machine, &mut self.shapes, index);
@@ -185,7 +197,7 @@ impl Fleet {
         let drawn = pool.draw(newcomers, random, most, |session, rank| {
             let machine = self.get(session)?;
             let taken = take(machine, rank);
-            if taken.is_none() && machine.free.claim(demand).is_none() {
+            if taken.is_none() && !machine.free.fits(demand) {
                 busy.push(session);
             }
             taken
@@ -242,7 +254,7 @@ impl Fleet {
 
 /// How a shape of the machine's offer `index` fits the whole machine, if it does.
 fn fit(machine: &Machine, shape: ShapeId, demand: &Demand, offer: usize) -> Option<Fit> {
-    machine.whole.claim(demand).map(|_| Fit {
+    machine.whole.fits(demand).then_some(Fit {
         shape,
         offer,
         rank: None,
@@ -253,7 +265,7 @@ fn refit(machine: &mut Machine, shapes: &mut Shapes, index: usize) {
     let fit = &mut machine.fits[index];
     let shape = shapes.get_mut(fit.shape);
     let rank = machine.offers[fit.offer].rank;
-    let rank = rank.filter(|_| machine.free.claim(&shape.demand).is_some());
+    let rank = rank.filter(|_| machine.free.fits(&shape.demand));
     if fit.rank != rank {
         if fit.rank.is_some() {
             shape.pool.remove(machine.session);

@@ -85,14 +85,6 @@ impl Hedging {
 }
 
 impl Scheduler {
-    /// Watches all attempts of a kind that has just become known, if it has.
-    pub(crate) fn watch_if_learned(&mut self, kind: &Kind, knew: bool) {
-        if knew || !self.profiles.know(kind) {
-            return;
-        }
-        self.watch_all(|delegation| delegation.task.kind == *kind);
-    }
-
     /// Watches those running attempts anew that are `of` some sort.
     pub(crate) fn watch_all(&mut self, of: impl Fn(&Delegation) -> bool) {
         let all = self.delegations.iter();

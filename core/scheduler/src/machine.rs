@@ -146,6 +146,14 @@ impl Machine {
         missing.count()
     }
 
+    /// Whether the machine would take `demand` now, whoever it is held for.
+    pub(crate) fn takes(&self, demand: &Demand) -> bool {
+        match self.hold {
+            Some(_) => self.claim(demand, None).is_some(),
+            None => self.free.fits(demand),
+        }
+    }
+
     /// How the machine would take `demand` now for `key`, which matters if it is held.
     pub(crate) fn claim(&self, demand: &Demand, key: Option<DelegationKey>) -> Option<Claim> {
         match &self.hold {

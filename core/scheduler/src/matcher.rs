@@ -64,8 +64,14 @@ pub(crate) struct Match {
     pub(crate) claim: Claim,
 }
 
-/// A shape that somebody waits with, and machines that may have become free for it.
-type Ready = BTreeMap<ShapeId, BTreeSet<(Rank, SessionId)>>;
+/// A shape that somebody waits with, and a machine that may have become free for it. They are kept in order:
+/// the best machine of a shape first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Ready {
+    shape: ShapeId,
+    rank: Rank,
+    session: SessionId,
+}
 
 impl Scheduler {
     /// Hands out all that can be handed out.
@@ -78,6 +84,7 @@ impl Scheduler {
                 }
             }
         }
+        self.fleet.refit();
         self.pass = Pass::default();
     }
 
@@ -246,12 +253,18 @@ impl Scheduler {
     }
 
     /// Shapes that somebody waits with and that woken machines have become free for.
-    fn ready(&self) -> Ready {
-        let mut ready = Ready::new();
+    fn ready(&mut self) -> Vec<Ready> {
+        if self.pass.newcomers {
+            self.fleet.refit();
+        }
+        let mut ready = Vec::new();
         let mut add = |id: ShapeId, shape: &Shape, rank: Rank, machine: &Machine| {
-            if machine.claim(&shape.demand, None).is_some() {
-                let machines = ready.entry(id).or_default();
-                machines.insert((rank, machine.session));
+            if machine.takes(&shape.demand) {
+                ready.push(Ready {
+                    shape: id,
+                    rank,
+                    session: machine.session,
+                });
             }
         };
         let woken = self.pass.woken.iter();
@@ -261,7 +274,7 @@ impl Scheduler {
             }
             for fit in &machine.fits {
                 let shape = self.fleet.shapes.get(fit.shape);
-                if let Some(rank) = fit.rank
+                if let Some(rank) = machine.offers[fit.offer].rank
                     && !shape.elders.is_empty()
                 {
                     add(fit.shape, shape, rank, machine);
@@ -278,28 +291,34 @@ impl Scheduler {
                 }
             }
         }
+        ready.sort_unstable();
+        ready.dedup();
         ready
     }
 
     /// The first of a seeker's delegations that one of the machines which are ready can take.
-    fn for_seeker(&self, seeker: &Seeker, ready: &Ready) -> Option<(Turn, Match)> {
+    fn for_seeker(&self, seeker: &Seeker, ready: &[Ready]) -> Option<(Turn, Match)> {
         let mut best: Option<(Turn, Match)> = None;
-        for (shape, machines) in ready {
-            for (turn, waiting) in seeker.line(*shape).into_iter().flatten() {
+        for machines in ready.chunk_by(|one, next| one.shape == next.shape) {
+            let line = machines.first().and_then(|first| seeker.line(first.shape));
+            for (turn, waiting) in line.into_iter().flatten() {
                 if best.is_some_and(|(first, _)| first < *turn) {
                     break;
                 }
-                let key = waiting.key;
-                let mut machines = machines.iter();
-                let taken = machines.find_map(|(_, session)| {
-                    Some((*session, self.take(key, self.fleet.get(*session)?)?))
+                let found = machines.iter().find_map(|ready| {
+                    let machine = self.fleet.get(ready.session)?;
+                    Some(Match {
+                        key: waiting.key,
+                        session: ready.session,
+                        claim: match waiting.picky {
+                            true => self.take(waiting.key, machine)?,
+                            false => {
+                                machine.claim(&self.fleet.shapes.get(ready.shape).demand, None)?
+                            }
+                        },
+                    })
                 });
-                if let Some((session, claim)) = taken {
-                    let found = Match {
-                        key,
-                        session,
-                        claim,
-                    };
+                if let Some(found) = found {
                     best = Some((*turn, found));
                     break;
                 }
@@ -314,6 +333,7 @@ impl Scheduler {
             return None;
         }
         let random = self.rng.next();
+        self.fleet.refit();
         let delegation = &self.delegations[&key];
         let shape = delegation.shape?;
         // The upper half of the bits decides whether it is the newcomers' turn, the lower among whom.
@@ -426,7 +446,7 @@ impl Scheduler {
             if shape.elders.is_empty()
                 || offered.rank.is_none()
                 || !machine.free.open(offered.offer.class)
-                || machine.free.claim(&shape.demand).is_some()
+                || machine.free.fits(&shape.demand)
             {
                 continue;
             }

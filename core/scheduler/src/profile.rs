@@ -26,6 +26,8 @@ const WINDOW: u32 = 4096;
 const MACHINE_WINDOW: u32 = 64;
 /// An eighth of a second: times below it say more about the network than about machines.
 const SHORT: TimeBucket = TimeBucket(40);
+/// After so many items a machine's pace is looked at anyway: what is usual may have changed.
+const PACED: u64 = 8;
 /// Buckets for each doubling.
 const DOUBLING: i32 = 8;
 /// A timeout that was too short counts as so many of a hundred items, so that the next one is longer.
@@ -54,6 +56,20 @@ struct Memory {
     /// In KiB.
     ram: Sketch,
     vram: Sketch,
+}
+
+impl Memory {
+    fn add(&mut self, usage: Usage) {
+        let Usage {
+            ram_bytes,
+            vram_bytes,
+        } = usage;
+        for (sketch, bytes) in [(&mut self.ram, ram_bytes), (&mut self.vram, vram_bytes)] {
+            if bytes > 0 {
+                sketch.add(TimeBucket::of_ms(bytes >> 10), 1, WINDOW);
+            }
+        }
+    }
 }
 
 impl Known {
@@ -159,7 +175,8 @@ impl Profiles {
         self.remembered_ms = policy.half_life_ms.saturating_mul(REMEMBERED);
     }
 
-    pub(crate) fn record(&mut self, now: TimeMs, done: Done<'_>) {
+    /// True if the machine is to be ranked anew, as its pace may have changed.
+    pub(crate) fn record(&mut self, now: TimeMs, done: Done<'_>) -> bool {
         let Done {
             machine,
             kind,
@@ -168,34 +185,27 @@ impl Profiles {
             usage,
         } = done;
         let took = TimeBucket::of_ms(took_ms);
-        self.record_times(machine, kind, &[(took, 1)], now);
-        let Some(of_kind) = self.kinds.get_mut(kind) else {
-            return;
-        };
-        let Some(known) = of_kind.known(device) else {
-            return;
+        let paced = self.record_times(machine, kind, &[(took, 1)], now);
+        let of_kind = self.kinds.get_mut(kind);
+        let Some(known) = of_kind.and_then(|of_kind| of_kind.known(device)) else {
+            return paced;
         };
         known.times.add(took, 1, WINDOW);
-        let memory = known.memory(machine.operator());
-        let Usage {
-            ram_bytes,
-            vram_bytes,
-        } = usage;
-        for (sketch, bytes) in [(&mut memory.ram, ram_bytes), (&mut memory.vram, vram_bytes)] {
-            if bytes > 0 {
-                sketch.add(TimeBucket::of_ms(bytes >> 10), 1, WINDOW);
-            }
+        if usage != Usage::default() {
+            known.memory(machine.operator()).add(usage);
         }
+        paced
     }
 
-    /// Items of which only the times are known.
+    /// Items of which only the times are known. True if the machine is to be ranked anew: its median moved,
+    /// or there are so many more items that the others' may have.
     pub(crate) fn record_times(
         &mut self,
         machine: &MachineId,
         kind: &Kind,
         times: &[(TimeBucket, u32)],
         at: TimeMs,
-    ) {
+    ) -> bool {
         if self.kinds.len() >= KINDS && !self.kinds.contains_key(kind) {
             self.forget_a_kind();
         }
@@ -203,10 +213,12 @@ impl Profiles {
         let of_machine = self.machines.entry(machine.clone()).or_default();
         of_machine.last_ms = of_machine.last_ms.max(at);
         let own = of_machine.times.entry(kind.clone()).or_default();
+        let (median, total) = (own.quantile(50), own.total());
         for (bucket, count) in times {
             of_kind.times.add(*bucket, *count, WINDOW);
             own.add(*bucket, *count, MACHINE_WINDOW);
         }
+        own.quantile(50) != median || own.total() / PACED != total / PACED
     }
 
     /// Makes room for a kind that is new: the one that least is known of goes.
@@ -273,6 +285,12 @@ impl Profiles {
     pub(crate) fn know(&self, kind: &Kind) -> bool {
         let of_kind = self.kinds.get(kind);
         of_kind.is_some_and(|of_kind| of_kind.times.total() >= self.learn_after)
+    }
+
+    /// Whether the machine's own times at the kind are known.
+    pub(crate) fn has_done(&self, machine: &MachineId, kind: &Kind) -> bool {
+        let own = self.machines.get(machine);
+        own.is_some_and(|own| own.times.contains_key(kind))
     }
 
     /// What `percent` of the items of a kind stay within, if it is known well enough.

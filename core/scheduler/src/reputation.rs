@@ -78,6 +78,14 @@ impl Account {
         tier(good, good + u128::from(failed))
     }
 
+    /// Of a machine's account, whose operator's machines are believed to be as good as `mean`.
+    fn tier(&self, mean: Tier, prior_items: u64, step: u64) -> Tier {
+        let (ok, failed) = self.at(step);
+        let prior = u128::from(prior_items * ONE);
+        let good = u128::from(ok) + prior * u128::from(mean) / u128::from(TIERS);
+        tier(good, u128::from(ok) + u128::from(failed) + prior)
+    }
+
     /// Counts steps of another length from here on.
     fn rebase(&mut self, before: u64, after: u64) {
         (self.ok, self.failed) = self.at(before);
@@ -165,6 +173,8 @@ pub(crate) struct Reputation {
 /// Whose tiers an outcome may have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Changed {
+    Nothing,
+    /// Its own, for the kind.
     Machine,
     /// All machines of its operator.
     Operator,
@@ -234,28 +244,33 @@ impl Reputation {
     ) -> Changed {
         let Outcome { ok, items, checked } = outcome;
         if items == 0 {
-            return Changed::Machine;
+            return Changed::Nothing;
         }
         let step = self.step(at);
         let own = self.machines.entry(machine.clone()).or_default();
-        own.entry(kind.clone()).or_default().add(ok, items, step);
+        let own = own.entry(kind.clone()).or_default();
         let newcomer_items = self.newcomer_items;
         let checked_only = self.checked_only;
         let operator = self.operators.entry(operator.clone()).or_default();
         let account = operator.record.entry(kind.clone()).or_default();
         let now_step = now / self.step_ms;
-        let before = account.mean(self.prior_items, now_step);
+        let prior_items = self.prior_items;
+        let mean_before = account.mean(prior_items, now_step);
         account.add(ok, items, step);
-        let mean = account.mean(self.prior_items, now_step);
+        let mean = account.mean(prior_items, now_step);
+        let tier_before = own.tier(mean_before, prior_items, now_step);
+        own.add(ok, items, step);
+        let tier = own.tier(mean, prior_items, now_step);
         let before_items = operator.counted(checked_only);
         let good = u64::from(items) * u64::from(ok);
         operator.good = operator.good.saturating_add(good);
         operator.checked = operator.checked.saturating_add(u64::from(checked));
         let new = before_items < newcomer_items && operator.counted(checked_only) >= newcomer_items;
         self.established += usize::from(new);
-        match new || mean != before {
+        match new || mean != mean_before {
             true => Changed::Operator,
-            false => Changed::Machine,
+            false if tier != tier_before => Changed::Machine,
+            false => Changed::Nothing,
         }
     }
 
@@ -269,14 +284,10 @@ impl Reputation {
         let step = self.step(now);
         let account = |record: &Record| record.get(kind).copied();
         let own = self.machines.get(machine).and_then(account);
-        let (ok, failed) = own.map_or((0, 0), |account| account.at(step));
         let operator = self.operators.get(operator);
         let all = operator.and_then(|operator| account(&operator.record));
         let mean = all.map_or(TIERS, |account| account.mean(self.prior_items, step));
-        let prior = u128::from(self.prior_items * ONE);
-        let good = u128::from(ok) + prior * u128::from(mean) / u128::from(TIERS);
-        let all = u128::from(ok) + u128::from(failed) + prior;
-        tier(good, all)
+        own.unwrap_or_default().tier(mean, self.prior_items, step)
     }
 
     pub(crate) fn is_established(&self, operator: &OperatorId) -> bool {
@@ -456,7 +467,7 @@ mod tests {
         // He is credited with 12 good items: 12 of 13 are 15 sixteenths.
         assert_eq!(fail(1), (Changed::Operator, 15));
         assert_eq!(fail(11), (Changed::Operator, 8));
-        assert_eq!(fail(1), (Changed::Machine, 8));
+        assert_eq!(fail(1), (Changed::Nothing, 8), "of none is it the best");
         let stranger = MachineId::new("b/other").unwrap();
         assert_eq!(
             reputation.tier(&stranger, &stranger.operator(), &kind, 0),

@@ -220,12 +220,7 @@ impl Scheduler {
                 at,
             } => {
                 let at = at.min(self.now);
-                let knew = self.profiles.know(&kind);
-                self.profiles.record_times(&machine, &kind, &times, at);
-                self.watch_if_learned(&kind, knew);
-                if let Some(session) = self.fleet.session_of(&machine) {
-                    self.rank(session, Some(&kind));
-                }
+                self.record_times(&machine, &kind, &times, at);
             }
             Input::Policy(policy) => self.set_policy(policy),
             Input::Weights { weights } => self.queue.set_weights(weights),
@@ -281,8 +276,11 @@ impl Scheduler {
             self.check(key, lost);
         } else if over {
             self.conclude(key);
-        } else if !self.parked(key) && !self.hopeless(key) {
-            self.freshen(key);
+        } else if !self.parked(key) {
+            self.fleet.refit();
+            if !self.hopeless(key) {
+                self.freshen(key);
+            }
         }
     }
 

@@ -131,7 +131,7 @@ const DEAREST: u64 = 3;
 
 /// With the patience that is shipped, a check by a flaky operator ends unchecked now and then where nobody else
 /// is trusted, and its script gives up.
-const CHECK_ATTEMPTS: u32 = 20;
+pub(crate) const CHECK_ATTEMPTS: u32 = 20;
 /// What the other fields of a policy may be.
 const POLICIES: &[(&str, RangeInclusive<u64>)] = &[
     ("accept_timeout_ms", 1_000..=20_000),

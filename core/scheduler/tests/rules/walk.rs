@@ -83,9 +83,12 @@ struct Delegation {
     ended: bool,
 }
 
+/// No policy here tries a check more often.
+const CHECK_ATTEMPTS: u32 = 5;
+
 /// How long a delegation waits for checks, at most: as long as one may take, and a moment.
 fn checked_within(task: &Task) -> u64 {
-    task.queue_timeout_ms + task.timeout_ms + 1000
+    (task.queue_timeout_ms + task.timeout_ms) * u64::from(CHECK_ATTEMPTS) + 1000
 }
 
 /// Holds decisions against the promises.
@@ -881,8 +884,9 @@ impl Walk {
         for call in 0..WORKFLOWS {
             self.set_paused(key(call).workflow, false);
         }
-        // The longest: a wait, an attempt, and as long again for its checks.
-        self.pass(2 * limits::DEFAULT_TIMEOUT_MS + 120_000);
+        // The longest: a wait, an attempt, and as long again for each try of its checks.
+        let tries = 1 + u64::from(CHECK_ATTEMPTS);
+        self.pass(tries * (limits::DEFAULT_TIMEOUT_MS + 60_000));
         assert!(self.watcher.live.is_empty(), "attempts live on");
         let open = self.watcher.delegations.iter().filter(|(_, d)| !d.ended);
         let open: Vec<_> = open.map(|(key, d)| (key, &d.task, d.by_ms)).collect();

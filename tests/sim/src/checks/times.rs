@@ -6,6 +6,7 @@ use froben_model::{CallId, TimeMs, WorkflowId};
 
 use super::delegation::Delegation;
 use super::workflow::Seen;
+use crate::plan::CHECK_ATTEMPTS;
 
 /// So much later than promised an end may be written down.
 const GRACE_MS: u64 = 2_000;
@@ -50,7 +51,10 @@ fn due(seen: &Seen, delegation: &Delegation, begun_ms: TimeMs) -> Option<TimeMs>
     }
     let checking = delegation.missing() == 0 || delegation.lost;
     let within_ms = match checking {
-        true => spec.queue_timeout_ms + spec.timeout_ms + MARGIN_MS,
+        true => {
+            let once_ms = spec.queue_timeout_ms + spec.timeout_ms;
+            once_ms * u64::from(CHECK_ATTEMPTS) + MARGIN_MS
+        }
         false => spec.queue_timeout_ms,
     };
     let since_ms = match checking {

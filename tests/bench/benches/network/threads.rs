@@ -30,17 +30,17 @@ impl CpuOfThreads {
         CpuOfThreads(by_name)
     }
 
-    /// What each has computed since, for each of `tasks`. The main thread plays the machines.
-    pub(crate) fn since(&self, tasks: u64) -> String {
+    /// What each has computed since, over `count`. The main thread plays the machines.
+    pub(crate) fn since(&self, count: u64) -> String {
         let now = CpuOfThreads::now();
-        let mut line = "CPU per task:".to_owned();
+        let mut line = String::new();
         for (name, ticks) in now.0 {
             let spent = ticks - self.0.get(&name).copied().unwrap_or(0);
             if spent > 0 {
-                let micros = spent * 10_000 / tasks.max(1);
-                let _ = write!(line, " {name} {micros} us,");
+                let micros = spent * 10_000 / count.max(1);
+                let _ = write!(line, "{name} {micros} us, ");
             }
         }
-        line.trim_end_matches(',').to_owned()
+        line.trim_end_matches(", ").to_owned()
     }
 }

@@ -53,10 +53,12 @@ pub enum Outcome {
     Succeeded,
     /// It was given back before it began, or by a restart.
     Requeued(Fault),
-    Failed(ErrorClass),
+    Failed(ErrorClass, Fault),
     /// Every item came, and some as errors.
     Partly,
 }
+
+const CANCELLED: Outcome = Outcome::Failed(ErrorClass::Cancelled, Fault::Workflow);
 
 /// Of one kind.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -285,7 +287,7 @@ impl Counter {
                 // As in a trail: it did not take it, or the coordinator was restarted.
                 let outcome = match failure.class {
                     ErrorClass::NoCapacity => Outcome::Requeued(Fault::Platform),
-                    class => Outcome::Failed(class),
+                    class => Outcome::Failed(class, failure.fault()),
                 };
                 let key = (workflow, *call);
                 self.attempt_over(key, *attempt, now, |_| outcome);
@@ -363,7 +365,7 @@ impl Counter {
         }
         for attempt in open.attempts.keys().copied().collect::<Vec<_>>() {
             self.attempt_over(key, attempt, now, |running| match running.failed {
-                _ if attempt != by => Outcome::Failed(ErrorClass::Cancelled),
+                _ if attempt != by => CANCELLED,
                 true => Outcome::Partly,
                 false => Outcome::Succeeded,
             });
@@ -390,7 +392,7 @@ impl Counter {
         let outcome = outcome(&running);
         match outcome {
             Outcome::Succeeded | Outcome::Partly => figures.hedges_won += u64::from(running.hedge),
-            Outcome::Requeued(_) | Outcome::Failed(_) => {
+            Outcome::Requeued(_) | Outcome::Failed(..) => {
                 figures.hedges_wasted += u64::from(running.hedge);
             }
         }
@@ -413,17 +415,16 @@ impl Counter {
         if open.queued {
             figures.queued_now = figures.queued_now.saturating_sub(1);
         }
-        let failure = ended.failure.as_ref().map(|failure| failure.class);
+        let failure = ended.failure.as_ref();
         self.attempt_over(key, ended.attempt, now, |running| match failure {
-            Some(class) => Outcome::Failed(class),
+            Some(failure) => Outcome::Failed(failure.class, failure.fault()),
             None if running.failed => Outcome::Partly,
             None => Outcome::Succeeded,
         });
         let others = self.open.get(&key);
         let others: Vec<u32> = others.map_or(Vec::new(), |o| o.attempts.keys().copied().collect());
         for other in others {
-            let outcome = Outcome::Failed(ErrorClass::Cancelled);
-            self.attempt_over(key, other, now, |_| outcome);
+            self.attempt_over(key, other, now, |_| CANCELLED);
         }
         self.open.remove(&key);
     }

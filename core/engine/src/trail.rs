@@ -161,7 +161,7 @@ impl Trails {
                 failure,
             } => {
                 if let Some(trail) = self.delegations.get_mut(call) {
-                    let cause = Cause::of(failure.class, failure.message.clone());
+                    let cause = Cause::of_attempt(failure);
                     let end = match failure.class {
                         // It did not take it, or the coordinator was restarted.
                         ErrorClass::NoCapacity => AttemptEnd::Requeued,
@@ -301,7 +301,7 @@ impl Trails {
             End::Cancelled => (DelegationState::Cancelled, AttemptEnd::Cancelled),
         };
         let failure = ended.failure.as_ref();
-        let cause = failure.map(|f| Cause::of(f.class, f.message.clone()));
+        let cause = failure.map(Cause::of_attempt);
         // Its items came from others, late: it was stopped.
         let end = match trail.attempt(ended.attempt) {
             Some(attempt) if end == AttemptEnd::Succeeded && attempt.items_ok == 0 => {

@@ -537,7 +537,7 @@ impl Workflow {
                 missing
             }
         };
-        if was_open && failure.class.blames_operator() {
+        if was_open && failure.blames_operator() {
             self.tally(now, call, attempt, Count::Failed(failed));
         }
         Ok(())
@@ -689,7 +689,7 @@ impl Workflow {
                     .then_some(index)
             })
             .collect();
-        if open && failure.as_ref().is_some_and(|f| f.class.blames_operator()) {
+        if open && failure.as_ref().is_some_and(|f| f.blames_operator()) {
             let failed = Count::Failed(missing.len() as u32);
             self.tally(now, *call, *attempt, failed);
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::trail::Fault;
 use crate::{Error, OperatorId, Value};
 
 /// The most that a piece of work occupied; 0 where it is not known.
@@ -132,8 +133,24 @@ pub struct ItemError {
     pub class: ErrorClass,
     /// One line, at most [`crate::limits::TEXT_BYTES`].
     pub message: String,
-    /// Who had it, if anybody.
+    /// Who had it, if anybody had and it is no matter of others: see [`ItemError::fault`].
     pub operator: Option<OperatorId>,
+}
+
+impl ItemError {
+    /// Who answers for it. What no operator is named for none does, whatever it is: an attempt that was given
+    /// less time than its kind is known to take is the workflow's.
+    pub fn fault(&self) -> Fault {
+        match (Fault::of(self.class), &self.operator) {
+            (Fault::Operator, None) => Fault::Workflow,
+            (fault, _) => fault,
+        }
+    }
+
+    /// Whether the operator answers for it in its reputation.
+    pub fn blames_operator(&self) -> bool {
+        self.fault() == Fault::Operator
+    }
 }
 
 /// How one item ended.

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::view::{DelegationState, LogLine};
-use crate::{Amount, CallId, ErrorClass, Kind, MachineId, Needs, TimeMs, WorkflowId};
+use crate::{Amount, CallId, ErrorClass, ItemError, Kind, MachineId, Needs, TimeMs, WorkflowId};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct DelegationTrail {
@@ -126,6 +126,14 @@ impl Cause {
             class: Some(class),
             message,
             fault: Fault::of(class),
+        }
+    }
+
+    /// Of an attempt that ended with the error.
+    pub fn of_attempt(error: &ItemError) -> Cause {
+        Cause {
+            fault: error.fault(),
+            ..Cause::of(error.class, error.message.clone())
         }
     }
 

@@ -284,8 +284,10 @@ impl Scheduler {
             return self.unanswered(key, token);
         }
         let (after_ms, hedge) = (at.saturating_sub(lease.assigned_ms), lease.hedge);
+        let kind = delegation.task.kind.clone();
+        let knew = self.profiles.know(&kind);
         if delegation.task.timeout_ms == limits::DEFAULT_TIMEOUT_MS && !hedge {
-            self.profiles.too_short(&delegation.task.kind, after_ms);
+            self.profiles.too_short(&kind, after_ms);
         }
         let items = &delegation.items;
         let message = format!(
@@ -295,7 +297,17 @@ impl Scheduler {
             items.total()
         );
         let hedge = delegation.hedge.as_ref().map(|hedge| hedge.token);
-        let failure = self.failure(Some(token), ErrorClass::Timeout, &message);
+        let item_ms = self.profiles.within_ms(&kind, 50);
+        let failure = match item_ms.filter(|item_ms| *item_ms > after_ms) {
+            None => self.failure(Some(token), ErrorClass::Timeout, &message),
+            // Whoever had it would have needed luck: he does not answer for it.
+            Some(item_ms) => {
+                let usual = duration(item_ms);
+                let message =
+                    format!("{message}; half of the items of its kind take {usual} or more");
+                self.failure(None, ErrorClass::Timeout, &message)
+            }
+        };
         // Both have one deadline, and it is the first that has had all of the time.
         if let Some(hedge) = hedge.filter(|hedge| *hedge != token) {
             let over = self.failure(Some(hedge), ErrorClass::Cancelled, "the time is over");
@@ -304,6 +316,7 @@ impl Scheduler {
         }
         let lease = self.fail(key, Some(token), End::TimedOut, failure);
         self.stop(lease);
+        self.note_if_learned(&kind, knew);
     }
 
     fn no_capacity(&mut self, key: DelegationKey) {
@@ -452,7 +465,7 @@ impl Scheduler {
         failure: ItemError,
     ) -> Option<Lease> {
         let kind = known(self.delegations.get(&key)).task.kind.clone();
-        let blamed = failure.class.blames_operator();
+        let blamed = failure.blames_operator();
         let lease = self.fail_quietly(key, token, end, failure);
         if let Some(lease) = &lease {
             self.judge(&kind, lease, blamed);
@@ -500,7 +513,7 @@ impl Scheduler {
         end: End,
         failure: Option<ItemError>,
     ) -> Vec<Lease> {
-        let blamed = failure.as_ref().is_some_and(|f| f.class.blames_operator());
+        let blamed = failure.as_ref().is_some_and(|f| f.blames_operator());
         let (delegation, leases) = self.end_quietly(key, token, end, failure);
         for lease in &leases {
             self.judge(&delegation.task.kind, lease, blamed);
@@ -573,7 +586,7 @@ impl Scheduler {
                 self.release(lease, (delegation.purse, lease.price.times(missing)));
             }
             self.queue.take_back(&delegation.seeker, &lease.claim);
-            if failure.is_some_and(|failure| failure.class.blames_operator()) {
+            if failure.is_some_and(|failure| failure.blames_operator()) {
                 let kind = &delegation.task.kind;
                 self.record(&lease.machine, kind, Outcome::failed(missing), self.now);
             }

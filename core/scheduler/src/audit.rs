@@ -440,7 +440,7 @@ impl Scheduler {
                 let own = machine.fits.iter().find(|fit| fit.shape == id);
                 let entry = pool.next_if(|(session, _)| *session == machine.session);
                 let entry = entry.map(|(_, rank)| rank);
-                let free = machine.free.fits(&shape.demand);
+                let free = machine.free.claim(&shape.demand).is_some();
                 must!(
                     entry == own.and_then(|fit| fit.rank)
                         && entry.is_none_or(|_| entry == rank)

@@ -163,7 +163,7 @@ impl Scheduler {
     pub(crate) fn check_again(&mut self, key: DelegationKey, failure: &ItemError) -> Lease {
         let delegation = known(self.delegations.get_mut(&key));
         delegation.failures += 1;
-        let blamed = failure.class.blames_operator();
+        let blamed = failure.blames_operator();
         let reason = format!("{}: {}", failure.class, failure.message);
         let (lease, kind) = self.give_back(key, reason, blamed);
         if blamed {

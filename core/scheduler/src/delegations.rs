@@ -49,24 +49,23 @@ impl Delegations {
         workflow: WorkflowId,
     ) -> impl Iterator<Item = (DelegationKey, &Delegation)> {
         let calls = self.of.get(&workflow).into_iter().flatten();
-        let mut all: Vec<_> = calls.map(|entry| named(workflow, entry)).collect();
+        let calls = calls.map(|(call, delegation)| (named(workflow, *call), &**delegation));
+        let mut all: Vec<_> = calls.collect();
         all.sort_by_key(|(key, _)| *key);
         all.into_iter()
     }
 
     /// All of them, in no order that means anything.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (DelegationKey, &Delegation)> {
-        let all = self.of.iter();
-        all.flat_map(|(workflow, calls)| calls.iter().map(|entry| named(*workflow, entry)))
+        self.of.iter().flat_map(|(workflow, calls)| {
+            let calls = calls.iter();
+            calls.map(|(call, delegation)| (named(*workflow, *call), &**delegation))
+        })
     }
 }
 
-fn named<'a>(
-    workflow: WorkflowId,
-    (call, delegation): (&CallId, &'a Box<Delegation>),
-) -> (DelegationKey, &'a Delegation) {
-    let call = *call;
-    (DelegationKey { workflow, call }, delegation)
+fn named(workflow: WorkflowId, call: CallId) -> DelegationKey {
+    DelegationKey { workflow, call }
 }
 
 impl Index<&DelegationKey> for Delegations {

@@ -313,7 +313,7 @@ impl Scheduler {
         self.release(&lease, (purse, price));
         self.queue.take_back(&seeker, &lease.claim);
         self.hedging.over(&seeker);
-        if failure.class.blames_operator() {
+        if failure.blames_operator() {
             self.record(&lease.machine, &kind, Outcome::failed(1), self.now);
         }
         self.out.push(Decision::Lose {

@@ -300,22 +300,24 @@ impl Scheduler {
     fn for_seeker(&self, seeker: &Seeker, ready: &[Ready]) -> Option<(Turn, Match)> {
         let mut best: Option<(Turn, Match)> = None;
         for machines in ready.chunk_by(|one, next| one.shape == next.shape) {
-            let line = machines.first().and_then(|first| seeker.line(first.shape));
-            for (turn, waiting) in line.into_iter().flatten() {
+            let shape = machines[0].shape;
+            let demand = &self.fleet.shapes.get(shape).demand;
+            for (turn, waiting) in seeker.line(shape).into_iter().flatten() {
                 if best.is_some_and(|(first, _)| first < *turn) {
                     break;
                 }
                 let found = machines.iter().find_map(|ready| {
                     let machine = self.fleet.get(ready.session)?;
+                    let claim = match waiting.picky {
+                        true => self.take(waiting.key, machine),
+                        // It may have every machine: no need to look it up.
+                        false => machine.claim(demand, None),
+                    };
+                    debug_assert!(claim.is_none() || self.take(waiting.key, machine).is_some());
                     Some(Match {
                         key: waiting.key,
                         session: ready.session,
-                        claim: match waiting.picky {
-                            true => self.take(waiting.key, machine)?,
-                            false => {
-                                machine.claim(&self.fleet.shapes.get(ready.shape).demand, None)?
-                            }
-                        },
+                        claim: claim?,
                     })
                 });
                 if let Some(found) = found {

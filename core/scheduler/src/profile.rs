@@ -48,6 +48,17 @@ struct Known {
     times: Sketch,
     /// By operator: what one says of its memory shall not shut out another one's machines.
     memory: BTreeMap<OperatorId, Memory>,
+    /// Items of operators that are not among these, since one of them last got in.
+    passed_over: usize,
+    /// By the word of who says least, of those that have done enough.
+    needed: Needed,
+}
+
+/// Memory of an item, in KiB, as far as it is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Needed {
+    ram: Option<TimeBucket>,
+    vram: Option<TimeBucket>,
 }
 
 /// What an operator's machines say that items take.
@@ -70,26 +81,56 @@ impl Memory {
             }
         }
     }
+
+    /// What 99 of a hundred items stay within, if there are `enough`.
+    fn within(&self, enough: u64) -> Needed {
+        let within = |sketch: &Sketch| match sketch.total() >= enough {
+            true => sketch.quantile(99),
+            false => None,
+        };
+        Needed {
+            ram: within(&self.ram),
+            vram: within(&self.vram),
+        }
+    }
 }
 
 impl Known {
-    fn memory(&mut self, operator: OperatorId) -> &mut Memory {
-        if self.memory.len() >= OPERATORS && !self.memory.contains_key(&operator) {
-            let items = |(_, memory): &(&OperatorId, &Memory)| memory.ram.total();
-            let least = self.memory.iter().min_by_key(items);
-            if let Some(least) = least.map(|(operator, _)| operator.clone()) {
-                self.memory.remove(&least);
-            }
+    fn note(&mut self, operator: OperatorId, usage: Usage, enough: u64) {
+        let new = !self.memory.contains_key(&operator);
+        if new && self.memory.len() >= OPERATORS && !self.makes_room() {
+            return;
         }
-        self.memory.entry(operator).or_default()
+        let memory = self.memory.entry(operator).or_default();
+        let before = memory.within(enough);
+        memory.add(usage);
+        if new || memory.within(enough) != before {
+            self.needed = self.least(enough);
+        }
     }
 
-    /// What 99 of a hundred items stay within, by the word of the operator that says least, of those that
-    /// have done `enough`.
-    fn least(&self, sketch: fn(&Memory) -> &Sketch, enough: u64) -> Option<TimeBucket> {
-        let sketches = self.memory.values().map(sketch);
-        let sketches = sketches.filter(|sketch| sketch.total() >= enough);
-        sketches.filter_map(|sketch| sketch.quantile(99)).min()
+    /// Now and then another operator takes the place of the one that has said least.
+    fn makes_room(&mut self) -> bool {
+        self.passed_over += 1;
+        if self.passed_over < OPERATORS {
+            return false;
+        }
+        self.passed_over = 0;
+        let items = |(_, memory): &(&OperatorId, &Memory)| memory.ram.total();
+        let least = self.memory.iter().min_by_key(items);
+        if let Some(least) = least.map(|(operator, _)| operator.clone()) {
+            self.memory.remove(&least);
+        }
+        true
+    }
+
+    /// What items need by the word of the operator that says least, of those that have done `enough`.
+    fn least(&self, enough: u64) -> Needed {
+        let all = self.memory.values().map(|memory| memory.within(enough));
+        all.fold(Needed::default(), |least, own| Needed {
+            ram: least.ram.into_iter().chain(own.ram).min(),
+            vram: least.vram.into_iter().chain(own.vram).min(),
+        })
     }
 }
 
@@ -173,6 +214,12 @@ impl Profiles {
         self.timeout_times = u64::from(policy.timeout_times);
         self.timeout_floor_ms = policy.timeout_floor_ms;
         self.remembered_ms = policy.half_life_ms.saturating_mul(REMEMBERED);
+        let enough = self.learn_after;
+        for of_kind in self.kinds.values_mut() {
+            for known in of_kind.devices.values_mut().chain([&mut of_kind.cpu]) {
+                known.needed = known.least(enough);
+            }
+        }
     }
 
     /// True if the machine is to be ranked anew, as its pace may have changed.
@@ -192,7 +239,7 @@ impl Profiles {
         };
         known.times.add(took, 1, WINDOW);
         if usage != Usage::default() {
-            known.memory(machine.operator()).add(usage);
+            known.note(machine.operator(), usage, self.learn_after);
         }
         paced
     }
@@ -319,15 +366,13 @@ impl Profiles {
             return;
         };
         let known = of_kind.of_class(offer.class);
-        let least = |sketch: fn(&Memory) -> &Sketch| {
-            let each = known.iter();
-            each.filter_map(|known| known.least(sketch, self.learn_after))
-                .min()
+        let least = |get: fn(&Needed) -> Option<TimeBucket>| {
+            known.iter().filter_map(|known| get(&known.needed)).min()
         };
         let bytes = |bucket: Option<TimeBucket>| bucket.map_or(0, |kib| kib.floor_ms() << 10);
-        demand.ram_bytes = demand.ram_bytes.max(bytes(least(|memory| &memory.ram)));
+        demand.ram_bytes = demand.ram_bytes.max(bytes(least(|needed| needed.ram)));
         if offer.class == Class::Device {
-            demand.vram_bytes = demand.vram_bytes.max(bytes(least(|memory| &memory.vram)));
+            demand.vram_bytes = demand.vram_bytes.max(bytes(least(|needed| needed.vram)));
         }
     }
 
@@ -342,8 +387,8 @@ impl Profiles {
             let each = cpu.into_iter().chain(devices);
             let each = each.map(|(device, known)| ProfileView {
                 device: Some(device.to_owned()),
-                ram_bytes: memory(known.least(|memory| &memory.ram, 1)),
-                vram_bytes: memory(known.least(|memory| &memory.vram, 1)),
+                ram_bytes: memory(known.least(1).ram),
+                vram_bytes: memory(known.least(1).vram),
                 ..view(kind, &known.times)
             });
             std::iter::once(view(kind, &of_kind.times)).chain(each)

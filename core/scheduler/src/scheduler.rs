@@ -459,6 +459,12 @@ impl Scheduler {
         self.timers.set(Owner::Newcomers, self.operators.again_ms());
         self.rank_all();
         self.watch_all(|_| true);
+        let checking = self.delegations.iter();
+        let checking = checking.filter(|(_, delegation)| delegation.state == State::Checking);
+        let checking: Vec<_> = checking.map(|(key, _)| key).collect();
+        for key in checking {
+            self.wait_for_checks(key);
+        }
     }
 
     /// Ranks everybody anew: records have aged, or count otherwise.

@@ -8,7 +8,6 @@ mod page;
 use std::fmt;
 
 use froben_engine::{BOUNDS_MS, Figures, Histogram, OfKind, Outcome};
-use froben_model::trail::Fault;
 use froben_model::view::MachineView;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -178,7 +177,7 @@ fn named(outcome: Outcome) -> (&'static str, &'static str) {
         Outcome::Succeeded => ("succeeded", "none"),
         Outcome::Partly => ("failed_items", "none"),
         Outcome::Requeued(fault) => ("requeued", fault.name()),
-        Outcome::Failed(class) => (class.name(), Fault::of(class).name()),
+        Outcome::Failed(class, fault) => (class.name(), fault.name()),
     }
 }
 

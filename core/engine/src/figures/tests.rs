@@ -1,5 +1,5 @@
 use froben_journal::{Assigned, Called, Ended, Item};
-use froben_model::{Amount, ItemError, Kind, Needs, TaskSpec, Usage, Value};
+use froben_model::{Amount, ItemError, Kind, Needs, OperatorId, TaskSpec, Usage, Value};
 
 use super::*;
 
@@ -92,7 +92,7 @@ fn failure(class: ErrorClass) -> ItemError {
     ItemError {
         class,
         message: String::new(),
-        operator: None,
+        operator: OperatorId::new("op").ok(),
     }
 }
 
@@ -153,7 +153,10 @@ fn each_way_to_end_has_its_name() {
     let of = told.of("a/1");
     let expected = [
         (Outcome::Requeued(Fault::Operator), 1),
-        (Outcome::Failed(ErrorClass::Disconnected), 1),
+        (
+            Outcome::Failed(ErrorClass::Disconnected, Fault::Operator),
+            1,
+        ),
         (Outcome::Partly, 1),
     ];
     assert_eq!(of.attempts, BTreeMap::from(expected));
@@ -178,10 +181,7 @@ fn of_two_attempts_at_once_the_loser_is_cancelled() {
     told.end(3, 1, 2, None);
     let of = told.of("a/1");
     assert_eq!((of.queued_now, of.reserved_now), (0, 0));
-    let expected = [
-        (Outcome::Succeeded, 1),
-        (Outcome::Failed(ErrorClass::Cancelled), 1),
-    ];
+    let expected = [(Outcome::Succeeded, 1), (CANCELLED, 1)];
     assert_eq!(of.attempts, BTreeMap::from(expected));
     assert_eq!((of.hedges, of.hedges_won, of.hedges_wasted), (1, 1, 0));
 }

@@ -121,6 +121,25 @@ fn a_task_without_a_timeout_has_one_that_suits_its_kind() {
 }
 
 #[test]
+fn who_was_given_less_time_than_the_kind_takes_is_not_to_blame() {
+    for (timeout_ms, blamed) in [(5_000, false), (20_000, true)] {
+        let mut net = net(&["a/1"]);
+        teach(&mut net, 1, 10_000, Usage::default());
+        let mut task = items(gpu(1), 3);
+        task.timeout_ms = timeout_ms;
+        net.run(2, task);
+        let (end, failure) = ended(&net.pass(timeout_ms));
+        let failure = failure.unwrap();
+        assert_eq!((end, failure.class), (End::TimedOut, ErrorClass::Timeout));
+        assert_eq!(failure.operator.is_some(), blamed, "{failure:?}");
+        assert_eq!(failure.message.contains("half of the items"), !blamed);
+        let machine = net.scheduler.machines().next().unwrap();
+        let failed = if blamed { 3 } else { 0 };
+        assert_eq!((machine.succeeded, machine.failed), (10, failed));
+    }
+}
+
+#[test]
 fn what_a_kind_is_known_to_need_is_reserved() {
     let mut net = net(&["a/1"]);
     let usage = Usage {

@@ -86,7 +86,7 @@ struct Delegation {
 /// No policy here tries a check more often.
 const CHECK_ATTEMPTS: u32 = 5;
 
-/// How long a delegation waits for checks, at most: as long as one may take, and a moment.
+/// How long a delegation waits for checks, at most: as long as all tries of one may take, and a moment.
 fn checked_within(task: &Task) -> u64 {
     (task.queue_timeout_ms + task.timeout_ms) * u64::from(CHECK_ATTEMPTS) + 1000
 }

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use froben_model::trail::Fault;
 use froben_model::{ErrorClass, MachineId};
 
 use super::*;
@@ -13,8 +14,10 @@ fn busy() -> (Figures, Vec<MachineView>) {
         ..OfKind::default()
     };
     of.attempts.insert(Outcome::Succeeded, 2);
-    of.attempts
-        .insert(Outcome::Failed(ErrorClass::Disconnected), 1);
+    of.attempts.insert(
+        Outcome::Failed(ErrorClass::Disconnected, Fault::Operator),
+        1,
+    );
     of.attempts.insert(Outcome::Requeued(Fault::Platform), 4);
     of.ended.insert("succeeded", 2);
     (of.queue.count, of.queue.buckets[2]) = (1, 1);

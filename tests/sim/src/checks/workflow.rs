@@ -165,7 +165,7 @@ impl Seen {
                         delegation.missing() as u64
                     }
                 };
-                if had_it && failure.class.blames_operator() {
+                if had_it && failure.blames_operator() {
                     self.credit(machine, 0, failed);
                 }
             }
@@ -216,7 +216,7 @@ impl Seen {
                 delegation.open.clear();
                 let machine = delegation.machine_of(ended.attempt).filter(|_| had_it);
                 let failure = ended.failure.as_ref();
-                if failure.is_some_and(|failure| failure.class.blames_operator()) {
+                if failure.is_some_and(|failure| failure.blames_operator()) {
                     self.credit(machine, 0, missing as u64);
                 }
             }

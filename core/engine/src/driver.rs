@@ -43,7 +43,8 @@ use crate::{restart, serve};
 const COMMIT_RECORDS: usize = 4096;
 /// Once so many records were written within so long, the next are written when it is over: an fsync, and
 /// waking those who wait for it, costs about the same for one record as for a hundred.
-const COMMITS: (Duration, usize) = (Duration::from_millis(8), 64);
+const COMMIT_MOMENT: Duration = Duration::from_millis(8);
+const MANY_RECORDS: usize = 64;
 /// How long the engine sleeps at most when nothing is due.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -305,8 +306,7 @@ struct Committer {
 
 impl Committer {
     fn run(self, steps: &Receiver<Step>) {
-        let (moment, many) = COMMITS;
-        let mut pace = Pace::new(moment, many, Instant::now());
+        let mut pace = Pace::new(COMMIT_MOMENT, MANY_RECORDS, Instant::now());
         while let Ok(mut group) = steps.recv() {
             thread::sleep(pace.wait(Instant::now()));
             while group.batch.records.len() < COMMIT_RECORDS {

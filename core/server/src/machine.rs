@@ -90,7 +90,7 @@ pub(crate) fn attend(
     let registered = Rc::downgrade(seat);
     // The daemon's own pings, and our answers, keep bytes flowing both ways. These are for a program
     // that does not answer, which has longer, so they can be fewer.
-    cutter.beat(policy.call / 3, policy.call, move || {
+    cutter.beat(policy.call / 2, policy.call, move || {
         // Unregistered, there is nobody to ping; the connection may well live on.
         registered.upgrade()?;
         let ping = pinged.ping_request().send().promise;

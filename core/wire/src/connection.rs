@@ -198,15 +198,17 @@ fn watch(line: Rc<Line>, table: Rc<Table>, policy: Policy) {
     spawn_local(async move {
         let watching = async {
             loop {
-                sleep_until(line.due(silence)).await;
+                let due = line.due(silence);
+                sleep_until(due).await;
                 if line.overdue(Instant::now(), silence).is_none() {
                     continue;
                 }
-                let due = Instant::now() + moment;
-                sleep_until(due).await;
+                let again = Instant::now() + moment;
+                sleep_until(again).await;
                 let now = Instant::now();
-                // It is we who do not read: the peer waits for its turn, or we have stood still again.
-                if table.closed() || now.saturating_duration_since(due) > 2 * moment {
+                // It is we who do not read: the peer waits for its turn, or we have stood still, and perhaps
+                // he with us.
+                if table.closed() || now.saturating_duration_since(due + moment) > 2 * moment {
                     line.touch();
                 }
                 if let Some(reason) = line.overdue(now, silence) {

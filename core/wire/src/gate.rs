@@ -26,8 +26,8 @@ use futures::io::{AsyncRead, AsyncWrite};
 use crate::line::Line;
 use crate::policy::Limits;
 
-/// What a message begins with; one that outgrows it gets more. capnp-rpc takes 8 KiB for each, all of which is
-/// cleared, for a few hundred bytes.
+/// What a message begins with; one that outgrows it gets more. capnp-rpc takes 8 KiB for each call, all of which
+/// is cleared, for a few hundred bytes.
 const FIRST_SEGMENT_WORDS: u32 = 128;
 
 /// What one peer holds open.
@@ -184,7 +184,7 @@ impl Table {
     }
 
     fn queued(&self, words: usize) {
-        // The frame of a message of one segment is one word, as nearly all are.
+        // The frame of a message of one segment is one word, as most are; a word or two more are no matter.
         let bytes = (words as u64 + 1) * 8;
         self.queued_bytes.set(self.queued_bytes.get() + bytes);
     }

@@ -17,8 +17,8 @@ pub struct Policy {
 
 /// When a peer counts as gone.
 ///
-/// Each end pings the other once nothing has gone for [`Heartbeat::every`], whether or not the pings before
-/// were answered, so bytes flow both ways at any round trip, even on a connection that has nothing to say. Silence is
+/// The end that dialled pings the other, [`Heartbeat::every`] after bytes last went both ways, whether or not
+/// the pings before were answered: so they flow at any round trip, even if there is nothing to say. Silence is
 /// measured in bytes, not in answers: a slow link that is busy with a blob still delivers, and its owner
 /// must not lose the work for that.
 #[derive(Debug, Clone, Copy)]

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use froben_bench::{Durations, Quantiles, median};
-use froben_model::{ErrorClass, ItemError, LeaseToken, Usage};
+use froben_model::{ErrorClass, ItemError, LeaseToken};
 use froben_scheduler::{Decision, Input, Past, Policy, Scheduler, SessionId, Urgency};
 
 use nix::time::{ClockId, clock_gettime};
@@ -86,7 +86,7 @@ fn report(name: &str, play: &mut Play, population: usize) {
     println!("  all calls:         {}", over(&|f| f.all));
 }
 
-/// What it takes to read the clock twice; it is taken off each call's time.
+/// What reading the clock adds to what is timed by it; it is taken off each call's time.
 fn clock_cost() -> Duration {
     let empty = |_| {
         let begin = cpu();
@@ -280,11 +280,12 @@ impl Play {
         }
         let error = self.network.chance(2).then_some(ErrorClass::WorkerFailed);
         if let Some(index) = index {
+            let usage = self.network.usage();
             self.input(Input::Item {
                 token,
                 index,
                 error,
-                usage: Usage::default(),
+                usage,
             });
         }
     }

@@ -1,7 +1,8 @@
 //! A network of mixed machines, and the tasks that are handed out in it: all drawn from one seed.
 
 use froben_model::{
-    CallId, DeviceSpec, Kind, MachineId, MachineSpec, Needs, OperatorId, SeekerId, WorkflowId,
+    CallId, DeviceSpec, Kind, MachineId, MachineSpec, Needs, OperatorId, SeekerId, Usage,
+    WorkflowId,
 };
 use froben_scheduler::{DelegationKey, Task, Trust};
 use rand::rngs::StdRng;
@@ -122,6 +123,15 @@ impl Network {
             .filter(|n| self.chance(70) || *n == sure)
             .collect();
         chosen.into_iter().map(|n| get(self, n)).collect()
+    }
+
+    /// What an item says that it took: less than any task asks for.
+    pub(crate) fn usage(&mut self) -> Usage {
+        let bytes = GIB + self.below(GIB as usize) as u64;
+        Usage {
+            ram_bytes: bytes,
+            vram_bytes: 2 * bytes,
+        }
     }
 
     /// A new delegation: in one of ten cases it is a retry that avoids those who had it.

@@ -10,7 +10,7 @@ use capnp::message::{Builder, HeapAllocator, ReaderOptions};
 use capnp::serialize::{read_message_from_flat_slice_no_alloc, write_message};
 use capnp::traits::{FromPointerReader, HasTypeId, ImbueMut};
 use capnp_rpc::rpc_capnp::{cap_descriptor, message, payload, return_};
-use froben_model::{ItemOutcome, LeaseToken, MachineSpec};
+use froben_model::{ItemOutcome, LeaseToken, MachineSpec, Usage};
 use froben_schema::common_capnp::PROTOCOL_VERSION;
 use froben_schema::convert;
 use froben_schema::operator_capnp::{machine, operator_session, registration};
@@ -19,6 +19,11 @@ use froben_schema::seeker_capnp::coordinator;
 /// What a message fits into, unless it is a large one.
 const MESSAGE_WORDS: u32 = 64;
 const INBOX_WORDS: usize = 512;
+/// Less than its task may have.
+const USAGE: Usage = Usage {
+    ram_bytes: 1 << 19,
+    vram_bytes: 0,
+};
 /// The machine itself: the only object that we host.
 const MACHINE: u32 = 0;
 
@@ -114,6 +119,7 @@ impl Outbox {
                 .init_as::<registration::item_params::Builder<'_>>();
             convert::write_token(token, params.reborrow().init_token());
             params.set_index(index);
+            convert::write_usage(&USAGE, params.reborrow().init_usage());
             convert::write_outcome(outcome, params.init_outcome());
         });
     }

@@ -301,23 +301,16 @@ impl Scheduler {
         let mut best: Option<(Turn, Match)> = None;
         for machines in ready.chunk_by(|one, next| one.shape == next.shape) {
             let shape = machines[0].shape;
-            let demand = &self.fleet.shapes.get(shape).demand;
             for (turn, waiting) in seeker.line(shape).into_iter().flatten() {
                 if best.is_some_and(|(first, _)| first < *turn) {
                     break;
                 }
                 let found = machines.iter().find_map(|ready| {
                     let machine = self.fleet.get(ready.session)?;
-                    let claim = match waiting.picky {
-                        true => self.take(waiting.key, machine),
-                        // It may have every machine: no need to look it up.
-                        false => machine.claim(demand, None),
-                    };
-                    debug_assert!(claim.is_none() || self.take(waiting.key, machine).is_some());
                     Some(Match {
                         key: waiting.key,
                         session: ready.session,
-                        claim: claim?,
+                        claim: self.take(waiting.key, machine)?,
                     })
                 });
                 if let Some(found) = found {

@@ -12,7 +12,8 @@ use capnp::message;
 use capnp_rpc::rpc_capnp::message as rpc;
 use froben_schema::common_capnp::PROTOCOL_VERSION;
 use froben_wire::{
-    CA_FILE, CERT_FILE, Disposition, Heartbeat, KEY_FILE, Limits, Policy, Role, call, dial,
+    CA_FILE, CERT_FILE, Disposition, Heartbeat, Identity, KEY_FILE, Limits, Policy, Role, call,
+    dial,
 };
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -357,8 +358,8 @@ fn a_slow_link_that_delivers_is_not_silent() {
     });
 }
 
-#[test]
-fn pings_go_on_while_answers_are_on_their_way_and_one_that_never_comes_is_the_end() {
+/// A coordinator that greets, and who an operator is to it.
+fn greeted() -> (Network, Host, Identity) {
     let network = Network::new();
     let host = Host::start(
         &network.issue(Role::Coordinator, "c"),
@@ -366,6 +367,12 @@ fn pings_go_on_while_answers_are_on_their_way_and_one_that_never_comes_is_the_en
         Greeter::new(0),
     );
     let identity = network.identity(Role::Operator, "op");
+    (network, host, identity)
+}
+
+#[test]
+fn pings_go_on_while_answers_are_on_their_way_and_one_that_never_comes_is_the_end() {
+    let (_network, host, identity) = greeted();
     run(async {
         let link = dial(&host.address.to_string(), &identity, QUICK)
             .await
@@ -387,13 +394,7 @@ fn pings_go_on_while_answers_are_on_their_way_and_one_that_never_comes_is_the_en
 
 #[test]
 fn a_connection_that_is_busy_needs_no_pings() {
-    let network = Network::new();
-    let host = Host::start(
-        &network.issue(Role::Coordinator, "c"),
-        QUICK,
-        Greeter::new(0),
-    );
-    let identity = network.identity(Role::Operator, "op");
+    let (_network, host, identity) = greeted();
     run(async {
         let link = dial(&host.address.to_string(), &identity, QUICK)
             .await

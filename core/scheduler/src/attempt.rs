@@ -160,16 +160,16 @@ impl Scheduler {
             let fault = error.is_some_and(ErrorClass::blames_operator);
             let mut paced = None;
             if error.is_none() {
-                let machine = self.fleet.get(lease.session);
-                let devices = machine.map(|machine| &machine.spec.devices);
-                let device = devices.and_then(|devices| devices.get(lease.claim.device?));
+                let spec = &connected(self.fleet.get(lease.session)).spec;
+                let device = lease.claim.device.map(|index| &spec.devices[index]);
                 // Nobody uses more than he has.
                 let usage = Usage {
-                    ram_bytes: usage.ram_bytes.min(machine.map_or(0, |m| m.spec.ram_bytes)),
+                    ram_bytes: usage.ram_bytes.min(spec.ram_bytes),
                     vram_bytes: usage.vram_bytes.min(device.map_or(0, |d| d.vram_bytes)),
                 };
                 let done = Done {
                     machine: &lease.machine,
+                    operator: &spec.operator,
                     kind: &kind,
                     device: device.map(|device| device.name.as_str()),
                     took_ms,
@@ -596,8 +596,7 @@ impl Scheduler {
 
     /// Gives back what the attempt claimed of the machine, and what it held of a purse.
     pub(crate) fn release(&mut self, lease: &Lease, (purse, held): (Option<WorkflowId>, Amount)) {
-        let machine = self.fleet.get_mut(lease.session);
-        let machine = machine.expect("invariant: a lease is of a connected machine");
+        let machine = connected(self.fleet.get_mut(lease.session));
         machine.release(&lease.token);
         let operator = machine.spec.operator.clone();
         self.fleet.freed(lease.session);
@@ -761,6 +760,10 @@ impl Scheduler {
 
 pub(crate) fn known<T>(delegation: Option<T>) -> T {
     delegation.expect("invariant: the delegation is not over")
+}
+
+fn connected<T>(machine: Option<T>) -> T {
+    machine.expect("invariant: a lease is of a connected machine")
 }
 
 pub(crate) fn held(lease: Option<&mut Lease>) -> &mut Lease {

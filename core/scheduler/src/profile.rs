@@ -47,7 +47,7 @@ const SLOWEST: i32 = 6;
 struct Known {
     times: Sketch,
     /// By operator: what one says of its memory shall not shut out another one's machines.
-    memory: BTreeMap<OperatorId, Memory>,
+    memory: FxHashMap<OperatorId, Memory>,
     /// Items of operators that are not among these, since one of them last got in.
     passed_over: usize,
     /// By the word of who says least, of those that have done enough.
@@ -96,12 +96,12 @@ impl Memory {
 }
 
 impl Known {
-    fn note(&mut self, operator: OperatorId, usage: Usage, enough: u64) {
-        let new = !self.memory.contains_key(&operator);
+    fn note(&mut self, operator: &OperatorId, usage: Usage, enough: u64) {
+        let new = !self.memory.contains_key(operator);
         if new && self.memory.len() >= OPERATORS && !self.makes_room() {
             return;
         }
-        let memory = self.memory.entry(operator).or_default();
+        let memory = self.memory.entry(operator.clone()).or_default();
         let before = memory.within(enough);
         memory.add(usage);
         if new || memory.within(enough) != before {
@@ -116,8 +116,8 @@ impl Known {
             return false;
         }
         self.passed_over = 0;
-        let items = |(_, memory): &(&OperatorId, &Memory)| memory.ram.total();
-        let least = self.memory.iter().min_by_key(items);
+        let least = self.memory.iter();
+        let least = least.min_by_key(|(operator, memory)| (memory.ram.total(), *operator));
         if let Some(least) = least.map(|(operator, _)| operator.clone()) {
             self.memory.remove(&least);
         }
@@ -178,6 +178,7 @@ struct OfMachine {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Done<'a> {
     pub(crate) machine: &'a MachineId,
+    pub(crate) operator: &'a OperatorId,
     pub(crate) kind: &'a Kind,
     /// The device's name; `None` for CPU tasks.
     pub(crate) device: Option<&'a str>,
@@ -226,6 +227,7 @@ impl Profiles {
     pub(crate) fn record(&mut self, now: TimeMs, done: Done<'_>) -> bool {
         let Done {
             machine,
+            operator,
             kind,
             device,
             took_ms,
@@ -239,7 +241,7 @@ impl Profiles {
         };
         known.times.add(took, 1, WINDOW);
         if usage != Usage::default() {
-            known.note(machine.operator(), usage, self.learn_after);
+            known.note(operator, usage, self.learn_after);
         }
         paced
     }
@@ -460,9 +462,11 @@ mod tests {
         took_ms: u64,
         usage: Usage,
     ) {
+        let machine = machine(name);
         for _ in 0..items {
             let done = Done {
-                machine: &machine(name),
+                machine: &machine,
+                operator: &machine.operator(),
                 kind: &kind(),
                 device,
                 took_ms,

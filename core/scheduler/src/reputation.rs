@@ -3,8 +3,9 @@
 //! for it.
 //!
 //! Whole numbers only, so that an order never depends on rounding modes. Outcomes may come in any order
-//! (recovery reads one workflow's journal after the other): each is weighed by its own age. It knows
-//! nothing of quarantine, which is about the last minute and not about the record.
+//! (recovery reads one workflow's journal after the other): each is weighed by its own age. Only where a
+//! share lies between two tiers the order decides which of the two it is in. It knows nothing of quarantine,
+//! which is about the last minute and not about the record.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ use crate::Policy;
 /// A machine's standing for a kind, 0 to [`TIERS`]; machines in one tier are as good as each other.
 pub(crate) type Tier = u8;
 
-/// The tier of the flawless. The share of good items, rounded to the nearest of so many steps.
+/// The tier of the flawless. The share of good items in so many steps, the nearest or the one it was in.
 pub(crate) const TIERS: Tier = 16;
 
 /// The weight of an item that has just ended.
@@ -45,13 +46,27 @@ pub(crate) struct Totals {
     pub(crate) failed: u64,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Account {
     /// Weights as of the start of `step`.
     ok: u64,
     failed: u64,
     step: u64,
     totals: Totals,
+    /// Where it stood after its last item.
+    tier: Tier,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Account {
+            ok: 0,
+            failed: 0,
+            step: 0,
+            totals: Totals::default(),
+            tier: TIERS,
+        }
+    }
 }
 
 impl Account {
@@ -75,7 +90,7 @@ impl Account {
     fn mean(&self, prior_items: u64, step: u64) -> Tier {
         let (ok, failed) = self.at(step);
         let good = 4 * u128::from(prior_items * ONE) + u128::from(ok);
-        tier(good, good + u128::from(failed))
+        self.tier_at(good, good + u128::from(failed))
     }
 
     /// Of a machine's account, whose operator's machines are believed to be as good as `mean`.
@@ -83,7 +98,20 @@ impl Account {
         let (ok, failed) = self.at(step);
         let prior = u128::from(prior_items * ONE);
         let good = u128::from(ok) + prior * u128::from(mean) / u128::from(TIERS);
-        tier(good, u128::from(ok) + u128::from(failed) + prior)
+        self.tier_at(good, u128::from(ok) + u128::from(failed) + prior)
+    }
+
+    /// The share `good` of `all` in sixteenths, if it is off by five eighths of one from where it stood:
+    /// one between two tiers does not go back and forth with each item.
+    fn tier_at(&self, good: u128, all: u128) -> Tier {
+        if all == 0 {
+            return TIERS;
+        }
+        let off = (u128::from(TIERS) * good).abs_diff(u128::from(self.tier) * all);
+        match 8 * off <= 5 * all {
+            true => self.tier,
+            false => ((2 * u128::from(TIERS) * good + all) / (2 * all)) as Tier,
+        }
     }
 
     /// Counts steps of another length from here on.
@@ -256,11 +284,15 @@ impl Reputation {
         let now_step = now / self.step_ms;
         let prior_items = self.prior_items;
         let mean_before = account.mean(prior_items, now_step);
+        account.tier = mean_before;
         account.add(ok, items, step);
-        let mean = account.mean(prior_items, now_step);
+        account.tier = account.mean(prior_items, now_step);
+        let mean = account.tier;
         let tier_before = own.tier(mean_before, prior_items, now_step);
+        own.tier = tier_before;
         own.add(ok, items, step);
-        let tier = own.tier(mean, prior_items, now_step);
+        own.tier = own.tier(mean, prior_items, now_step);
+        let tier = own.tier;
         let before_items = operator.counted(checked_only);
         let good = u64::from(items) * u64::from(ok);
         operator.good = operator.good.saturating_add(good);
@@ -329,14 +361,6 @@ impl Reputation {
 
 fn step_ms(policy: &Policy) -> u64 {
     (policy.half_life_ms / STEPS_PER_HALF_LIFE).max(1)
-}
-
-/// The share `good` of `all`, in sixteenths.
-fn tier(good: u128, all: u128) -> Tier {
-    match all {
-        0 => TIERS,
-        _ => ((2 * u128::from(TIERS) * good + all) / (2 * all)) as Tier,
-    }
 }
 
 #[cfg(test)]
@@ -415,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_the_reports_does_not_matter() {
+    fn the_order_of_the_reports_does_not_matter_but_between_two_tiers() {
         let mut outcomes = vec![
             (true, 7, 0),
             (false, 5, 40_000),
@@ -475,6 +499,23 @@ mod tests {
         );
         let much_later = 40 * HALF_LIFE_MS;
         assert_eq!(reputation.tier(&other, &operator, &kind, much_later), TIERS);
+    }
+
+    #[test]
+    fn an_operator_between_two_tiers_keeps_the_one_he_has() {
+        let (machine, operator, kind) = names();
+        let other = MachineId::new("op/other").unwrap();
+        let mut reputation = Reputation::new(&policy());
+        let mut record = |ok, items| {
+            let when = (0, 0);
+            reputation.record(&machine, &operator, &kind, outcome(ok, items), when);
+            reputation.tier(&other, &operator, &kind, 0)
+        };
+        record(true, 88);
+        // With his credit 15.53 sixteenths, 15.24, 15.29, 15.54 and 15.79.
+        let falling = [record(false, 3), record(false, 2)];
+        let rising = [record(true, 8), record(true, 60), record(true, 200)];
+        assert_eq!((falling, rising), ([16, 15], [15, 15, 16]));
     }
 
     #[test]
@@ -565,9 +606,11 @@ mod tests {
             prior_items: 0,
             ..policy()
         };
-        assert_eq!(
-            Reputation::new(&doubtful).tier(&machine, &operator, &kind, 0),
-            TIERS
-        );
+        let mut reputation = Reputation::new(&doubtful);
+        let mut tiers = vec![reputation.tier(&machine, &operator, &kind, 0)];
+        reputation.record(&machine, &operator, &kind, outcome(false, 3), (0, 0));
+        let later = 100 * HALF_LIFE_MS;
+        tiers.extend([0, later].map(|now| reputation.tier(&machine, &operator, &kind, now)));
+        assert_eq!(tiers, [TIERS, 0, TIERS], "what has faded is forgiven");
     }
 }

@@ -196,9 +196,11 @@ fn a_refusal_after_the_wait_ends_it() {
 fn silence_is_a_refusal_that_counts() {
     let mut net = Net::of(&["a/1"]);
     let first = token(&net.queue(1, cpu()));
-    assert_eq!(net.scheduler.next_timer(), Some(net.now + 10_000));
+    let due = net.scheduler.next_timer();
+    assert!(due.is_some_and(|due| due <= net.now + 10_000));
+    check(&net.pass(9_999), expect![""]);
     check(
-        &net.pass(10_000),
+        &net.pass(1),
         expect![[r#"
             requeue #1.1: the machine did not answer within 10 s, its fault
             stop #1.1

@@ -22,12 +22,20 @@ struct MachineSpec {
   deviceKinds @5 :List(Text);
   prices @6 :List(Price);
   # What an item of a kind costs; a kind that is not listed costs nothing.
-  keys @7 :List(Common.SetupKey);
+  keys @7 :List(HeldKey);
   # What its keystore holds, each verified by its hash.
 
   struct Price {
     kind @0 :Text;
     amount @1 :Common.Amount;
+  }
+
+  struct HeldKey {
+    # A Common.SetupKey, as far as older sides read it.
+    name @0 :Text;
+    sha256 @1 :Data;
+    bytes @2 :UInt64;
+    # Its size; 0 if that is not said.
   }
 }
 

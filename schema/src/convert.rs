@@ -26,7 +26,10 @@ pub use blob::{read_blob, write_blob};
 pub use lease::{read_token, write_token};
 pub use ledger::{read_posting, write_posting};
 pub use machine::{read_device, read_machine, write_device, write_machine};
-pub use money::{read_amount, read_keys, read_usage, write_amount, write_keys, write_usage};
+pub use money::{
+    read_amount, read_held_keys, read_keys, read_usage, write_amount, write_held_keys, write_keys,
+    write_usage,
+};
 pub use outcome::{
     read_class, read_item_error, read_outcome, write_class, write_item_error, write_outcome,
 };

@@ -28,6 +28,14 @@ impl SetupKey {
     }
 }
 
+/// A key that a machine holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldKey {
+    pub key: SetupKey,
+    /// How much there is to load, by the machine's word; 0 from a daemon that does not say.
+    pub bytes: u64,
+}
+
 impl fmt::Display for SetupKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}…)", self.name, hex::encode(&self.sha256[..4]))

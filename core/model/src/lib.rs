@@ -23,7 +23,7 @@ pub mod view;
 
 pub use blob::{BlobHash, BlobRef};
 pub use id::{CallId, Kind, MachineId, OperatorId, SeekerId, WorkflowId};
-pub use keystore::SetupKey;
+pub use keystore::{HeldKey, SetupKey};
 pub use lease::LeaseToken;
 pub use machine::{DeviceSpec, MachineSpec};
 pub use money::Amount;

@@ -1,6 +1,6 @@
 //! What a machine says of itself when it registers.
 
-use crate::{Amount, Kind, OperatorId, SetupKey};
+use crate::{Amount, HeldKey, Kind, OperatorId};
 
 /// An OpenCL device, as the worker that will use it probed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct MachineSpec {
     /// What an item of a kind costs; one that is not listed costs nothing.
     pub prices: Vec<(Kind, Amount)>,
     /// What its keystore holds.
-    pub keys: Vec<SetupKey>,
+    pub keys: Vec<HeldKey>,
 }
 
 impl MachineSpec {

@@ -241,7 +241,7 @@ impl Delegation {
     /// A key that it needs and the machine has not.
     pub(crate) fn missing_key(&self, machine: &Machine) -> Option<&SetupKey> {
         let mut keys = self.task.keys.iter();
-        keys.find(|key| !machine.keys.contains(&key.sha256))
+        keys.find(|key| !machine.keys.contains_key(&key.sha256))
     }
 
     /// The machine's price if it is over what an item may cost, and that.

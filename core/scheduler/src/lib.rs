@@ -31,8 +31,8 @@
 //!
 //! **Which machine.** Those that offer the kind, have the resources free, hold the keys that the task
 //! needs, ask no more than it may cost and than is left of its workflow's budget, are not avoided by it,
-//! and are not benched; of these the best reputation tier, then the best pace, then who has most of the
-//! keys loaded, ties at random.
+//! and are not benched; of these the best reputation tier, then the best pace, then who has least of
+//! the keys to load, in bytes, ties at random.
 //!
 //! **Profiles** tell from the items that came how long those of a kind take and how much memory, on which
 //! device and on which machine. A machine's *pace* is how many times its median is twice that of the kind. A

@@ -68,8 +68,8 @@ pub(crate) struct Machine {
     pub(crate) offers: Vec<Offered>,
     /// Whether its operator is trusted.
     pub(crate) trusted: bool,
-    /// Hashes of what its keystore holds.
-    pub(crate) keys: BTreeSet<[u8; 32]>,
+    /// What its keystore holds, by hash, and how many bytes each has.
+    pub(crate) keys: BTreeMap<[u8; 32], u64>,
     pub(crate) whole: Capacity,
     pub(crate) free: Capacity,
     pub(crate) reservations: BTreeMap<LeaseToken, Reservation>,
@@ -98,10 +98,10 @@ impl Machine {
             .into_iter()
             .map(|offer| Offered { offer, rank: None });
         let whole = Capacity::whole(&spec);
-        let keys = spec.keys.iter().map(|key| key.sha256).collect();
+        let keys = spec.keys.iter().map(|held| (held.key.sha256, held.bytes));
         Machine {
             trusted: false,
-            keys,
+            keys: keys.collect(),
             session,
             phase: Phase::Serving,
             id,
@@ -140,10 +140,11 @@ impl Machine {
         self.loaded.drain(..surplus);
     }
 
-    /// How many of the keys its workers would have to load.
-    pub(crate) fn to_load(&self, keys: &[SetupKey]) -> usize {
-        let missing = keys.iter().filter(|key| !self.loaded.contains(&key.sha256));
-        missing.count()
+    /// How many bytes its workers would have to load of the keys, which have these sizes.
+    pub(crate) fn to_load(&self, keys: &[SetupKey], sizes: &[u64]) -> u64 {
+        let sized = keys.iter().zip(sizes);
+        let missing = sized.filter(|(key, _)| !self.loaded.contains(&key.sha256));
+        missing.fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
     }
 
     /// Whether the machine would take `demand` now, whoever it is held for.

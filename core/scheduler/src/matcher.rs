@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use froben_model::{Kind, LeaseToken, OperatorId, SeekerId, limits};
+use froben_model::{Kind, LeaseToken, OperatorId, SeekerId, SetupKey, limits};
 
 use crate::capacity::{Claim, Demand, Offer};
 use crate::delegation::{Delegation, Event, Lease};
@@ -348,26 +348,35 @@ impl Scheduler {
         &self,
         key: DelegationKey,
         shape: ShapeId,
-        (mut session, rank, mut claim): (SessionId, Rank, Claim),
+        (session, rank, claim): (SessionId, Rank, Claim),
     ) -> Match {
-        let pool = &self.fleet.shapes.get(shape).pool;
-        // Who has something of it loaded is listed by it.
-        let keys = &self.delegations[&key].task.keys;
-        let to_load = |session| self.fleet.get(session).map(|m| (m.to_load(keys), session));
-        let loaded = keys.iter().flat_map(|key| self.fleet.with_loaded(key));
-        let equals = loaded.filter(|session| pool.rank(*session) == Some(rank));
-        if let Some(better) = equals
-            .filter_map(|equal| Some((to_load(equal)?, self.take(key, self.fleet.get(equal)?)?)))
-            .chain(to_load(session).map(|own| (own, claim)))
-            .min_by_key(|(load, _)| *load)
-        {
-            ((_, session), claim) = better;
-        }
-        Match {
+        let found = |session, claim| Match {
             key,
             session,
             claim,
+        };
+        let keys = &self.delegations[&key].task.keys;
+        if keys.is_empty() {
+            return found(session, claim);
         }
+        let pool = &self.fleet.shapes.get(shape).pool;
+        // Who has something of it loaded is listed by it.
+        let loaded = keys.iter().flat_map(|key| self.fleet.with_loaded(key));
+        let equals = loaded.filter(|session| pool.rank(*session) == Some(rank));
+        let equals = equals.filter_map(|session| self.fleet.get(session));
+        let equals = equals.filter_map(|equal| Some((equal, self.take(key, equal)?)));
+        let drawn = self.fleet.get(session).map(|drawn| (drawn, claim));
+        let all: Vec<_> = drawn.into_iter().chain(equals).collect();
+        // A key is the same wherever it is: the largest word of its size is taken for all who hold it.
+        let size = |key: &SetupKey| {
+            let words = all.iter().filter_map(|(m, _)| m.keys.get(&key.sha256));
+            words.copied().max().unwrap_or(0).max(1)
+        };
+        let sizes: Vec<u64> = keys.iter().map(size).collect();
+        let least = all.into_iter().min_by_key(|(m, _)| m.to_load(keys, &sizes));
+        least.map_or(found(session, claim), |(least, claim)| {
+            found(least.session, claim)
+        })
     }
 
     /// How the machine would take the delegation now, if it may.

@@ -17,7 +17,7 @@ use std::io::{self, Read};
 use std::path::{Component, Path};
 use std::time::Instant;
 
-use froben_model::{SetupKey, limits};
+use froben_model::{HeldKey, SetupKey, limits};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -52,7 +52,7 @@ struct Entry {
 ///
 /// *Errors*: a manifest that does not read or names too much; a file that is missing, lies elsewhere, or
 /// is not what the manifest says: one error names all of these.
-pub(crate) fn open(dir: &Path) -> Result<Vec<SetupKey>, Error> {
+pub(crate) fn open(dir: &Path) -> Result<Vec<HeldKey>, Error> {
     let path = dir.join(MANIFEST);
     let wrong = |why: String| Error::new(Exit::NotFound, format!("{}: {why}", path.display()));
     let mut text = String::new();
@@ -69,7 +69,7 @@ pub(crate) fn open(dir: &Path) -> Result<Vec<SetupKey>, Error> {
     let (mut keys, mut faults) = (Vec::new(), Vec::new());
     for entry in &manifest.key {
         match verify(dir, entry) {
-            Ok(key) if seen.insert(key.sha256) => keys.push(key),
+            Ok(key) if seen.insert(key.key.sha256) => keys.push(key),
             Ok(_) => {}
             Err(why) => faults.push(format!("{} {}: {why}", entry.name, entry.version)),
         }
@@ -80,7 +80,7 @@ pub(crate) fn open(dir: &Path) -> Result<Vec<SetupKey>, Error> {
     }
 }
 
-fn verify(dir: &Path, entry: &Entry) -> Result<SetupKey, String> {
+fn verify(dir: &Path, entry: &Entry) -> Result<HeldKey, String> {
     let key = SetupKey::of(&entry.name, &entry.sha256).map_err(|error| error.to_string())?;
     if key.name.is_empty() || key.name.len() > limits::TEXT_BYTES {
         return Err(format!("its name is 1 to {} bytes", limits::TEXT_BYTES));
@@ -93,9 +93,9 @@ fn verify(dir: &Path, entry: &Entry) -> Result<SetupKey, String> {
         return Err(format!("`{}` is not a file of the folder", entry.file));
     }
     let path = dir.join(relative);
-    let found = hash(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let (found, bytes) = hash(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     match found == key.sha256 {
-        true => Ok(key),
+        true => Ok(HeldKey { key, bytes }),
         false => Err(format!(
             "{} has the SHA-256 {}",
             path.display(),
@@ -104,7 +104,8 @@ fn verify(dir: &Path, entry: &Entry) -> Result<SetupKey, String> {
     }
 }
 
-fn hash(path: &Path) -> io::Result<[u8; 32]> {
+/// The SHA-256 of a file, and its size in bytes.
+fn hash(path: &Path) -> io::Result<([u8; 32], u64)> {
     let mut file = File::open(path)?;
     let total = file.metadata()?.len();
     let mut hasher = Sha256::new();
@@ -113,7 +114,7 @@ fn hash(path: &Path) -> io::Result<[u8; 32]> {
     loop {
         let read = file.read(&mut piece)?;
         if read == 0 {
-            return Ok(hasher.finalize().into());
+            return Ok((hasher.finalize().into(), done));
         }
         hasher.update(&piece[..read]);
         done += read as u64;
@@ -132,7 +133,7 @@ mod tests {
     use super::*;
 
     /// The outcome for a keystore with one file, `a`, and this manifest.
-    fn opened(manifest: &str) -> Result<Vec<SetupKey>, String> {
+    fn opened(manifest: &str) -> Result<Vec<HeldKey>, String> {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a"), "key").unwrap();
         fs::write(dir.path().join(MANIFEST), manifest).unwrap();
@@ -149,7 +150,10 @@ mod tests {
     fn a_keystore_is_what_its_manifest_says() {
         let digits = hex::encode(Sha256::digest(b"key"));
         let good = entry("a", &digits);
-        let key = SetupKey::of("crs", &digits).unwrap();
+        let key = HeldKey {
+            key: SetupKey::of("crs", &digits).unwrap(),
+            bytes: 3,
+        };
         assert_eq!(opened(&good), Ok(vec![key.clone()]));
         assert_eq!(
             opened(&format!("{good}{good}")),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use froben_model::{Amount, Kind, MachineId, MachineSpec, OperatorId, SetupKey};
+use froben_model::{Amount, HeldKey, Kind, MachineId, MachineSpec, OperatorId};
 use froben_schema::common_capnp::PROTOCOL_VERSION;
 use froben_schema::convert;
 use froben_schema::operator_capnp::{machine, registration};
@@ -29,7 +29,7 @@ pub struct Terms {
     /// What an item of a kind costs.
     pub prices: Vec<(Kind, Amount)>,
     /// What the keystore holds.
-    pub keys: Vec<SetupKey>,
+    pub keys: Vec<HeldKey>,
     pub policy: Policy,
     /// How long a machine that is about to leave finishes what it has.
     pub drain_within: Duration,

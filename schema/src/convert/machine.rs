@@ -6,7 +6,8 @@ use capnp::{struct_list, text_list};
 use froben_model::{Amount, DeviceSpec, Kind, MachineId, MachineSpec, OperatorId, limits};
 
 use super::{
-    Error, check_size, list_len, read_amount, read_keys, read_text, write_amount, write_keys,
+    Error, check_size, list_len, read_amount, read_held_keys, read_text, write_amount,
+    write_held_keys,
 };
 use crate::operator_capnp::{device_spec, machine_spec};
 
@@ -45,7 +46,7 @@ pub fn read_machine(
         cpu_kinds: read_kinds(reader.get_cpu_kinds()?)?,
         device_kinds: read_kinds(reader.get_device_kinds()?)?,
         prices: read_prices(reader.get_prices()?)?,
-        keys: read_keys(reader.get_keys()?)?,
+        keys: read_held_keys(reader.get_keys()?)?,
     })
 }
 
@@ -85,7 +86,7 @@ pub fn write_machine(spec: &MachineSpec, mut builder: machine_spec::Builder<'_>)
         price.set_kind(kind.as_str());
         write_amount(*amount, price.init_amount());
     }
-    write_keys(keys, builder.init_keys(list_len(keys.len())));
+    write_held_keys(keys, builder.init_keys(list_len(keys.len())));
 }
 
 /// *Errors*: more prices than there can be kinds; a kind with two prices, of which one would be a lie.
@@ -165,7 +166,7 @@ fn write_kinds(kinds: &[Kind], mut list: text_list::Builder<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use froben_model::SetupKey;
+    use froben_model::{HeldKey, SetupKey};
 
     use super::*;
 
@@ -189,9 +190,12 @@ mod tests {
             cpu_kinds: vec![Kind::new("data.witness/1").unwrap()],
             device_kinds: vec![Kind::new("data.prove/1").unwrap()],
             prices: vec![(Kind::new("data.prove/1").unwrap(), Amount(50_000))],
-            keys: vec![SetupKey {
-                name: "crs".into(),
-                sha256: [9; 32],
+            keys: vec![HeldKey {
+                key: SetupKey {
+                    name: "crs".into(),
+                    sha256: [9; 32],
+                },
+                bytes: 7 << 30,
             }],
         }
     }

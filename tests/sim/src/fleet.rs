@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use froben_engine::SessionId;
 use froben_engine::input::{Input, Ticket};
 use froben_model::{
-    Amount, Assignment, DeviceSpec, ErrorClass, ItemError, ItemReport, Kind, LeaseToken, MachineId,
-    MachineSpec, OperatorId, SetupKey, TimeMs, Usage, Value,
+    Amount, Assignment, DeviceSpec, ErrorClass, HeldKey, ItemError, ItemReport, Kind, LeaseToken,
+    MachineId, MachineSpec, OperatorId, SetupKey, TimeMs, Usage, Value,
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -118,7 +118,10 @@ impl Fleet {
             .collect();
         let prices = kinds.iter().map(|kind| (kind.clone(), Amount(*price)));
         let operator = OperatorId::new(operator.as_str()).expect("invariant: it is a name");
-        let own = SetupKey::of(KEY.0, KEY.1).expect("invariant: it is a hash");
+        let own = HeldKey {
+            key: SetupKey::of(KEY.0, KEY.1).expect("invariant: it is a hash"),
+            bytes: 1 << 30,
+        };
         Some(Input::MachineJoined {
             session,
             machine: MachineId::of(&operator, label).expect("invariant: they are names"),

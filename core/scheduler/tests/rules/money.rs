@@ -1,6 +1,6 @@
 //! What a machine may cost, and what keys it must hold.
 
-use froben_model::{Amount, ErrorClass, SetupKey};
+use froben_model::{Amount, ErrorClass, HeldKey, SetupKey};
 use froben_scheduler::{End, Reason};
 
 use crate::net::{Net, assigned, cpu, ended, items, shared, spec, token};
@@ -9,6 +9,13 @@ fn setup_key(n: u8) -> SetupKey {
     SetupKey {
         name: "crs".into(),
         sha256: [n; 32],
+    }
+}
+
+fn held(n: u8) -> HeldKey {
+    HeldKey {
+        key: setup_key(n),
+        bytes: 0,
     }
 }
 
@@ -31,12 +38,12 @@ fn a_task_goes_to_who_holds_its_keys() {
     task.keys = vec![setup_key(1), setup_key(2)];
     assert_eq!(assigned(&net.queue(1, task)), []);
     let mut half = spec("b/1", 8, 16, &[]);
-    half.keys = vec![setup_key(1), setup_key(3)];
+    half.keys = [1, 3].map(held).into();
     assert_eq!(assigned(&net.join_as(half)), []);
     let key = setup_key(2);
     assert_eq!(net.why(1, "b/1"), Reason::KeyMissing { key });
     let mut whole = spec("c/1", 8, 16, &[]);
-    whole.keys = vec![setup_key(2), setup_key(1)];
+    whole.keys = [2, 1].map(held).into();
     assert_eq!(assigned(&net.join_as(whole)), [(1, "c/1")]);
 }
 

@@ -1,6 +1,6 @@
 //! What operators that nobody knows get beside those that are known, and what else decides who is chosen.
 
-use froben_model::{SeekerId, SetupKey};
+use froben_model::{HeldKey, SeekerId, SetupKey};
 use froben_scheduler::{Input, Policy, Reason, Task, Verdict};
 
 use crate::net::*;
@@ -203,6 +203,14 @@ fn setup_key(n: u8) -> SetupKey {
     }
 }
 
+/// Key `n` has `n` GiB.
+fn held(n: u8) -> HeldKey {
+    HeldKey {
+        key: setup_key(n),
+        bytes: u64::from(n) << 30,
+    }
+}
+
 fn with_keys(mut task: Task, keys: &[u8]) -> Task {
     task.keys = keys.iter().map(|n| setup_key(*n)).collect();
     task
@@ -213,7 +221,7 @@ fn among_equals_goes_to_who_has_the_keys_loaded() {
     let mut net = Net::new();
     for n in 0..20 {
         let mut spec = spec(&format!("op{n}/1"), 8, 64, &[8, 8]);
-        spec.keys = (0..20).map(setup_key).collect();
+        spec.keys = (0..20).map(held).collect();
         net.join_as(spec);
     }
     let first = net.queue(1, with_keys(gpu(8), &[1]));
@@ -233,10 +241,33 @@ fn among_equals_goes_to_who_has_the_keys_loaded() {
 }
 
 #[test]
+fn among_equals_goes_to_who_has_least_to_load() {
+    let mut net = Net::new();
+    for n in 0..20 {
+        let mut spec = spec(&format!("op{n}/1"), 8, 64, &[8, 8]);
+        spec.keys = (0..20).map(held).collect();
+        if n % 4 == 1 {
+            // It does not help to say less than others do.
+            spec.keys.iter_mut().for_each(|held| held.bytes = 1);
+        }
+        net.join_as(spec);
+    }
+    let mut loaded = |call, key| {
+        let decisions = net.queue(call, with_keys(gpu(8), &[key]));
+        net.accept(token(&decisions));
+        assigned(&decisions)[0].1.to_owned()
+    };
+    let (small, large) = (loaded(1, 1), loaded(2, 9));
+    assert_eq!((small.as_str(), large.as_str()), ("op9/1", "op7/1"));
+    let both = net.queue(3, with_keys(gpu(8), &[1, 9]));
+    assert_eq!(assigned(&both), [(3, "op7/1")]);
+}
+
+#[test]
 fn what_was_loaded_long_ago_is_taken_to_be_gone() {
     let mut net = Net::new();
     let mut spec = spec("a/1", 8, 64, &[8]);
-    spec.keys = (0..20).map(setup_key).collect();
+    spec.keys = (0..20).map(held).collect();
     net.join_as(spec.clone());
     for (call, n) in (1..).zip(0..9) {
         let decisions = net.queue(call, with_keys(gpu(8), &[n]));

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use froben_model::{
-    Amount, CallId, ErrorClass, LeaseToken, MachineId, MachineSpec, OperatorId, SeekerId, SetupKey,
-    TimeBucket, Usage, WorkflowId, limits,
+    Amount, CallId, ErrorClass, HeldKey, LeaseToken, MachineId, MachineSpec, OperatorId, SeekerId,
+    SetupKey, TimeBucket, Usage, WorkflowId, limits,
 };
 use froben_scheduler::{
     Decision, DelegationKey, End, Input, Past, Policy, Scheduler, SessionId, Task, Trust, Urgency,
@@ -260,7 +260,7 @@ impl Watcher {
                     task.max_price.is_none_or(|most| *price <= most),
                     "{machine} is too dear"
                 );
-                let keys: Vec<_> = spec.keys.iter().map(|key| key.sha256).collect();
+                let keys: Vec<_> = spec.keys.iter().map(|held| held.key.sha256).collect();
                 assert!(task.keys.iter().all(|key| keys.contains(&key.sha256)));
                 let kinds = match device {
                     None => &spec.cpu_kinds,
@@ -578,7 +578,12 @@ impl Walk {
                 spec.prices.push((kind, Amount(self.dice.below(4))));
             }
         }
-        spec.keys = (0..self.dice.below(3) as u8).map(setup_key).collect();
+        let keys = (0..self.dice.below(3) as u8).map(setup_key);
+        let held = keys.map(|key| HeldKey {
+            key,
+            bytes: self.dice.below(3),
+        });
+        spec.keys = held.collect();
         self.sessions += 1;
         let session = SessionId(self.sessions);
         let machine: MachineId = name.parse().unwrap();

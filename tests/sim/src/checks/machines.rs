@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use froben_journal::Assigned;
-use froben_model::{CallId, MachineId, MachineSpec, TaskSpec, WorkflowId};
+use froben_model::{CallId, MachineId, MachineSpec, SetupKey, TaskSpec, WorkflowId};
 
 use super::workflow::Seen;
 
@@ -102,7 +102,8 @@ fn is_for(task: &TaskSpec, spec: &MachineSpec, assigned: &Assigned) -> Result<()
         !task.avoid.contains(&spec.operator),
         "I16: the task avoids its operator"
     );
-    let missing = task.keys.iter().any(|key| !spec.keys.contains(key));
+    let holds = |key: &SetupKey| spec.keys.iter().any(|held| held.key == *key);
+    let missing = task.keys.iter().any(|key| !holds(key));
     must!(!missing, "I16: it has not the key");
     let price = spec.price(&task.kind);
     must!(price == assigned.price, "I16: that is not its price");
@@ -135,7 +136,7 @@ fn is_for(task: &TaskSpec, spec: &MachineSpec, assigned: &Assigned) -> Result<()
 
 #[cfg(test)]
 mod tests {
-    use froben_model::{Amount, DeviceSpec, Kind, Needs, OperatorId, SetupKey, Value};
+    use froben_model::{Amount, DeviceSpec, HeldKey, Kind, Needs, OperatorId, Value};
 
     use super::*;
 
@@ -185,7 +186,10 @@ mod tests {
                 cpu_kinds: vec![kind.clone()],
                 device_kinds: vec![kind.clone()],
                 prices: vec![(kind, Amount(3))],
-                keys: vec![key],
+                keys: vec![HeldKey {
+                    key,
+                    bytes: 1 << 30,
+                }],
             },
             assigned: Assigned {
                 call: CallId(1),

@@ -159,8 +159,14 @@ fn a_forecast_is_what_can_be_worked_out_by_hand() {
     }
     let compared = sim("3", &["-o", "json"]).ok().json();
     let changes = compared["changes"].as_array().expect("a list");
-    let machines: Vec<_> = changes.iter().map(|it| it["machines"].as_u64()).collect();
-    assert_eq!(machines, [Some(2), Some(4)], "{compared:#}");
+    let machines = changes
+        .iter()
+        .map(|it| json!([it["machines"], it["class"]]));
+    assert_eq!(
+        machines.collect::<Vec<_>>(),
+        [json!([2, "plain"]), json!([4, "plain"])],
+        "{compared:#}"
+    );
     let (fewer, more) = (
         &changes[0]["makespan_s"]["p50"],
         &changes[1]["makespan_s"]["p50"],
@@ -173,11 +179,15 @@ fn a_forecast_is_what_can_be_worked_out_by_hand() {
     );
 
     let text = sim("2", &[]).ok().stdout;
+    let text: Vec<_> = text.split_whitespace().collect();
+    let text = text.join(" ");
     for words in [
         "2 machines, 0.0 of them slow",
         "makespan",
-        "20.0 s",
         "plain.step/1",
+        "2 as asked 20.0 s 20.0 s 4.00",
+        "1 one fewer: plain 40.0 s 40.0 s 4.00",
+        "3 one more: plain 20.0 s 20.0 s 6.00",
     ] {
         assert!(text.contains(words), "`{words}`: {text}");
     }

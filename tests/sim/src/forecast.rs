@@ -5,7 +5,8 @@
 //! coordinator does not crash here. [`forecast`] plays many seeds and adds them up.
 //!
 //! What a seed decides of one machine or one attempt hangs on that machine's number or that attempt alone:
-//! with one machine more or fewer, the others are and do the same, and what differs is what it brought.
+//! with one machine more or fewer, the others are and do the same, and what differs is what it brought. One more
+//! is played of each class, since each brings something else.
 
 mod fleet;
 mod path;

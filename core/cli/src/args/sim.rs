@@ -38,7 +38,8 @@ pub(crate) struct Sim {
     /// Price of an hour of one GPU, in place of the profile's prices
     #[arg(long, value_name = "PRICE")]
     pub(crate) price: Option<f64>,
-    /// Leave out what one machine more or fewer would change
+    /// Leave out what one machine fewer, and one more of each class of the profile, would change. Without
+    /// this each seed is played up to twice, and once more for each class
     #[arg(long)]
     pub(crate) alone: bool,
     /// How to print

@@ -88,21 +88,43 @@ fn tail(a: &&KindUse, b: &&KindUse) -> std::cmp::Ordering {
 }
 
 fn compared(forecast: &Forecast) -> String {
-    let mut rows = table(&["machines", "median", "95 of 100", "cost of the fleet"]);
-    let own = Change {
-        machines: forecast.machines,
-        makespan_s: forecast.makespan_s,
-        fleet_cost: forecast.fleet_cost,
-    };
-    let mut all: Vec<&Change> = forecast.changes.iter().chain([&own]).collect();
-    all.sort_by_key(|change| change.machines);
-    for change in all {
+    let mut rows = table(&[
+        "machines",
+        "fleet",
+        "median",
+        "95 of 100",
+        "cost of the fleet",
+    ]);
+    let mut row = |machines: usize, fleet: String, makespan_s: &Spread, fleet_cost: f64| {
         rows.add_row([
-            change.machines.to_string(),
-            s(change.makespan_s.p50),
-            s(change.makespan_s.p95),
-            format!("{:.2}", change.fleet_cost),
+            machines.to_string(),
+            fleet,
+            s(makespan_s.p50),
+            s(makespan_s.p95),
+            format!("{fleet_cost:.2}"),
         ]);
+    };
+    let own = forecast.machines;
+    row(
+        own,
+        "as asked".to_owned(),
+        &forecast.makespan_s,
+        forecast.fleet_cost,
+    );
+    for change in &forecast.changes {
+        let Change {
+            machines,
+            class,
+            makespan_s,
+            fleet_cost,
+        } = change;
+        let how = if *machines < own { "fewer" } else { "more" };
+        row(
+            *machines,
+            format!("one {how}: {class}"),
+            makespan_s,
+            *fleet_cost,
+        );
     }
     lines(&rows)
 }
@@ -150,10 +172,14 @@ pub(crate) fn json(forecast: &Forecast) -> serde_json::Value {
     let changes = changes.iter().map(|change| {
         let Change {
             machines,
+            class,
             makespan_s,
             fleet_cost,
         } = change;
-        json!({ "machines": machines, "makespan_s": spread(makespan_s), "fleet_cost": fleet_cost })
+        json!({
+            "machines": machines, "class": class, "makespan_s": spread(makespan_s),
+            "fleet_cost": fleet_cost,
+        })
     });
     json!({
         "seeds": seeds,

@@ -28,6 +28,14 @@ pub(super) enum Due {
     Drop(LeaseToken),
 }
 
+/// How many machines, and perhaps one more of a class that somebody chose.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Size {
+    pub(super) machines: usize,
+    /// The class of the one that comes after them.
+    pub(super) added: Option<usize>,
+}
+
 pub(super) struct Fleet<'a> {
     profile: &'a Profile,
     seed: u64,
@@ -69,8 +77,10 @@ pub(super) struct Use {
 }
 
 impl<'a> Fleet<'a> {
-    pub(super) fn new(profile: &'a Profile, count: usize, seed: u64) -> Self {
-        let machines = (0..count).map(|number| machine(profile, number, seed));
+    pub(super) fn new(profile: &'a Profile, size: Size, seed: u64) -> Self {
+        let by_share = (0..size.machines).map(|number| class_of(profile, number));
+        let classes = by_share.chain(size.added).enumerate();
+        let machines = classes.map(|(number, class)| machine(profile, number, class, seed));
         Fleet {
             profile,
             seed,
@@ -79,6 +89,10 @@ impl<'a> Fleet<'a> {
             attempts: BTreeMap::new(),
             next_session: 1,
         }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.machines.len()
     }
 
     pub(super) fn connect(&mut self, number: usize) -> Option<Input> {
@@ -294,11 +308,15 @@ impl<'a> Fleet<'a> {
     }
 }
 
-fn machine(profile: &Profile, number: usize, seed: u64) -> Machine {
-    // Evenly by the machine's number, so that every fleet of a size has the same classes.
+/// The class of a machine that nobody chose: evenly by its number, so that every fleet of a size has the
+/// same classes.
+pub(super) fn class_of(profile: &Profile, number: usize) -> usize {
     let place = (number as f64 * 0.618_033_988_749_895).fract();
     let class = profile.classes.iter().position(|class| place < class.upto);
-    let class = class.unwrap_or(profile.classes.len() - 1);
+    class.unwrap_or(profile.classes.len() - 1)
+}
+
+fn machine(profile: &Profile, number: usize, class: usize, seed: u64) -> Machine {
     let found = &profile.classes[class];
     let slow = draw(seed, &[1, number as u64]) < profile.slow_share;
     let operator = format!("op{}", number / profile.machines_per_operator);
@@ -394,4 +412,30 @@ fn mix(state: u64, word: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_a_class_comes_after_the_others_and_leaves_them_as_they_are() {
+        let profile = Profile::shipped("era").expect("it is shipped");
+        let told = |added| {
+            let machines = 33;
+            let fleet = Fleet::new(&profile, Size { machines, added }, 7);
+            let machines = fleet.machines.into_iter();
+            let told = machines.map(|it| (it.id, it.spec, it.class, it.slow, it.speed));
+            told.collect::<Vec<_>>()
+        };
+        let own = told(None);
+        assert_eq!(own.len(), 33);
+        for (class, of) in profile.classes.iter().enumerate() {
+            let mut more = told(Some(class));
+            let (id, spec, its, ..) = more.pop().expect("there are machines");
+            assert_eq!(more, own, "{}", of.name);
+            assert!(own.iter().all(|other| other.0 != id), "{id}");
+            assert_eq!((its, &spec.devices[0].name), (class, &of.name));
+        }
+    }
 }

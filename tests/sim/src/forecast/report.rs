@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::fleet::{Size, class_of};
 use super::profile::Profile;
 use super::run::{Job, Load, PlayError, Played, Work, play};
 
@@ -22,7 +23,7 @@ pub struct Question {
     pub before: u64,
     /// Of an hour of one device; the profile's prices if there is none.
     pub price: Option<f64>,
-    /// Whether to play one machine more and one fewer too.
+    /// Whether to play one machine fewer, and one more of each class, too.
     pub compare: bool,
 }
 
@@ -57,10 +58,12 @@ pub struct KindUse {
     pub lost_share: f64,
 }
 
-/// The same with another number of machines.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The same with one machine fewer or one more.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     pub machines: usize,
+    /// What the profile calls that one machine.
+    pub class: String,
     pub makespan_s: Spread,
     pub fleet_cost: f64,
 }
@@ -81,7 +84,7 @@ pub struct Forecast {
     pub busy_cost: f64,
     /// Those that the end waits for most first.
     pub kinds: Vec<KindUse>,
-    /// One machine fewer and one more.
+    /// One machine fewer, then one more of each class as the profile lists them.
     pub changes: Vec<Change>,
 }
 
@@ -94,11 +97,7 @@ pub fn forecast(
     question: &Question,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Forecast, (u64, PlayError)> {
-    let mut fleets = vec![question.machines];
-    if question.compare {
-        fleets.extend(question.machines.checked_sub(1).filter(|fewer| *fewer > 0));
-        fleets.push(question.machines + 1);
-    }
+    let fleets = fleets(profile, question);
     let seeds = question.seeds as usize;
     let total = fleets.len() * seeds;
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -110,7 +109,7 @@ pub fn forecast(
                 return;
             }
             let load = Load {
-                machines: fleets[turn / seeds],
+                size: fleets[turn / seeds],
                 workflows: question.workflows,
                 before: question.before,
                 price: question.price,
@@ -140,15 +139,33 @@ pub fn forecast(
         by_fleet[turn / seeds].push(played.map_err(|error| (seed, error))?);
     }
     let mut forecast = add_up(question, &by_fleet[0]);
-    for (machines, played) in fleets.iter().zip(&by_fleet).skip(1) {
+    for (size, played) in fleets.iter().zip(&by_fleet).skip(1) {
+        // The one that is missing would have the next number.
+        let class = size
+            .added
+            .unwrap_or_else(|| class_of(profile, size.machines));
         forecast.changes.push(Change {
-            machines: *machines,
+            machines: size.machines + usize::from(size.added.is_some()),
+            class: profile.classes[class].name.clone(),
             makespan_s: spread(played.iter().map(|p| seconds(p.makespan_ms))),
             fleet_cost: spread(played.iter().map(fleet_cost)).p50,
         });
     }
-    forecast.changes.sort_by_key(|change| change.machines);
     Ok(forecast)
+}
+
+/// The one that is asked for, and those that it is compared with.
+fn fleets(profile: &Profile, question: &Question) -> Vec<Size> {
+    let size = |machines, added| Size { machines, added };
+    let mut fleets = vec![size(question.machines, None)];
+    if question.compare {
+        if question.machines > 1 {
+            fleets.push(size(question.machines - 1, None));
+        }
+        let classes = 0..profile.classes.len();
+        fleets.extend(classes.map(|class| size(question.machines, Some(class))));
+    }
+    fleets
 }
 
 fn add_up(question: &Question, all: &[Played]) -> Forecast {

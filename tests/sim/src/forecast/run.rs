@@ -15,7 +15,7 @@ use froben_model::view::{PipelineInfo, PipelineInput};
 use froben_model::{BlobRef, CallId, ErrorClass, SeekerId, Terms, TimeMs, Value, WorkflowId};
 use froben_script::{Limits, Revision};
 
-use super::fleet::{Due, Fleet, Use};
+use super::fleet::{Due, Fleet, Size, Use};
 use super::path::{Stretch, critical};
 use super::profile::Profile;
 
@@ -175,7 +175,7 @@ impl Told {
 /// How much is played.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Load {
-    pub(super) machines: usize,
+    pub(super) size: Size,
     /// Workflows at once.
     pub(super) workflows: u64,
     /// Workflows before those, one after the other, so that the matchmaker knows the machines.
@@ -210,7 +210,7 @@ pub(super) fn play(
     load: Load,
     seed: u64,
 ) -> Result<Played, PlayError> {
-    let mut world = World::new(job, profile, load.machines, seed)?;
+    let mut world = World::new(job, profile, load.size, seed)?;
     for _ in 0..load.before {
         world.submit();
         world.settle()?;
@@ -224,20 +224,15 @@ pub(super) fn play(
 }
 
 impl<'a> World<'a> {
-    fn new(
-        job: &'a Job,
-        profile: &'a Profile,
-        machines: usize,
-        seed: u64,
-    ) -> Result<Self, PlayError> {
+    fn new(job: &'a Job, profile: &'a Profile, size: Size, seed: u64) -> Result<Self, PlayError> {
         let store = MemoryStore::new();
         let epoch = store.next_epoch().map_err(journal)?;
         let shared: Arc<dyn Store> = Arc::new(store.clone());
+        let fleet = Fleet::new(profile, size, seed);
         let mut agenda = Agenda::default();
-        for number in 0..machines {
+        for number in 0..fleet.count() {
             agenda.add(START_MS, Due::Connect(number));
         }
-        let fleet = Fleet::new(profile, machines, seed);
         let trusted = fleet.operators();
         let mut world = World {
             job,
@@ -347,7 +342,7 @@ impl<'a> World<'a> {
     }
 
     fn carry_out(&mut self, step: Step) -> Result<(), PlayError> {
-        let Step { batch, effects } = step;
+        let Step { batch, effects, .. } = step;
         if !batch.is_empty() {
             self.store.commit(&batch).map_err(journal)?;
             for (workflow, _, record) in &batch.records {

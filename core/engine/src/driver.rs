@@ -28,7 +28,7 @@ use froben_model::{TimeMs, WorkflowId};
 use froben_scheduler::SessionId;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-use crate::effect::{Answer, Effect, MachineCommand, Receipt, ScriptCommand};
+use crate::effect::{Answer, Effect, MachineCommand, ScriptCommand};
 use crate::engine::{Engine, Step};
 use crate::figures::Counter;
 use crate::handle::EngineHandle;
@@ -332,25 +332,9 @@ impl Committer {
 
     /// Of what is on disk now.
     fn count(&self, group: &Step, took: Duration) {
-        let stale = |effect: &&Effect| {
-            matches!(
-                effect,
-                Effect::Reply {
-                    answer: Answer::Receipt(Receipt::Stale),
-                    ..
-                }
-            )
-        };
-        let stale = group.effects.iter().filter(stale).count();
         // A panic elsewhere leaves figures that are a little off, which is better than none.
         let mut counter = self.counter.lock().unwrap_or_else(PoisonError::into_inner);
-        counter.stale(stale as u64);
-        if !group.batch.is_empty() {
-            counter.committed(group.batch.records.len(), took);
-        }
-        for (workflow, seq, record) in &group.batch.records {
-            counter.see(*workflow, *seq, record);
-        }
+        counter.count(group, took);
     }
 
     fn carry_out(&self, effect: Effect) {

@@ -11,7 +11,7 @@ use froben_journal::{Batch, Body, Finish, Record, RevisionHash, Served, Started}
 use froben_model::view::{
     DelegationState, Failure, PipelineInfo, PipelineInput, WorkflowState, WorkflowSummary,
 };
-use froben_model::{Amount, CallId, MachineId, SeekerId, TimeMs, WorkflowId};
+use froben_model::{Amount, CallId, Kind, MachineId, SeekerId, TimeMs, WorkflowId};
 use froben_scheduler::planted::{Bug, planted};
 use froben_scheduler::{DelegationKey, Policy, Scheduler, SessionId};
 use froben_script::Revision;
@@ -72,6 +72,8 @@ pub struct Engine {
 pub struct Step {
     pub batch: Batch,
     pub effects: Vec<Effect>,
+    /// What its postings pay operators, and for items of which kind.
+    pub(crate) paid: Vec<(Kind, Amount)>,
 }
 
 impl Step {
@@ -83,6 +85,7 @@ impl Step {
     pub(crate) fn add(&mut self, next: Step) {
         self.batch.merge(next.batch);
         self.effects.extend(next.effects);
+        self.paid.extend(next.paid);
     }
 }
 

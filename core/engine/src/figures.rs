@@ -1,6 +1,7 @@
 //! What a coordinator has done, in numbers: for whoever watches it from outside.
 //!
-//! Records are counted when they are on disk, by the committer, so no figure is ahead of the journal.
+//! Records are counted when they are on disk, by the committer, so no figure is ahead of the journal. What
+//! is paid is counted by the postings beside them, so no figure says anything else than the ledger.
 //! Nothing decides on them, and there are only so many: no id is in them, and of kinds, which scripts
 //! make up, the first [`KINDS`] have their own and all others one together.
 
@@ -10,9 +11,10 @@ use std::time::Duration;
 use froben_journal::{Body, CallOp, End, Finish, Record, Seq};
 use froben_model::trail::Fault;
 use froben_model::view::DelegationState;
-use froben_model::{CallId, ErrorClass, Kind, TimeMs, WorkflowId};
+use froben_model::{Amount, CallId, ErrorClass, Kind, TimeMs, WorkflowId};
 
-use crate::engine::Engine;
+use crate::effect::{Answer, Effect, Receipt};
+use crate::engine::{Engine, Step};
 
 /// Kinds that have figures of their own.
 const KINDS: usize = 100;
@@ -68,6 +70,8 @@ pub struct OfKind {
     pub ended: BTreeMap<&'static str, u64>,
     pub items_ok: u64,
     pub items_failed: u64,
+    /// What operators were paid for items, as the ledger has it.
+    pub credited: Amount,
     /// From the call, or the end of the attempt before, to an assignment.
     pub queue: Histogram,
     /// From an assignment until the machine took it.
@@ -161,13 +165,39 @@ impl Counter {
         self.figures.clone()
     }
 
-    pub(crate) fn committed(&mut self, records: usize, took: Duration) {
-        self.figures.records += records as u64;
-        self.figures.commit.add(took);
+    /// Counts what is on disk now, and took so long to be.
+    pub(crate) fn count(&mut self, step: &Step, took: Duration) {
+        let Step {
+            batch,
+            effects,
+            paid,
+        } = step;
+        let stale = |effect: &&Effect| {
+            matches!(
+                effect,
+                Effect::Reply {
+                    answer: Answer::Receipt(Receipt::Stale),
+                    ..
+                }
+            )
+        };
+        self.figures.stale += effects.iter().filter(stale).count() as u64;
+        if !batch.is_empty() {
+            self.figures.records += batch.records.len() as u64;
+            self.figures.commit.add(took);
+        }
+        for (workflow, seq, record) in &batch.records {
+            self.see(*workflow, *seq, record);
+        }
+        for (kind, amount) in paid {
+            self.credited(kind, *amount);
+        }
     }
 
-    pub(crate) fn stale(&mut self, messages: u64) {
-        self.figures.stale += messages;
+    fn credited(&mut self, kind: &Kind, amount: Amount) {
+        let kind = self.kind(kind.as_str());
+        let figures = self.figures.kinds.entry(kind).or_default();
+        figures.credited = figures.credited.saturating_add(amount);
     }
 
     fn kind(&self, name: &str) -> String {
@@ -199,7 +229,7 @@ impl Counter {
         self.open.insert(key, open);
     }
 
-    pub(crate) fn see(&mut self, workflow: WorkflowId, seq: Seq, record: &Record) {
+    fn see(&mut self, workflow: WorkflowId, seq: Seq, record: &Record) {
         let now = record.time_ms;
         if let Body::Submitted(submitted) = &record.body {
             self.figures.submitted += 1;

@@ -256,10 +256,16 @@ impl Engine {
             // Its journal is damaged and it is set aside; what it holds stays held for a person to look at.
             return;
         }
-        let postings = moves
-            .into_iter()
-            .map(|moved| self.ledger.post(root, id, at, moved));
-        self.step.batch.postings.extend(postings);
+        for moved in moves {
+            let delegation = workflow.delegations.get(&moved.call);
+            let posting = self.ledger.post(root, id, at, moved);
+            if posting.cause == Cause::Settle {
+                let delegation = delegation.expect("invariant: what is paid is of a delegation");
+                let kind = delegation.spec.kind.clone();
+                self.step.paid.push((kind, posting.amount));
+            }
+            self.step.batch.postings.push(posting);
+        }
     }
 
     /// A root is over: its seeker owes what it has spent.

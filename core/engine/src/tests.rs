@@ -6,8 +6,9 @@ mod children;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use froben_journal::{Body, MemoryStore, Origin, ScriptSet, Served, Store};
+use froben_journal::{Balance, Body, MemoryStore, Origin, ScriptSet, Served, Store};
 use froben_model::view::{DelegationState, WorkflowState};
 use froben_model::{
     Amount, Assignment, CallId, ErrorClass, ItemError, ItemReport, Kind, MachineId, MachineSpec,
@@ -19,6 +20,7 @@ use froben_script::{Limits, Revision};
 use crate::driver::Capacity;
 use crate::effect::{Answer, Effect, MachineCommand, Receipt, ScriptCommand};
 use crate::engine::{Engine, Serving, Step};
+use crate::figures::Counter;
 use crate::input::{Input, Submit, Ticket};
 use crate::ledger::Totals;
 use crate::recover::Recovered;
@@ -129,6 +131,9 @@ struct World {
     torn: bool,
     /// Whether values are wrong, by one.
     lies: bool,
+    counter: Counter,
+    /// What operators had when this life began.
+    had: Balance,
 }
 
 impl World {
@@ -149,6 +154,8 @@ impl World {
         let serving = serving(&store, source);
         let engine = Engine::new(epoch, 7, Policy::default(), serving, Capacity::default());
         let mut world = World {
+            counter: Counter::default(),
+            had: ledger::earned(&store),
             engine,
             scripts: host(&store, budget),
             store,
@@ -162,6 +169,7 @@ impl World {
         };
         let store = world.store.clone();
         let steps = restart::recover(&mut world.engine, &store, now, 2).expect("it can be read");
+        world.counter = Counter::of(&world.engine);
         for step in steps {
             world.carry_out(step);
         }
@@ -221,20 +229,21 @@ impl World {
 
     /// Commits and then acts. A crash comes between the two.
     fn carry_out(&mut self, step: Step) -> bool {
-        let Step { batch, effects } = step;
-        if !batch.is_empty() {
+        if !step.batch.is_empty() {
             if self.commits_left == 0 || (self.torn && self.commits_left == 1) {
                 return false;
             }
             self.store
-                .commit(&batch)
+                .commit(&step.batch)
                 .expect("a store in memory takes it");
             self.commits_left -= 1;
+            self.counter.count(&step, Duration::ZERO);
+            ledger::figures_agree(self);
             if self.commits_left == 0 {
                 return false;
             }
         }
-        for effect in effects {
+        for effect in step.effects {
             match effect {
                 Effect::Reply { ticket, answer } => {
                     self.answers.insert(ticket, answer);
@@ -538,7 +547,7 @@ fn a_machine_that_leaves_ends_its_delegations_and_the_script_hears_of_it() {
             .any(|effect| matches!(effect, Effect::Machine { .. }));
         world.carry_out(Step {
             effects: without_machines(step.effects),
-            batch: step.batch,
+            ..step
         });
     }
     let reason = "it is gone".to_string();
@@ -710,7 +719,7 @@ fn an_items_error_is_its_holders_and_a_value_that_lua_cannot_hold_is_an_error() 
         });
         world.carry_out(Step {
             effects: without_machines(step.effects),
-            batch: step.batch,
+            ..step
         });
     }
     let token = task.expect("it was assigned");

@@ -8,9 +8,12 @@ mod page;
 use std::fmt;
 
 use froben_engine::{BOUNDS_MS, Figures, Histogram, OfKind, Outcome};
+use froben_model::Amount;
 use froben_model::view::MachineView;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeCounterValue, MetricEncoder, NoLabelSet,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -80,6 +83,9 @@ impl Snapshot {
         let items =
             items.map(|(kind, how, count)| (labels([("kind", kind), ("outcome", how)]), count));
         counters(out, "items", "Items that came", items)?;
+        let help = "What operators were paid for items, in units of account";
+        let credited = self.of_kinds(|of| units(of.credited));
+        counters(out, "credited", help, credited)?;
         let help = "Delegations that wait for a machine now";
         gauges(out, "queue_depth", help, self.of_kinds(|of| of.queued_now))?;
         let help = "Attempts that hold a reservation now";
@@ -158,7 +164,7 @@ impl Snapshot {
         })
     }
 
-    fn of_kinds(&self, get: impl Fn(&OfKind) -> u64) -> impl Iterator<Item = (Labels, u64)> {
+    fn of_kinds<T>(&self, get: impl Fn(&OfKind) -> T) -> impl Iterator<Item = (Labels, T)> {
         let kinds = self.figures.kinds.iter();
         kinds.map(move |(kind, of)| (labels([("kind", kind.as_str())]), get(of)))
     }
@@ -181,6 +187,12 @@ fn named(outcome: Outcome) -> (&'static str, &'static str) {
     }
 }
 
+/// As the ledger is read. Whoever reads the page reckons in floating point, which tells millionths apart up
+/// to two thousand million units.
+fn units(amount: Amount) -> f64 {
+    amount.0 as f64 / 1e6
+}
+
 fn labels<const N: usize>(labels: [(&'static str, &str); N]) -> Labels {
     labels.map(|(name, value)| (name, value.to_owned())).into()
 }
@@ -197,16 +209,16 @@ fn each(
     }
 }
 
-fn counters(
+fn counters<T: EncodeCounterValue>(
     out: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
-    series: impl IntoIterator<Item = (Labels, u64)>,
+    series: impl IntoIterator<Item = (Labels, T)>,
 ) -> fmt::Result {
     let mut family = out.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (labels, value) in series {
         each(&mut family, &labels, |family| {
-            family.encode_counter::<NoLabelSet, u64, f64>(&value, None)
+            family.encode_counter::<NoLabelSet, T, f64>(&value, None)
         })?;
     }
     Ok(())

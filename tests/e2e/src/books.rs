@@ -62,6 +62,15 @@ fn price(kind: &str) -> Result<i64, String> {
     Ok(micros(&Value::from(found.1)))
 }
 
+/// What the items cost together, by kind.
+pub(crate) fn worth(paid: &Paid) -> BTreeMap<String, i64> {
+    let costs = paid.iter().map(|(kind, items)| {
+        let price = price(kind).expect("it has a price");
+        (kind.clone(), price * *items as i64)
+    });
+    costs.collect()
+}
+
 fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value[name].as_array().expect("a list")
 }

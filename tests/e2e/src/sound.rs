@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::books::{Books, Paid, Sound, micros};
+use crate::books::{Books, Paid, Sound, micros, worth};
 use crate::network::{ADMIN, Network};
 use crate::process::{Finished, eventually};
 
@@ -89,11 +89,38 @@ impl Network {
         sound.unwrap_or_else(|wrong| panic!("{root}: {wrong}"))
     }
 
-    /// Each operator's account has what it was paid, and all accounts together nothing.
-    fn operators_have(&self, settled: &BTreeMap<String, BTreeSet<u64>>) {
+    /// Asserts that the figures tell what was paid and what operators have, if all of it was paid since the
+    /// coordinator started.
+    pub fn figures_tell(&self, paid: &Paid) {
+        let credited = self.series("froben_credited_total").into_iter();
+        let credited: BTreeMap<String, i64> = credited
+            .filter_map(|(labels, units)| {
+                let kind = labels.strip_prefix("kind=\"")?.strip_suffix('"')?;
+                let units: f64 = units.parse().expect("a number");
+                Some((kind.to_string(), (units * 1e6).round() as i64))
+            })
+            .filter(|(_, micros)| *micros != 0)
+            .collect();
+        assert_eq!(credited, worth(paid));
+        let accounts = self.accounts();
+        let operators = accounts.iter().filter(|it| {
+            let name = it["account"].as_str();
+            name.is_some_and(|name| name.starts_with("operator/"))
+        });
+        let have: i64 = operators.map(|it| micros(&it["balance"])).sum();
+        assert_eq!(credited.values().sum::<i64>(), have, "{accounts:#?}");
+    }
+
+    /// All accounts, with what they have.
+    fn accounts(&self) -> Vec<Value> {
         let mut command = self.command_as(ADMIN, &["ledger", "-o", "json"]);
         let accounts = Finished::run(&mut command).ok().json();
-        let accounts = accounts.as_array().expect("a list");
+        accounts.as_array().expect("a list").clone()
+    }
+
+    /// Each operator's account has what it was paid, and all accounts together nothing.
+    fn operators_have(&self, settled: &BTreeMap<String, BTreeSet<u64>>) {
+        let accounts = self.accounts();
         let sum: i64 = accounts.iter().map(|it| micros(&it["balance"])).sum();
         assert_eq!(sum, 0, "{accounts:#?}");
         let names = accounts.iter().filter_map(|it| it["account"].as_str());
@@ -158,19 +185,31 @@ impl Network {
 
     /// The sum of all series of a figure.
     pub fn figure(&self, name: &str) -> u64 {
-        let page = self.figures();
-        let known = page.contains(&format!("# TYPE {name} "));
-        assert!(known, "there is no {name}: {page}");
-        let lines = page.lines().filter(|line| !line.starts_with('#'));
-        let values = lines.filter_map(|line| {
-            let (series, value) = line.rsplit_once(' ')?;
-            let found = series.split('{').next() == Some(name);
-            found.then(|| value.parse::<u64>().expect("a whole number"))
-        });
+        let values = self.series(name).into_iter();
+        let values = values.map(|(_, value)| value.parse::<u64>().expect("a whole number"));
         values.sum()
     }
 
-    fn figures(&self) -> String {
+    /// The series of a figure: the labels of each, and its value.
+    fn series(&self, name: &str) -> Vec<(String, String)> {
+        let page = self.ask_figures("GET /metrics HTTP/1.1\r\n");
+        assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+        let family = name.strip_suffix("_total").unwrap_or(name);
+        let known = page.contains(&format!("# TYPE {family} "));
+        assert!(known, "there is no {name}: {page}");
+        let lines = page.lines().filter(|line| !line.starts_with('#'));
+        let series = lines.filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let (found, labels) = series.split_once('{').unwrap_or((series, "}"));
+            let labels = labels.strip_suffix('}')?;
+            (found == name).then(|| (labels.to_string(), value.to_string()))
+        });
+        series.collect()
+    }
+
+    /// What comes of a request to where the coordinator shows its figures. It is given without the lines that
+    /// every request ends with.
+    pub fn ask_figures(&self, request: &str) -> String {
         let address = eventually("the address of the figures", || {
             let said = self.coordinator.as_ref().expect("it runs").output();
             let line = said.lines().find_map(|it| it.strip_prefix("figures at "))?;
@@ -178,12 +217,10 @@ impl Network {
             Some(address.to_string())
         });
         let mut stream = TcpStream::connect(&address).expect("it listens");
-        let request =
-            format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        let request = format!("{request}Host: {address}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("it listens");
-        let mut page = String::new();
-        stream.read_to_string(&mut page).expect("it answers");
-        assert!(page.starts_with("HTTP/1.1 200"), "{page}");
-        page
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
     }
 }

@@ -205,6 +205,40 @@ fn without_an_opencl_device_the_operator_says_so() {
 }
 
 #[test]
+fn the_figures_are_shown_to_whoever_asks_properly() {
+    let network = Network::start(Options {
+        operators: 0,
+        ..Options::default()
+    });
+    let long = format!("GET /metrics?{} HTTP/1.1\r\n", "x".repeat(1 << 16));
+    let heavy = format!("GET /metrics HTTP/1.1\r\n{}", "X-Y: z\r\n".repeat(200));
+    for (request, status) in [
+        ("GET /metrics HTTP/1.1\r\n", "200"),
+        ("GET /metrics?x HTTP/1.1\r\n", "200"),
+        ("HEAD /metrics HTTP/1.1\r\n", "200"),
+        ("GET / HTTP/1.1\r\n", "404"),
+        ("GET /metrics/1 HTTP/1.1\r\n", "404"),
+        ("POST /metrics HTTP/1.1\r\n", "405"),
+        ("DELETE / HTTP/1.1\r\n", "405"),
+        ("show me the figures\r\n", "400"),
+        (&long, "414"),
+        (&heavy, "431"),
+    ] {
+        let answer = network.ask_figures(request);
+        let begin: String = request.chars().take(40).collect();
+        let said = answer.split(' ').nth(1);
+        assert_eq!(said, Some(status), "{begin}: {answer}");
+        let shown = answer.contains("froben_build_info");
+        let asked = status == "200" && begin.starts_with("GET");
+        assert_eq!(shown, asked, "{begin}: {answer}");
+    }
+    let page = network.ask_figures("GET /metrics HTTP/1.0\r\n");
+    let format = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
+    assert!(page.contains(format), "{page}");
+    assert!(page.ends_with("# EOF\n"), "{page}");
+}
+
+#[test]
 fn exit_codes_are_documented() {
     let help = Finished::run(Command::new(program("froben")).args(["help", "exit-codes"])).ok();
     for code in [

@@ -85,6 +85,7 @@ fn where_results_are_checked_a_lie_is_neither_used_nor_paid() {
         ("commitments.witness/1".to_string(), 3),
     ];
     assert_eq!(paid, expected.into());
+    network.figures_tell(&paid);
 }
 
 #[test]
@@ -180,4 +181,6 @@ fn a_value_that_was_ready_when_all_went_dark_counts_once_they_meet_again() {
     }
     let paid = network.sound_after();
     assert_eq!(paid, [("e2e.count/1".to_string(), 1)].into());
+    // An attempt of before its start is one that it knows.
+    network.figures_tell(&paid);
 }

@@ -308,7 +308,7 @@ impl World {
     /// Writes, then acts, unless the coordinator crashes before or in between.
     fn carry_out(&mut self, step: Step) -> Result<(), String> {
         self.engine.check_invariants()?;
-        let Step { batch, effects } = step;
+        let Step { batch, effects, .. } = step;
         if !batch.is_empty() {
             self.commits += 1;
             let crashes =

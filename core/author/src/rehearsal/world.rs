@@ -149,7 +149,7 @@ impl<'a> World<'a> {
 
     /// Writes, then acts, unless the coordinator crashes in between.
     fn carry_out(&mut self, step: Step) -> Result<(), Halt> {
-        let Step { batch, effects } = step;
+        let Step { batch, effects, .. } = step;
         if !batch.is_empty() {
             self.store.commit(&batch).map_err(journal)?;
             self.writes += 1;

@@ -238,6 +238,33 @@ fn kinds_are_only_so_many() {
 }
 
 #[test]
+fn what_is_paid_is_summed_up_by_kind() {
+    let mut told = Told::new();
+    let pay = |told: &mut Told, paid: &[(&str, u64)]| {
+        let paid = paid.iter();
+        let paid = paid.map(|(kind, micros)| (Kind::new(*kind).unwrap(), Amount(*micros)));
+        let mut step = Step::default();
+        step.add(Step {
+            paid: paid.collect(),
+            ..Step::default()
+        });
+        told.counter.count(&step, Duration::ZERO);
+    };
+    told.delegate(0, 1, "a/1");
+    assert_eq!(told.of("a/1").credited, Amount::ZERO);
+    pay(&mut told, &[("a/1", 50_000), ("b/1", 7), ("a/1", 50_000)]);
+    pay(&mut told, &[("a/1", 1)]);
+    assert_eq!(told.of("a/1").credited, Amount(100_001));
+    assert_eq!(told.of("b/1").credited, Amount(7));
+    for number in 2..KINDS {
+        told.delegate(0, number as u64, &format!("a{number}/1"));
+    }
+    pay(&mut told, &[("c/1", 2), ("d/1", 3), ("b/1", 1)]);
+    assert_eq!(told.of(OTHER).credited, Amount(5));
+    assert_eq!(told.of("b/1").credited, Amount(8));
+}
+
+#[test]
 fn a_duration_is_in_the_first_bucket_that_holds_it() {
     let mut histogram = Histogram::default();
     for ms in [0, 1, 2, 7_200_000, 7_200_001] {

@@ -92,6 +92,22 @@ fn earned(store: &MemoryStore) -> BTreeMap<OperatorId, Balance> {
     earned.collect()
 }
 
+/// What the figures tell of money, by kind.
+fn credited(world: &World) -> BTreeMap<String, Amount> {
+    let kinds = world.counter.figures().kinds.into_iter();
+    kinds.map(|(kind, of)| (kind, of.credited)).collect()
+}
+
+/// The same for so many squares and checks.
+fn credits(squares: u64, checks: u64) -> BTreeMap<String, Amount> {
+    let of = [
+        ("test.check/1", checks * CHECK_PRICE),
+        ("test.square/1", squares * PRICE),
+    ];
+    of.map(|(kind, paid)| (kind.to_string(), Amount(paid)))
+        .into()
+}
+
 /// What operators were paid for so many squares and checks.
 fn paid(squares: u64, checks: u64) -> BTreeMap<OperatorId, Balance> {
     let op = OperatorId::new("op").expect("a name");
@@ -130,6 +146,7 @@ fn a_wrong_value_reaches_neither_the_script_nor_the_ledger() {
     world.submit(1, "");
     assert!(world.run());
     assert_eq!(world.ended(), total(0));
+    assert_eq!(credited(&world), credits(0, 2));
     let bodies = world.bodies();
     let told = bodies.iter().filter_map(|body| match body {
         Body::Called(called) => match &called.op {
@@ -275,10 +292,7 @@ fn what_no_check_could_be_sent_is_refused() {
             _ => None,
         });
         let effects = without_machines(step.effects);
-        world.carry_out(Step {
-            effects,
-            batch: step.batch,
-        });
+        world.carry_out(Step { effects, ..step });
     }
     let heavy = Value::text("x".repeat(froben_model::limits::VALUE_BYTES - 16));
     let ticket = world.ticket();
@@ -356,6 +370,7 @@ fn a_fork_makes_anew_what_was_being_checked() {
         .filter(|item| item.call.checked().is_none())
         .count() as u64;
     assert_eq!(earned(&world.store), paid(4 + 4 - kept, 4 + 4 - kept));
+    assert_eq!(credited(&world), credits(4 + 4 - kept, 4 + 4 - kept));
 }
 
 #[test]

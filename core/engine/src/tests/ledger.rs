@@ -39,6 +39,20 @@ pub(super) fn paid_once(store: &MemoryStore) {
     }
 }
 
+/// What all operators have.
+pub(super) fn earned(store: &MemoryStore) -> Balance {
+    let balances = store.balances().expect("a read").into_iter();
+    let operators = balances.filter(|(account, _)| matches!(account, Account::Operator(_)));
+    operators.map(|(_, balance)| balance).sum()
+}
+
+/// What the figures tell of a life is what operators have earned in it.
+pub(super) fn figures_agree(world: &World) {
+    let kinds = world.counter.figures().kinds;
+    let credited = kinds.values().map(|of| Balance::from(of.credited.0));
+    assert_eq!(credited.sum::<Balance>(), earned(&world.store) - world.had);
+}
+
 fn world() -> World {
     World::start(MemoryStore::new(), SQUARES, 0, usize::MAX)
 }
@@ -145,4 +159,24 @@ fn a_budget_survives_a_restart() {
             .count();
         assert!(settled <= 2, "crashed after commit {crash_after}");
     }
+}
+
+#[test]
+fn what_comes_late_is_paid_at_the_price_of_its_attempt() {
+    let (mut world, token) = crashed_at_work();
+    let Some(Input::MachineJoined { spec, .. }) = world.inputs.back_mut() else {
+        panic!("its machine has just joined");
+    };
+    spec.prices[0].1 = Amount(3 * PRICE);
+    let ticket = world.ticket();
+    world.inputs.push_back(Input::Item {
+        ticket,
+        session: SessionId(1),
+        token,
+        report: ItemReport::new(0, Ok(Value::Int(1))),
+    });
+    assert!(world.run());
+    assert_eq!(receipt(&world, ticket), Receipt::Recorded);
+    // The other item is one of the new attempt's.
+    assert_eq!(earned(&world.store), Balance::from(PRICE + 3 * PRICE));
 }

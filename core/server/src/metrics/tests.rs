@@ -9,6 +9,7 @@ fn busy() -> (Figures, Vec<MachineView>) {
     let mut of = OfKind {
         items_ok: 3,
         items_failed: 1,
+        credited: Amount(1_234_567_000_001),
         queued_now: 2,
         reserved_now: 1,
         ..OfKind::default()
@@ -56,6 +57,7 @@ fn the_page_has_what_was_counted() {
         r#"froben_delegation_attempts_total{kind="a.b/1",reason="requeued",fault="platform"} 4"#,
         r#"froben_delegations_total{kind="a.b/1",outcome="succeeded"} 2"#,
         r#"froben_items_total{kind="a.b/1",outcome="failed"} 1"#,
+        r#"froben_credited_total{kind="a.b/1"} 1234567.000001"#,
         r#"froben_queue_depth{kind="a.b/1"} 2"#,
         r#"froben_reservations{kind="a.b/1"} 1"#,
         r#"froben_delegation_queue_seconds_sum{kind="a.b/1"} 0.007"#,

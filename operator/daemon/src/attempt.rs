@@ -92,7 +92,16 @@ pub(crate) async fn report_late(reporter: Reporter, cancelled: CancellationToken
     let mut receipts: FuturesUnordered<_> = late
         .map(|(token, report)| reporter.item(token, report))
         .collect();
-    let all = async { while receipts.next().await.is_some() {} };
+    let all = async {
+        let (mut counted, mut too_late) = (0, 0);
+        while let Some(told) = receipts.next().await {
+            counted += usize::from(told == Told::Recorded);
+            too_late += usize::from(told == Told::Over);
+        }
+        if counted + too_late > 0 {
+            tracing::info!(counted, too_late, "told what an earlier session could not");
+        }
+    };
     tokio::select! {
         () = cancelled.cancelled() => {}
         () = all => {}

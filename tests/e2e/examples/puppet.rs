@@ -5,21 +5,33 @@
 //! proofs, and sends bytes and values that are none.
 //!
 //! With `PUPPET_FALTERS_AFTER` in its environment it takes a thousand times as long for what it counts behind
-//! so many items of a task; so one machine can be slow where another is not.
+//! so many items of a task; so one machine can be slow where another is not. With `PUPPET_GORGES` it makes
+//! witnesses too, and takes so many bytes for each.
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use froben_model::{DeviceSpec, ErrorClass, Kind, Value};
 use froben_protocol::{Error, Failure, Introduction, Role, Run, TaskCtx, Worker, announce, serve};
 
 const FALTERS_AFTER: &str = "PUPPET_FALTERS_AFTER";
+const GORGES: &str = "PUPPET_GORGES";
 
 struct Puppet {
     role: Role,
     /// How many items of a task it is quick at.
     quick: usize,
+    /// Bytes that it takes for a witness.
+    gorges: Option<u64>,
+}
+
+/// Takes so much memory and touches all of it, for long enough to be seen.
+fn gorge(bytes: u64) -> i64 {
+    let much = vec![1_u8; usize::try_from(bytes).unwrap_or(usize::MAX)];
+    std::thread::sleep(Duration::from_millis(1500));
+    much.iter().map(|byte| i64::from(*byte)).sum()
 }
 
 fn number(value: &Value, name: &str) -> Result<u64, Failure> {
@@ -39,7 +51,11 @@ fn number(value: &Value, name: &str) -> Result<u64, Failure> {
 impl Worker for Puppet {
     fn introduction(&self) -> Introduction {
         let (kinds, devices) = match self.role {
-            Role::Cpu => (vec!["e2e.count/1", "e2e.gorge/1"], vec![]),
+            Role::Cpu => {
+                let witness = self.gorges.map(|_| "commitments.witness/1");
+                let kinds = ["e2e.count/1", "e2e.gorge/1"].into_iter().chain(witness);
+                (kinds.collect(), vec![])
+            }
             Role::Device => {
                 let device = DeviceSpec {
                     id: "pci:liar".to_owned(),
@@ -80,12 +96,8 @@ impl Worker for Puppet {
                     }
                     item.input.clone()
                 }
-                "e2e.gorge/1" => {
-                    let bytes = number(&run.input, "bytes")?;
-                    let much = vec![1_u8; usize::try_from(bytes).unwrap_or(usize::MAX)];
-                    std::thread::sleep(Duration::from_millis(1500));
-                    Value::Int(much.iter().map(|byte| i64::from(*byte)).sum())
-                }
+                "e2e.gorge/1" => Value::Int(gorge(number(&run.input, "bytes")?)),
+                "commitments.witness/1" => Value::Int(gorge(self.gorges.unwrap_or(0))),
                 // Some of its lies are easy to see, and some look right until somebody verifies them.
                 _ => match at % 3 {
                     2 => Value::text("a proof, on my word"),
@@ -99,6 +111,11 @@ impl Worker for Puppet {
         }
         Ok(())
     }
+}
+
+/// A number in the environment.
+fn set<T: FromStr>(variable: &str) -> Option<T> {
+    std::env::var(variable).ok()?.parse().ok()
 }
 
 fn main() -> ExitCode {
@@ -121,11 +138,10 @@ fn begin(mut flags: impl Iterator<Item = String>) -> Result<(), Error> {
             _ => {}
         }
     }
-    let quick = std::env::var(FALTERS_AFTER).ok();
-    let quick = quick.and_then(|items| items.parse().ok());
     let mut puppet = Puppet {
         role,
-        quick: quick.unwrap_or(usize::MAX),
+        quick: set(FALTERS_AFTER).unwrap_or(usize::MAX),
+        gorges: set(GORGES),
     };
     match probe {
         true => announce(puppet.introduction(), Path::new(&socket)),

@@ -58,6 +58,79 @@ fn a_partition_and_a_killed_coordinator_at_once() {
     );
 }
 
+#[test]
+fn who_was_cut_off_and_comes_back_late_has_lost_its_work() {
+    let mut network = Network::start(Options {
+        operators: 1,
+        ..Options::default()
+    });
+    let proxy = Proxy::start(network.address());
+    network.issue("operator", "operator-2", &[]);
+    network.operators.push(None);
+    network.start_operator_as(1, &[("--coordinator", proxy.address())], &[]);
+    let file = network.file("data.bin", BYTES);
+    let id = network.submit(&file);
+    let call = freeze_at(&network, &id, 0);
+    // Its worker goes on, and what it says waits on the way.
+    proxy.part();
+    let operator = network.operators[1].as_mut().expect("it runs");
+    operator.signal(Signal::SIGCONT);
+    operator.wait_for("lost the coordinator");
+    eventually("somebody else's turn", || {
+        let attempts = attempts_of(&network.trail(&id), "operator-2");
+        let lost = attempts
+            .iter()
+            .any(|it| it["cause"]["class"] == "disconnected");
+        lost.then_some(())
+    });
+    proxy.heal();
+    second_is_back(&network);
+    network.sound_after_proof(&id, &file);
+    let lost = was_lost(&network, &id, Some(call));
+    assert_eq!(lost["items_ok"], 0, "{lost:#}");
+}
+
+#[test]
+fn who_takes_too_much_memory_is_ended_and_its_witnesses_are_made_elsewhere() {
+    let mut network = Network::start(Options {
+        operators: 0,
+        ..Options::default()
+    });
+    for name in ["operator-1", "operator-2"] {
+        network.issue("operator", name, &[]);
+        network.operators.push(None);
+    }
+    let puppet = example("puppet").display().to_string();
+    // A witness claims 256 MiB.
+    let args = ["--cpu-only", "--memory-slack", "32MiB"];
+    let gorges = [("PUPPET_GORGES", "419430400")];
+    network.start_operator_in(1, &[("--prover", &puppet)], &args, &gorges);
+    let file = network.file("data.bin", BYTES);
+    let id = network.submit(&file);
+    eventually("a witness at the second operator", || {
+        let attempts = attempts_of(&network.trail(&id), "operator-2");
+        (!attempts.is_empty()).then_some(())
+    });
+    network.start_operator(0);
+    network.sound_after_proof(&id, &file);
+    let attempts = attempts_of(&network.trail(&id), "operator-2");
+    let mut ended = attempts.iter();
+    let ended = ended.find(|it| it["cause"]["class"] == "out_of_memory");
+    let ended = ended.unwrap_or_else(|| panic!("it was spared: {attempts:#?}"));
+    let message = ended["cause"]["message"].to_string();
+    assert!(message.contains("the worker occupied"), "{message}");
+    assert!(
+        attempts.iter().all(|it| it["items_ok"] == 0),
+        "{attempts:#?}"
+    );
+}
+
+fn attempts_of(trail: &[Value], operator: &str) -> Vec<Value> {
+    let attempts = trail.iter().filter_map(|it| it["attempts"].as_array());
+    let attempts = attempts.flatten().filter(|it| it["operator"] == operator);
+    attempts.cloned().collect()
+}
+
 /// Freezes the second operator while it has a task of which `done` items have come, and others have not.
 fn freeze_at(network: &Network, id: &str, done: u64) -> u64 {
     let second: &Process = network.operators[1].as_ref().expect("it runs");
@@ -87,14 +160,12 @@ fn freeze_at(network: &Network, id: &str, done: u64) -> u64 {
 /// The attempt of the second operator at a delegation has ended for want of its machine.
 fn was_lost(network: &Network, id: &str, call: Option<u64>) -> Value {
     let trail = network.trail(id);
-    let delegations = trail
-        .iter()
-        .filter(|it| call.is_none_or(|call| it["call"] == call));
-    let attempts = delegations.filter_map(|it| it["attempts"].as_array());
-    let lost = attempts
-        .flatten()
-        .find(|it| it["operator"] == "operator-2" && it["cause"]["class"] == "disconnected");
-    let lost = lost.unwrap_or_else(|| panic!("nothing was lost: {trail:#?}"));
+    let delegations = trail.into_iter();
+    let delegations = delegations.filter(|it| call.is_none_or(|call| it["call"] == call));
+    let attempts = attempts_of(&delegations.collect::<Vec<_>>(), "operator-2");
+    let mut lost = attempts.iter();
+    let lost = lost.find(|it| it["cause"]["class"] == "disconnected");
+    let lost = lost.unwrap_or_else(|| panic!("nothing was lost: {attempts:#?}"));
     assert_eq!(lost["end"], "failed", "{lost:#}");
     lost.clone()
 }

@@ -26,8 +26,8 @@ fn a_worker_that_freezes_is_ended_and_its_items_are_made_again() {
     }
 }
 
-#[test]
-fn a_partition_and_a_killed_coordinator_at_once() {
+/// Two operators, of whom the second one can be cut off.
+fn second_behind_a_proxy() -> (Network, Proxy) {
     let mut network = Network::start(Options {
         operators: 1,
         ..Options::default()
@@ -36,6 +36,12 @@ fn a_partition_and_a_killed_coordinator_at_once() {
     network.issue("operator", "operator-2", &[]);
     network.operators.push(None);
     network.start_operator_as(1, &[("--coordinator", proxy.address())], &[]);
+    (network, proxy)
+}
+
+#[test]
+fn a_partition_and_a_killed_coordinator_at_once() {
+    let (mut network, proxy) = second_behind_a_proxy();
     let file = network.file("data.bin", BYTES);
     let id = network.submit(&file);
     network.wait_for_stage(&id, "prove", 1);
@@ -60,14 +66,7 @@ fn a_partition_and_a_killed_coordinator_at_once() {
 
 #[test]
 fn who_was_cut_off_and_comes_back_late_has_lost_its_work() {
-    let mut network = Network::start(Options {
-        operators: 1,
-        ..Options::default()
-    });
-    let proxy = Proxy::start(network.address());
-    network.issue("operator", "operator-2", &[]);
-    network.operators.push(None);
-    network.start_operator_as(1, &[("--coordinator", proxy.address())], &[]);
+    let (mut network, proxy) = second_behind_a_proxy();
     let file = network.file("data.bin", BYTES);
     let id = network.submit(&file);
     let call = freeze_at(&network, &id, 0);

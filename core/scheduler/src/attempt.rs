@@ -13,7 +13,7 @@ use crate::capacity::{Claim, Class, Offer};
 use crate::delegation::{Delegation, Event, Lease, State};
 use crate::phase::Phase;
 use crate::planted::{Bug, planted};
-use crate::profile::Done;
+use crate::profile::{Done, Told};
 use crate::reputation::{Changed, Outcome};
 use crate::timers::Owner;
 use crate::{ClaimedItem, Decision, DelegationKey, End, Scheduler, SessionId, Trust};
@@ -66,14 +66,17 @@ impl Scheduler {
         if delegation.state == State::Assigned {
             delegation.step(Event::Accept);
         }
-        let timer = match &delegation.hedge {
-            Some(hedge) if hedge.token == token => Owner::Hedge(key),
-            _ => Owner::Delegation(key),
-        };
         let lease = held(delegation.lease_mut(token));
         lease.started = true;
-        self.timers.set(timer, lease.deadline_ms);
         let (machine, session) = (lease.machine.clone(), lease.session);
+        let deadline_ms = lease.deadline_ms;
+        let (alarm, owner) = match &delegation.hedge {
+            Some(hedge) if hedge.token == token => {
+                (&mut delegation.alarms.hedge, Owner::Hedge(key))
+            }
+            _ => (&mut delegation.alarms.own, Owner::Delegation(key)),
+        };
+        self.timers.set(alarm, owner, deadline_ms);
         self.bench.accepted(&machine, &delegation.task.kind);
         self.fleet.load(session, &delegation.task.keys);
         let attempt = token.attempt;
@@ -142,11 +145,12 @@ impl Scheduler {
         let purse = delegation.purse;
         let checked = delegation.task.trust == Trust::Checked && !planted(Bug::PayUnchecked);
         let kind = delegation.task.kind.clone();
-        let knew = self.profiles.know(&kind);
+        let watched = delegation.alarms.straggler.at().is_some();
         let lease = held(delegation.lease_mut(token));
         let since_ms = lease.laps.last_ms();
         let took_ms = lease.laps.lap(self.now);
         let price = lease.price;
+        let mut told = None;
         if error.is_none() && checked {
             lease.claimed += 1;
             let claim = ClaimedItem {
@@ -158,7 +162,7 @@ impl Scheduler {
             self.claim(key, index, claim);
         } else {
             let fault = error.is_some_and(ErrorClass::blames_operator);
-            let mut paced = None;
+            let session = lease.session;
             if error.is_none() {
                 let spec = &connected(self.fleet.get(lease.session)).spec;
                 let device = lease.claim.device.map(|index| &spec.devices[index]);
@@ -175,9 +179,7 @@ impl Scheduler {
                     took_ms,
                     usage,
                 };
-                if self.profiles.record(self.now, done) {
-                    paced = Some(lease.session);
-                }
+                told = Some(self.profiles.record(self.now, done));
             }
             if error.is_none() || fault {
                 lease.ok += u32::from(!fault);
@@ -187,10 +189,10 @@ impl Scheduler {
                     true => Outcome::failed(1),
                     false => Outcome::good(1),
                 };
-                self.record(&machine, &kind, outcome, self.now);
+                self.record_of(Some(session), &machine, &kind, outcome, self.now);
             }
-            if let Some(session) = paced {
-                self.rank(session, Some(&kind));
+            if let Some(told) = told {
+                self.set_pace(session, &kind, told.lag);
             }
             match error {
                 None => self.purses.spend(purse, price),
@@ -204,8 +206,13 @@ impl Scheduler {
         }
         // What whoever else has it held for the item.
         self.release_money(purse, share.saturating_sub(price));
-        self.came(key, since_ms);
-        self.note_if_learned(&kind, knew);
+        // The alarm of one that is watched looks itself, when it rings.
+        if !watched {
+            self.came(key, since_ms);
+        }
+        if told.is_some_and(|told| told.learned) {
+            self.learn(&kind);
+        }
         if complete {
             let leases = self.complete(key, Some(token)).into_iter();
             for lease in leases.filter(|lease| lease.token != token) {
@@ -285,10 +292,8 @@ impl Scheduler {
         }
         let (after_ms, hedge) = (at.saturating_sub(lease.assigned_ms), lease.hedge);
         let kind = delegation.task.kind.clone();
-        let knew = self.profiles.know(&kind);
-        if delegation.task.timeout_ms == limits::DEFAULT_TIMEOUT_MS && !hedge {
-            self.profiles.too_short(&kind, after_ms);
-        }
+        let profiled = delegation.task.timeout_ms == limits::DEFAULT_TIMEOUT_MS && !hedge;
+        let learned = profiled && self.profiles.too_short(&kind, after_ms);
         let items = &delegation.items;
         let message = format!(
             "not over after {}, {} of {} items missing",
@@ -316,7 +321,9 @@ impl Scheduler {
         }
         let lease = self.fail(key, Some(token), End::TimedOut, failure);
         self.stop(lease);
-        self.note_if_learned(&kind, knew);
+        if learned {
+            self.learn(&kind);
+        }
     }
 
     fn no_capacity(&mut self, key: DelegationKey) {
@@ -537,7 +544,7 @@ impl Scheduler {
         token: Option<LeaseToken>,
         end: End,
         failure: Option<ItemError>,
-    ) -> (Delegation, Vec<Lease>) {
+    ) -> (Box<Delegation>, Vec<Lease>) {
         if known(self.delegations.get(&key)).state == State::Queued {
             self.stop_waiting(key);
         }
@@ -548,9 +555,7 @@ impl Scheduler {
             End::TimedOut => Event::TimeOut,
             End::Cancelled => Event::Cancel,
         });
-        if !planted(Bug::KeepTimer) {
-            self.timers.clear(&Owner::Delegation(key));
-        }
+        self.timers.clear(&mut delegation.alarms.own);
         let claimed = delegation.claimed();
         self.release_money(delegation.purse, claimed);
         let leases = self.end_attempts(key, &mut delegation, failure.as_ref());
@@ -573,10 +578,11 @@ impl Scheduler {
     ) -> Vec<Lease> {
         let missing = delegation.items.missing();
         let first = delegation.lease.take();
-        self.unwatch(key, first.as_ref());
+        self.timers.clear(&mut delegation.alarms.straggler);
+        self.straggles_no_more(key, first.as_ref());
         let hedge = delegation.hedge.take().map(|hedge| *hedge);
         if hedge.is_some() {
-            self.timers.clear(&Owner::Hedge(key));
+            self.timers.clear(&mut delegation.alarms.hedge);
             self.hedging.over(&delegation.seeker);
         }
         let two = hedge.is_some();
@@ -613,6 +619,9 @@ impl Scheduler {
 
     /// Whoever may have waited for the money is looked at again.
     pub(crate) fn release_money(&mut self, purse: Option<WorkflowId>, amount: Amount) {
+        if purse.is_none() {
+            return;
+        }
         let waiting: Vec<_> = self.purses.release(purse, amount).collect();
         for key in waiting {
             self.freshen(key);
@@ -628,6 +637,18 @@ impl Scheduler {
         at: TimeMs,
     ) {
         let session = self.fleet.session_of(machine);
+        self.record_of(session, machine, kind, outcome, at);
+    }
+
+    /// Like [`Scheduler::record`], for whoever knows the machine's session, if it has one.
+    fn record_of(
+        &mut self,
+        session: Option<SessionId>,
+        machine: &MachineId,
+        kind: &Kind,
+        outcome: Outcome,
+        at: TimeMs,
+    ) {
         let operator = match session.and_then(|session| self.fleet.get(session)) {
             Some(machine) => machine.spec.operator.clone(),
             None => machine.operator(),
@@ -640,9 +661,9 @@ impl Scheduler {
             Changed::Nothing => {}
             _ if planted(Bug::KeepRank) => {}
             Changed::Operator => self.settle(&operator, Some(kind)),
-            Changed::Machine => {
+            Changed::Machine(tier) => {
                 if let Some(session) = session {
-                    self.rank(session, Some(kind));
+                    self.set_tier(session, kind, tier);
                 }
             }
         }
@@ -656,20 +677,17 @@ impl Scheduler {
         times: &[(TimeBucket, u32)],
         at: TimeMs,
     ) {
-        let knew = self.profiles.know(kind);
-        let paced = self.profiles.record_times(machine, kind, times, at);
-        if let Some(session) = self.fleet.session_of(machine).filter(|_| paced) {
-            self.rank(session, Some(kind));
+        let Told { lag, learned } = self.profiles.record_times(machine, kind, times, at);
+        if let Some(session) = self.fleet.session_of(machine) {
+            self.set_pace(session, kind, lag);
         }
-        self.note_if_learned(kind, knew);
+        if learned {
+            self.learn(kind);
+        }
     }
 
-    /// A kind may have just become known: from here on its machines have paces, and its attempts may be
-    /// hedged.
-    fn note_if_learned(&mut self, kind: &Kind, knew: bool) {
-        if knew || !self.profiles.know(kind) {
-            return;
-        }
+    /// A kind has just become known: from here on its machines have paces, and its attempts may be hedged.
+    fn learn(&mut self, kind: &Kind) {
         let offers = [Class::Cpu, Class::Device].map(|class| Offer {
             kind: kind.clone(),
             class,
@@ -742,8 +760,8 @@ impl Scheduler {
         let owner = Owner::Bench(machine.clone(), kind.clone());
         let until = self.bench.until(machine, kind);
         match until {
-            Some(until) => self.timers.set(owner, until),
-            None => self.timers.clear(&owner),
+            Some(until) => self.set_alarm(owner, until),
+            None => self.clear_alarm(&owner),
         }
         let Some(session) = self.fleet.session_of(machine) else {
             return;

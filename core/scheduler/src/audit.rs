@@ -14,7 +14,7 @@ use crate::phase::Phase;
 use crate::pool::Rank;
 use crate::queue::Waiting;
 use crate::share::Amounts;
-use crate::timers::Owner;
+use crate::timers::Alarms;
 use crate::{DelegationKey, Scheduler, SessionId, Trust};
 
 type Found = Result<(), String>;
@@ -128,7 +128,7 @@ impl Scheduler {
     }
 
     fn check_delegation(&self, key: DelegationKey, delegation: &Delegation) -> Found {
-        let timer = self.timers.get(&Owner::Delegation(key));
+        let timer = delegation.alarms.own.at();
         let waits = matches!(delegation.state, State::Queued | State::Checking);
         let parked = waits && self.parked(key);
         must!(
@@ -194,8 +194,10 @@ impl Scheduler {
     }
 
     fn check_hedge(&self, key: DelegationKey, delegation: &Delegation) -> Found {
-        let (alarm, timer) = (Owner::Straggler(key), Owner::Hedge(key));
-        let (alarm, timer) = (self.timers.get(&alarm), self.timers.get(&timer));
+        let Alarms {
+            hedge, straggler, ..
+        } = delegation.alarms;
+        let (alarm, timer) = (straggler.at(), hedge.at());
         let first = delegation.lease.as_ref();
         let alone = delegation.state == State::Running && delegation.hedge.is_none();
         let last_ms = first.map_or(0, |lease| lease.laps.last_ms());
@@ -251,26 +253,25 @@ impl Scheduler {
     }
 
     fn check_timers(&self) -> Found {
-        for (owner, at) in self.timers.iter() {
-            let lives = match owner {
-                Owner::Delegation(key) | Owner::Hedge(key) | Owner::Straggler(key) => {
-                    self.delegations.contains_key(key)
-                }
-                // It finds out when it rings.
-                Owner::Stragglers | Owner::Newcomers => true,
-                Owner::Bench(machine, kind) => self.bench.until(machine, kind) == Some(at),
-            };
-            must!(lives, "timer of {owner:?} rings for nothing");
+        let kept: BTreeSet<_> = self.timers.iter().collect();
+        let mut set = 0;
+        for alarm in self.alarms() {
+            must!(kept.contains(&alarm), "{alarm:?} does not ring");
+            set += 1;
         }
         must!(
-            self.hedging.stragglers.is_empty() || self.timers.get(&Owner::Stragglers).is_some(),
+            set == self.timers.len(),
+            "{set} alarms are set, and {} said to be",
+            self.timers.len()
+        );
+        must!(
+            self.hedging.stragglers.is_empty() || self.hedging.again.at().is_some(),
             "nobody looks at stragglers"
         );
-        for (machine, kind, until) in self.bench.iter() {
-            let owner = Owner::Bench(machine.clone(), kind.clone());
+        for (alarm, machine, kind) in self.bench.alarms() {
             must!(
-                self.timers.get(&owner) == Some(until),
-                "{machine} is benched for {kind} without a timer"
+                alarm.at() == self.bench.until(machine, kind),
+                "{machine} has no right alarm for the end of its bench for {kind}"
             );
         }
         Ok(())
@@ -279,8 +280,10 @@ impl Scheduler {
     fn check_queue(&self) -> Found {
         let mut standing = BTreeSet::new();
         for (name, seeker) in self.queue.seekers() {
+            let mut heads = BTreeSet::new();
             for (shape, line) in seeker.lines() {
                 must!(!line.is_empty(), "{name} has an empty line");
+                heads.extend(line.keys().next().map(|turn| (*turn, shape)));
                 for (turn, Waiting { key, picky }) in line {
                     let known = self.delegations.get(key).is_some_and(|d| {
                         d.state == State::Queued
@@ -291,6 +294,10 @@ impl Scheduler {
                     must!(standing.insert(*key), "{key} stands in two lines");
                 }
             }
+            must!(
+                *seeker.heads() == heads,
+                "{name} does not know who is first in its lines"
+            );
         }
         for (id, shape) in self.fleet.shapes.iter() {
             let own = || {
@@ -542,6 +549,7 @@ mod tests {
     use crate::capacity::Claim;
     use crate::capacity::tests::spec;
     use crate::machine::Reservation;
+    use crate::timers::{Alarm, Owner};
     use crate::{ClaimedItem, Input, Past, Policy, Task, Urgency};
 
     fn key(call: u64) -> DelegationKey {
@@ -635,7 +643,7 @@ mod tests {
 
     #[test]
     fn every_planted_fault_is_found() {
-        let faults: [(&str, Plant); 28] = [
+        let faults: [(&str, Plant); 31] = [
             ("is not what is not reserved", |s| {
                 machine(s).free = machine(s).whole.clone();
             }),
@@ -684,13 +692,24 @@ mod tests {
                 delegation(s, 1).attempts = 0;
             }),
             ("owns no timer", |s| {
-                s.timers.clear(&Owner::Delegation(key(2)));
+                s.clear_alarm(&Owner::Delegation(key(2)));
             }),
             ("its timer is at", |s| {
-                s.timers.set(Owner::Delegation(key(1)), 1);
+                s.set_alarm(Owner::Delegation(key(1)), 1);
             }),
-            ("rings for nothing", |s| {
-                s.timers.set(Owner::Delegation(key(9)), 1);
+            ("does not ring", |s| {
+                s.timers.tidy(Vec::new(), 0);
+            }),
+            ("no right alarm", |s| {
+                let (machine, kind) = (machine(s).id.clone(), Kind::new("x/1").unwrap());
+                s.bench.refused(&machine, &kind, 0);
+            }),
+            ("who is first in its lines", |s| {
+                s.queue.forget_heads(&SeekerId::new("s").unwrap());
+            }),
+            ("said to be", |s| {
+                let alarm = &mut Alarm::default();
+                s.timers.set(alarm, Owner::Delegation(key(9)), 1);
             }),
             ("in no line", |s| {
                 let d = &s.delegations[&key(3)];

@@ -14,6 +14,7 @@ use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::Policy;
 use crate::policy::doubled;
+use crate::timers::Alarm;
 
 #[derive(Debug, Clone, Default)]
 struct Entry {
@@ -26,6 +27,8 @@ struct Entry {
     refusals: u32,
     paused_until: Option<TimeMs>,
     touched_ms: TimeMs,
+    /// When either is over.
+    alarm: Alarm,
 }
 
 impl Entry {
@@ -197,11 +200,21 @@ impl Bench {
         benched
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&MachineId, &Kind, TimeMs)> {
-        let entries = self.entries.iter();
-        let flat =
-            entries.flat_map(|(machine, kinds)| kinds.iter().map(move |kind| (machine, kind)));
-        flat.filter_map(|(machine, (kind, entry))| Some((machine, kind, entry.until()?)))
+    /// How many machines and kinds there are entries of.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.values().map(FxHashMap::len).sum()
+    }
+
+    pub(crate) fn alarm_mut(&mut self, machine: &MachineId, kind: &Kind) -> Option<&mut Alarm> {
+        self.get_mut(machine, kind).map(|entry| &mut entry.alarm)
+    }
+
+    /// Of all machines and kinds, set or not.
+    pub(crate) fn alarms(&self) -> impl Iterator<Item = (Alarm, &MachineId, &Kind)> {
+        self.entries.iter().flat_map(|(machine, kinds)| {
+            let kinds = kinds.iter();
+            kinds.map(move |(kind, entry)| (entry.alarm, machine, kind))
+        })
     }
 }
 

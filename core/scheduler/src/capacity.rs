@@ -110,6 +110,8 @@ pub(crate) struct Capacity {
     cores: u32,
     ram_bytes: u64,
     devices: Vec<Slot>,
+    /// The memory of the largest device that is free.
+    largest: Option<u64>,
 }
 
 impl Capacity {
@@ -120,11 +122,13 @@ impl Capacity {
             free: true,
         });
         let cores = spec.cpu_cores + u32::from(planted(Bug::OverClaim));
+        let devices: Vec<_> = devices.collect();
         Capacity {
             all_cores: cores,
             cores,
             ram_bytes: spec.ram_bytes,
-            devices: devices.collect(),
+            largest: largest_free(&devices),
+            devices,
         }
     }
 
@@ -138,16 +142,16 @@ impl Capacity {
     pub(crate) fn open(&self, class: Class) -> bool {
         match class {
             Class::Cpu => self.cores > 0,
-            Class::Device => self.devices.iter().any(|slot| slot.free),
+            Class::Device => self.largest.is_some(),
         }
     }
 
     /// Whether the demand can be met from what is free. Cheaper than asking how.
     pub(crate) fn fits(&self, demand: &Demand) -> bool {
-        let device = |slot: &Slot| slot.free && slot.vram_bytes >= demand.vram_bytes;
+        let device = |vram_bytes| vram_bytes >= demand.vram_bytes;
         self.cores_for(demand).max(demand.cores) <= self.cores
             && (demand.ram_bytes <= self.ram_bytes || planted(Bug::OverbookMemory))
-            && (demand.class == Class::Cpu || self.devices.iter().any(device))
+            && (demand.class == Class::Cpu || self.largest.is_some_and(device))
     }
 
     /// How the demand would be met from what is free.
@@ -198,9 +202,7 @@ impl Capacity {
                 have: self.ram_bytes,
             });
         }
-        let free = self.devices.iter().filter(|slot| slot.free);
-        let largest = free.map(|slot| slot.vram_bytes).max();
-        let need = demand.vram_bytes;
+        let (largest, need) = (self.largest, demand.vram_bytes);
         match demand.class == Class::Device && largest.is_none_or(|largest| largest < need) {
             true => Some(Shortage::Device { need, largest }),
             false => None,
@@ -228,6 +230,7 @@ impl Capacity {
                 "invariant: claimed device is free"
             );
             self.devices[index].free = planted(Bug::DoubleBookDevice);
+            self.largest = largest_free(&self.devices);
         }
     }
 
@@ -243,8 +246,14 @@ impl Capacity {
                 "invariant: a device is freed once"
             );
             self.devices[index].free = !planted(Bug::LeakDevice);
+            self.largest = largest_free(&self.devices);
         }
     }
+}
+
+fn largest_free(devices: &[Slot]) -> Option<u64> {
+    let free = devices.iter().filter(|slot| slot.free);
+    free.map(|slot| slot.vram_bytes).max()
 }
 
 #[cfg(test)]

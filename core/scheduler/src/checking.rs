@@ -53,12 +53,10 @@ impl Scheduler {
         let within_ms = self.longest_check_ms(key).saturating_add(MARGIN_MS);
         let delegation = known(self.delegations.get_mut(&key));
         delegation.checked_by_ms = self.now.saturating_add(within_ms);
+        let (at, alarm) = (delegation.checked_by_ms, &mut delegation.alarms.own);
         match parked {
-            true => self.timers.clear(&Owner::Delegation(key)),
-            false => {
-                let at = delegation.checked_by_ms;
-                self.timers.set(Owner::Delegation(key), at);
-            }
+            true => self.timers.clear(alarm),
+            false => self.timers.set(alarm, Owner::Delegation(key), at),
         }
     }
 

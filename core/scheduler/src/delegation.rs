@@ -12,6 +12,7 @@ use crate::machine::Machine;
 use crate::planted::{Bug, planted};
 use crate::queue::{Place, Turn};
 use crate::shapes::ShapeId;
+use crate::timers::Alarms;
 use crate::{ClaimedItem, SessionId, Task, Trust, Urgency};
 
 /// Where a delegation stands. The last four are final.
@@ -171,6 +172,8 @@ pub(crate) struct Delegation {
     pub(crate) urgency: Urgency,
     /// While it stands in a line.
     pub(crate) shape: Option<ShapeId>,
+    /// Those that are for it.
+    pub(crate) alarms: Alarms,
 }
 
 impl Delegation {

@@ -25,22 +25,26 @@ impl Delegations {
         Some(delegation)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.of.values().map(FxHashMap::len).sum()
+    }
+
     pub(crate) fn contains_key(&self, key: &DelegationKey) -> bool {
         self.get(key).is_some()
     }
 
-    pub(crate) fn insert(&mut self, key: DelegationKey, delegation: Delegation) {
+    pub(crate) fn insert(&mut self, key: DelegationKey, delegation: Box<Delegation>) {
         let calls = self.of.entry(key.workflow).or_default();
-        calls.insert(key.call, Box::new(delegation));
+        calls.insert(key.call, delegation);
     }
 
-    pub(crate) fn remove(&mut self, key: &DelegationKey) -> Option<Delegation> {
+    pub(crate) fn remove(&mut self, key: &DelegationKey) -> Option<Box<Delegation>> {
         let calls = self.of.get_mut(&key.workflow)?;
         let delegation = calls.remove(&key.call)?;
         if calls.is_empty() {
             self.of.remove(&key.workflow);
         }
-        Some(*delegation)
+        Some(delegation)
     }
 
     /// Those of one workflow, by call.

@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use froben_model::{Amount, MachineId, MachineSpec, SetupKey};
+use froben_model::{Amount, Kind, MachineId, MachineSpec, SetupKey};
 use rustc_hash::FxHashMap;
 
 use crate::SessionId;
@@ -219,13 +219,22 @@ impl Fleet {
 
     /// Gives the machine a rank for its offer `at`.
     pub(crate) fn rank(&mut self, session: SessionId, at: usize, rank: Option<Rank>) {
-        let Some(machine) = self.machines.get_mut(&session) else {
-            return;
-        };
-        machine.offers[at].rank = rank;
-        for index in 0..machine.fits.len() {
-            if machine.fits[index].offer == at {
-                refit(machine, &mut self.shapes, index);
+        if let Some(machine) = self.machines.get_mut(&session) {
+            rank_offer(machine, &mut self.shapes, at, rank);
+        }
+    }
+
+    /// Changes the ranks that the machine has for a kind. Where it is benched it has none.
+    pub(crate) fn rerank(
+        &mut self,
+        session: SessionId,
+        kind: &Kind,
+        change: impl Fn(Rank) -> Rank,
+    ) {
+        if let Some(machine) = self.machines.get_mut(&session) {
+            for at in machine.offers_of(Some(kind)) {
+                let rank = machine.offers[at].rank.map(&change);
+                rank_offer(machine, &mut self.shapes, at, rank);
             }
         }
     }
@@ -254,17 +263,28 @@ impl Fleet {
 
 /// How a shape of the machine's offer `index` fits the whole machine, if it does.
 fn fit(machine: &Machine, shape: ShapeId, demand: &Demand, offer: usize) -> Option<Fit> {
-    machine.whole.fits(demand).then_some(Fit {
+    machine.whole.fits(demand).then(|| Fit {
         shape,
-        offer,
+        offer: u32::try_from(offer).expect("invariant: a machine's offers are few"),
         rank: None,
     })
+}
+
+fn rank_offer(machine: &mut Machine, shapes: &mut Shapes, at: usize, rank: Option<Rank>) {
+    if std::mem::replace(&mut machine.offers[at].rank, rank) == rank {
+        return;
+    }
+    for index in 0..machine.fits.len() {
+        if machine.fits[index].offer as usize == at {
+            refit(machine, shapes, index);
+        }
+    }
 }
 
 fn refit(machine: &mut Machine, shapes: &mut Shapes, index: usize) {
     let fit = &mut machine.fits[index];
     let shape = shapes.get_mut(fit.shape);
-    let rank = machine.offers[fit.offer].rank;
+    let rank = machine.offers[fit.offer as usize].rank;
     let rank = rank.filter(|_| machine.free.fits(&shape.demand));
     if fit.rank != rank {
         if fit.rank.is_some() {

@@ -19,7 +19,7 @@ use crate::matcher::Match;
 use crate::planted::{Bug, planted};
 use crate::pool::{Newcomers, Rank};
 use crate::reputation::Outcome;
-use crate::timers::Owner;
+use crate::timers::{Alarm, Owner};
 use crate::{Decision, DelegationKey, Scheduler, Trust};
 
 /// So many machines are looked at for one straggler, and so many stragglers at once.
@@ -40,6 +40,7 @@ pub(crate) struct Hedging {
     hedges: BTreeMap<SeekerId, u32>,
     /// How many delegations of a workflow stand in a line, if any.
     waiting: FxHashMap<WorkflowId, u32>,
+    pub(crate) again: Alarm,
 }
 
 impl Hedging {
@@ -119,22 +120,26 @@ impl Scheduler {
         {
             let last_ms = lease.laps.last_ms().max(from_ms);
             let at = last_ms.saturating_add(after_ms);
-            self.timers.set(Owner::Straggler(key), at);
+            self.set_alarm(Owner::Straggler(key), at);
         }
     }
 
     /// The first attempt of a delegation, `lease`, is over, or alone no more.
     pub(crate) fn unwatch(&mut self, key: DelegationKey, lease: Option<&Lease>) {
-        self.timers.clear(&Owner::Straggler(key));
+        self.clear_alarm(&Owner::Straggler(key));
+        self.straggles_no_more(key, lease);
+    }
+
+    /// It is a straggler no more, if it was one.
+    pub(crate) fn straggles_no_more(&mut self, key: DelegationKey, lease: Option<&Lease>) {
         if let Some(lease) = lease {
             let straggler = (lease.laps.last_ms(), key);
             self.hedging.stragglers.remove(&straggler);
         }
     }
 
-    /// Something came of a delegation, and before that at `since_ms`.
+    /// Something came of a delegation that is not watched, and before that at `since_ms`.
     pub(crate) fn came(&mut self, key: DelegationKey, since_ms: TimeMs) {
-        // Of one that does not straggle the alarm looks itself, when it rings.
         if self.hedging.stragglers.remove(&(since_ms, key)) {
             self.watch(key, 0);
         }
@@ -150,7 +155,7 @@ impl Scheduler {
         };
         let at = last_ms.saturating_add(after_ms);
         if at > self.now {
-            return self.timers.set(Owner::Straggler(key), at);
+            return self.set_alarm(Owner::Straggler(key), at);
         }
         self.hedging.stragglers.insert((last_ms, key));
         self.hedging.fresh.push(key);
@@ -176,9 +181,9 @@ impl Scheduler {
                 self.hedge(&found);
             }
         }
-        if !self.hedging.stragglers.is_empty() && self.timers.get(&Owner::Stragglers).is_none() {
+        if !self.hedging.stragglers.is_empty() && self.hedging.again.at().is_none() {
             let again_ms = self.now.saturating_add(self.policy.hedge_again_ms.max(1));
-            self.timers.set(Owner::Stragglers, again_ms);
+            self.set_alarm(Owner::Stragglers, again_ms);
         }
     }
 
@@ -202,7 +207,8 @@ impl Scheduler {
         let random = self.rng.next();
         let delegation = &self.delegations[&key];
         let first = self.fleet.get(delegation.lease.as_ref()?.session)?;
-        let pace = self.profiles.pace(&first.id, &delegation.task.kind).max(0);
+        let lag = self.profiles.lag(&first.id, &delegation.task.kind);
+        let pace = lag.pace(None).max(0);
         let take = |machine: &Machine, rank: Rank| {
             let other = machine.spec.operator != first.spec.operator || planted(Bug::HedgeSame);
             // Newcomers have little to go round: it is for who waits.
@@ -254,7 +260,7 @@ impl Scheduler {
         let (seeker, first) = (delegation.seeker.clone(), delegation.lease.clone());
         self.unwatch(key, first.as_ref());
         *self.hedging.hedges.entry(seeker.clone()).or_default() += 1;
-        let lease = self.reserve(found, Event::Hedge, Owner::Hedge(key));
+        let lease = self.reserve(found, Event::Hedge);
         self.queue.hedged(&seeker);
         known(self.delegations.get_mut(&key)).hedge = Some(Box::new(lease));
     }
@@ -269,9 +275,10 @@ impl Scheduler {
         let since_ms = self.now.saturating_sub(lease.laps.last_ms());
         let after_ms = self.straggles_after_ms(kind);
         if after_ms.is_some_and(|after_ms| since_ms >= after_ms) {
-            self.profiles
+            let lag = self
+                .profiles
                 .at_least(&lease.machine, kind, since_ms, self.now);
-            self.rank(lease.session, Some(kind));
+            self.set_pace(lease.session, kind, lag);
             if lease.ok + lease.claimed + lease.faults == 0 {
                 self.strike_for(kind, lease);
             }
@@ -304,10 +311,11 @@ impl Scheduler {
         let price = lease.price.times(delegation.items.missing());
         let purse = delegation.purse;
         // What is left is the first attempt, and its timer that of the delegation.
-        if let Some(at) = self.timers.get(&Owner::Hedge(key)) {
-            self.timers.clear(&Owner::Hedge(key));
+        if let Some(at) = delegation.alarms.hedge.at() {
+            self.timers.clear(&mut delegation.alarms.hedge);
             if was_hedge {
-                self.timers.set(Owner::Delegation(key), at);
+                let alarm = &mut delegation.alarms.own;
+                self.timers.set(alarm, Owner::Delegation(key), at);
             }
         }
         self.release(&lease, (purse, price));

@@ -53,6 +53,7 @@
 //! is quarantined for a time that grows, unless nobody else offers the kind; one that refuses, or that
 //! does not answer, is passed over for a moment, so that a queue does not drain into refusals.
 
+mod alarms;
 mod attempt;
 mod audit;
 mod bench;

@@ -1,8 +1,9 @@
 //! A connected machine: what it offers, what of it is reserved, and for whom it is held.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
-use froben_model::{LeaseToken, MachineId, MachineSpec, SetupKey, TimeMs};
+use froben_model::{Kind, LeaseToken, MachineId, MachineSpec, SetupKey, TimeMs};
 
 use crate::capacity::{Capacity, Claim, Class, Demand, Offer};
 use crate::phase::{self, Happening, Phase};
@@ -25,8 +26,8 @@ pub(crate) struct Offered {
 #[derive(Debug)]
 pub(crate) struct Fit {
     pub(crate) shape: ShapeId,
-    /// Position in [`Machine::offers`].
-    pub(crate) offer: usize,
+    /// Position in [`Machine::offers`]. Small, as a machine's fits are gone through all the time.
+    pub(crate) offer: u32,
     /// The rank by which it is in the shape's pool; `None` if it is not there.
     pub(crate) rank: Option<Rank>,
 }
@@ -86,7 +87,7 @@ impl Machine {
         let mut seen = BTreeSet::new();
         spec.devices.retain(|device| seen.insert(device.id.clone()));
         let offer = |class| {
-            move |kind: &froben_model::Kind| Offer {
+            move |kind: &Kind| Offer {
                 kind: kind.clone(),
                 class,
             }
@@ -128,6 +129,16 @@ impl Machine {
     pub(crate) fn offered(&self, offer: &Offer) -> Option<usize> {
         let found = self.offers.binary_search_by(|own| own.offer.cmp(offer));
         found.ok()
+    }
+
+    /// The positions of its offers of a kind, or of all.
+    pub(crate) fn offers_of(&self, kind: Option<&Kind>) -> Range<usize> {
+        let Some(kind) = kind else {
+            return 0..self.offers.len();
+        };
+        let first = self.offers.partition_point(|own| own.offer.kind < *kind);
+        let those = self.offers[first..].iter();
+        first..first + those.take_while(|own| own.offer.kind == *kind).count()
     }
 
     /// A task with these keys runs: they are loaded from here on, and push out the stalest.

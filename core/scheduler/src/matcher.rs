@@ -18,10 +18,16 @@ use crate::operators::Operators;
 use crate::phase::Phase;
 use crate::planted::{Bug, planted};
 use crate::pool::{Newcomers, Rank};
+use crate::profile::Lag;
 use crate::queue::{Place, Seeker, Turn};
+use crate::reputation::Tier;
 use crate::shapes::{Shape, ShapeId};
 use crate::timers::Owner;
 use crate::{Decision, DelegationKey, Scheduler, SessionId};
+
+/// A seeker's lines are gone through from the first if they are at most so many for each machine and shape that
+/// is ready.
+const HEADS: usize = 8;
 
 /// What has changed since the last pass.
 #[derive(Debug, Default)]
@@ -114,12 +120,11 @@ impl Scheduler {
         }
         let operator = &machine.spec.operator;
         let tier = self.reputation.tier(&machine.id, operator, kind, self.now);
+        let lag = self.profiles.lag(&machine.id, kind);
         Some(Rank {
             newcomer: self.operators.is_newcomer(operator),
             tier: Reverse(tier),
-            pace: self
-                .profiles
-                .pace_from(&machine.id, kind, offered.rank.map(|rank| rank.pace)),
+            pace: lag.pace(offered.rank.map(|rank| rank.pace)),
         })
     }
 
@@ -128,17 +133,27 @@ impl Scheduler {
         let Some(machine) = self.fleet.get(session) else {
             return;
         };
-        let mut changed = Vec::new();
-        for (at, offered) in machine.offers.iter().enumerate() {
-            let own = &offered.offer.kind;
-            if kind.is_none_or(|kind| kind == own) {
-                let rank = self.rank_of(machine, offered);
-                changed.extend((rank != offered.rank).then_some((at, rank)));
-            }
-        }
-        for (at, rank) in changed {
+        let offers = machine.offers_of(kind);
+        let ranks = offers.map(|at| (at, self.rank_of(machine, &machine.offers[at])));
+        for (at, rank) in ranks.collect::<Vec<_>>() {
             self.fleet.rank(session, at, rank);
         }
+    }
+
+    /// Gives a machine the pace that follows from its times at a kind.
+    pub(crate) fn set_pace(&mut self, session: SessionId, kind: &Kind, lag: Lag) {
+        self.fleet.rerank(session, kind, |rank| Rank {
+            pace: lag.pace(Some(rank.pace)),
+            ..rank
+        });
+    }
+
+    /// Gives a machine the tier that follows from its record at a kind.
+    pub(crate) fn set_tier(&mut self, session: SessionId, kind: &Kind, tier: Tier) {
+        self.fleet.rerank(session, kind, |rank| Rank {
+            tier: Reverse(tier),
+            ..rank
+        });
     }
 
     /// Whether an operator is known for enough, or trusted anyway.
@@ -154,10 +169,22 @@ impl Scheduler {
         let operator = self.operators.get(id);
         let sessions = operator.map(|operator| operator.sessions.clone());
         for session in sessions.into_iter().flatten() {
-            self.rank(session, kind.filter(|_| !changed));
+            match kind.filter(|_| !changed) {
+                Some(kind) => self.settle_machine(session, id, kind),
+                None => self.rank(session, None),
+            }
         }
         if changed {
             self.wake_operator(id);
+        }
+    }
+
+    /// Brings a machine of the operator's in line with his record of a kind.
+    fn settle_machine(&mut self, session: SessionId, operator: &OperatorId, kind: &Kind) {
+        let machine = self.fleet.get(session);
+        if let Some(machine) = machine.filter(|machine| !machine.offers_of(Some(kind)).is_empty()) {
+            let tier = self.reputation.tier(&machine.id, operator, kind, self.now);
+            self.set_tier(session, kind, tier);
         }
     }
 
@@ -274,7 +301,7 @@ impl Scheduler {
             }
             for fit in &machine.fits {
                 let shape = self.fleet.shapes.get(fit.shape);
-                if let Some(rank) = machine.offers[fit.offer].rank
+                if let Some(rank) = machine.offers[fit.offer as usize].rank
                     && !shape.elders.is_empty()
                 {
                     add(fit.shape, shape, rank, machine);
@@ -298,25 +325,49 @@ impl Scheduler {
 
     /// The first of a seeker's delegations that one of the machines which are ready can take.
     fn for_seeker(&self, seeker: &Seeker, ready: &[Ready]) -> Option<(Turn, Match)> {
-        let mut best: Option<(Turn, Match)> = None;
-        for machines in ready.chunk_by(|one, next| one.shape == next.shape) {
-            let shape = machines[0].shape;
-            for (turn, waiting) in seeker.line(shape).into_iter().flatten() {
+        let mut best = None;
+        // Most often the very first lines have something: it pays to begin with them, if they are not many.
+        if seeker.heads().len() <= ready.len().saturating_mul(HEADS) {
+            for (turn, shape) in seeker.heads() {
                 if best.is_some_and(|(first, _)| first < *turn) {
                     break;
                 }
-                let found = machines.iter().find_map(|ready| {
-                    let machine = self.fleet.get(ready.session)?;
-                    Some(Match {
-                        key: waiting.key,
-                        session: ready.session,
-                        claim: self.take(waiting.key, machine)?,
-                    })
-                });
-                if let Some(found) = found {
-                    best = Some((*turn, found));
-                    break;
-                }
+                let those = &ready[ready.partition_point(|ready| ready.shape < *shape)..];
+                let those = &those[..those.partition_point(|ready| ready.shape == *shape)];
+                best = self.for_line(seeker, *shape, those, best);
+            }
+        } else {
+            for those in ready.chunk_by(|one, next| one.shape == next.shape) {
+                best = self.for_line(seeker, those[0].shape, those, best);
+            }
+        }
+        best
+    }
+
+    /// Of a seeker's line the first that one of the machines can take, if it comes before `best`; `best` if
+    /// not.
+    fn for_line(
+        &self,
+        seeker: &Seeker,
+        shape: ShapeId,
+        machines: &[Ready],
+        best: Option<(Turn, Match)>,
+    ) -> Option<(Turn, Match)> {
+        let line = seeker.line(shape).filter(|_| !machines.is_empty());
+        for (turn, waiting) in line.into_iter().flatten() {
+            if best.is_some_and(|(first, _)| first < *turn) {
+                break;
+            }
+            let found = machines.iter().find_map(|ready| {
+                let machine = self.fleet.get(ready.session)?;
+                Some(Match {
+                    key: waiting.key,
+                    session: ready.session,
+                    claim: self.take(waiting.key, machine)?,
+                })
+            });
+            if let Some(found) = found {
+                return Some((*turn, found));
             }
         }
         best
@@ -444,7 +495,7 @@ impl Scheduler {
         }
         let mut eldest: Option<(Place, DelegationKey)> = None;
         for fit in &machine.fits {
-            let offered = &machine.offers[fit.offer];
+            let offered = &machine.offers[fit.offer as usize];
             let shape = self.fleet.shapes.get(fit.shape);
             // One that fits now is not too big: it is not its turn.
             if shape.elders.is_empty()
@@ -477,8 +528,7 @@ impl Scheduler {
     fn assign(&mut self, found: Match) {
         self.stale(found.key);
         self.stop_waiting(found.key);
-        let timer = Owner::Delegation(found.key);
-        let lease = self.reserve(&found, Event::Assign, timer);
+        let lease = self.reserve(&found, Event::Assign);
         if let Some(delegation) = self.delegations.get_mut(&found.key) {
             delegation.lease = Some(lease);
         }
@@ -486,7 +536,7 @@ impl Scheduler {
 
     /// Makes the next attempt of a delegation: reserves what it claims, holds what it may cost, sets its
     /// timer, and offers it to its machine. `event` is Assign or Hedge.
-    pub(crate) fn reserve(&mut self, found: &Match, event: Event, timer: Owner) -> Lease {
+    pub(crate) fn reserve(&mut self, found: &Match, event: Event) -> Lease {
         let Match {
             key,
             session,
@@ -523,7 +573,11 @@ impl Scheduler {
         let price = machine.spec.price(&delegation.task.kind);
         self.purses.hold(delegation.purse, delegation.cost(machine));
         let answer_ms = self.now.saturating_add(self.policy.accept_timeout_ms);
-        self.timers.set(timer, answer_ms.min(deadline_ms));
+        let (alarm, owner) = match event {
+            Event::Hedge => (&mut delegation.alarms.hedge, Owner::Hedge(key)),
+            _ => (&mut delegation.alarms.own, Owner::Delegation(key)),
+        };
+        self.timers.set(alarm, owner, answer_ms.min(deadline_ms));
         self.out.push(Decision::Assign {
             key,
             token,
@@ -559,7 +613,7 @@ impl Scheduler {
         self.bound(|operators| operators.began(&operator, now));
         if self.operators.is_newcomer(&operator) {
             let again_ms = self.operators.again_ms();
-            self.timers.set(Owner::Newcomers, again_ms);
+            self.set_alarm(Owner::Newcomers, again_ms);
         }
         lease
     }

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use froben_model::{OperatorId, TimeMs};
 use rustc_hash::FxHashMap;
 
+use crate::timers::Alarm;
 use crate::{Policy, SessionId};
 
 /// So many hand-outs are remembered, those of before half as well.
@@ -42,6 +43,8 @@ pub(crate) struct Operators {
     /// Besides that, so many to begin with, and one in this time.
     first: u32,
     every_ms: u64,
+    /// Of newcomers who wait for that time.
+    pub(crate) again: Alarm,
 }
 
 impl Operators {

@@ -20,7 +20,7 @@ pub enum Bug {
     OverbookMemory,
     /// An attempt that begins has no deadline.
     LoseTimer,
-    /// A timer rings for an attempt that is over.
+    /// A timer that was set anew rings at its first time, too.
     KeepTimer,
     /// What is freed is offered to nobody who waits.
     WakeNobody,

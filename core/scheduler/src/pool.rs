@@ -19,7 +19,7 @@ pub(crate) struct Rank {
     /// Newcomers are drawn from apart from those that are known.
     pub(crate) newcomer: bool,
     pub(crate) tier: Reverse<Tier>,
-    /// As of when the machine was ranked: it hangs on what others have done since.
+    /// As of the machine's last item: it hangs on what others have done since.
     pub(crate) pace: Pace,
 }
 

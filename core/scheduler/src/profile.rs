@@ -26,8 +26,6 @@ const WINDOW: u32 = 4096;
 const MACHINE_WINDOW: u32 = 64;
 /// An eighth of a second: times below it say more about the network than about machines.
 const SHORT: TimeBucket = TimeBucket(40);
-/// After so many items a machine's pace is looked at anyway: what is usual may have changed.
-const PACED: u64 = 8;
 /// Buckets for each doubling.
 const DOUBLING: i32 = 8;
 /// A timeout that was too short counts as so many of a hundred items, so that the next one is longer.
@@ -41,6 +39,39 @@ pub(crate) type Pace = i8;
 
 const FASTEST: i32 = -3;
 const SLOWEST: i32 = 6;
+
+/// How much longer a machine takes than is usual for a kind, by the medians, in buckets of time; nothing for
+/// a machine or a kind that is not known well enough, or a kind that takes no time to speak of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lag(Option<i32>);
+
+impl Lag {
+    const UNKNOWN: Lag = Lag(None);
+
+    /// By whole doublings. Of a machine that was seen at another pace it has to be off from that by three
+    /// quarters of a doubling, so that one between two paces does not go back and forth. What is not known is
+    /// as fast as any.
+    pub(crate) fn pace(self, was: Option<Pace>) -> Pace {
+        let Some(buckets) = self.0 else {
+            return 0;
+        };
+        match was {
+            Some(was) if (buckets - i32::from(was) * DOUBLING).abs() <= DOUBLING * 3 / 4 => was,
+            _ => {
+                let doublings = (buckets + DOUBLING / 2).div_euclid(DOUBLING);
+                doublings.clamp(FASTEST, SLOWEST) as Pace
+            }
+        }
+    }
+}
+
+/// What items told of their machine and their kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) lag: Lag,
+    /// The kind is known well enough from here on.
+    pub(crate) learned: bool,
+}
 
 /// Items of one kind on one sort of device.
 #[derive(Debug, Default)]
@@ -144,6 +175,21 @@ struct OfKind {
 }
 
 impl OfKind {
+    /// Whether `enough` items of it have come.
+    fn is_known(&self, enough: u64) -> bool {
+        self.times.total() >= enough
+    }
+
+    /// Of a machine whose times these are. `enough` items of the kind make it known.
+    fn lag(&self, own: &Sketch, enough: u64) -> Lag {
+        if !self.is_known(enough) {
+            return Lag::UNKNOWN;
+        }
+        let all = self.times.quantile(50).filter(|all| *all >= SHORT);
+        let both = all.zip(own.quantile(50));
+        Lag(both.map(|(all, own)| i32::from(own.0) - i32::from(all.0)))
+    }
+
     fn known(&mut self, device: Option<&str>) -> Option<&mut Known> {
         let Some(device) = device else {
             return Some(&mut self.cpu);
@@ -168,10 +214,18 @@ impl OfKind {
     }
 }
 
+/// A machine's items of one kind.
 #[derive(Debug, Default)]
 struct OfMachine {
-    times: FxHashMap<Kind, Sketch>,
+    times: Sketch,
     last_ms: TimeMs,
+}
+
+impl OfMachine {
+    fn add(&mut self, bucket: TimeBucket, times: u32, at: TimeMs) {
+        self.times.add(bucket, times, MACHINE_WINDOW);
+        self.last_ms = self.last_ms.max(at);
+    }
 }
 
 /// An item with a value.
@@ -193,7 +247,8 @@ pub(crate) struct Profiles {
     timeout_floor_ms: u64,
     remembered_ms: u64,
     kinds: FxHashMap<Kind, OfKind>,
-    machines: FxHashMap<MachineId, OfMachine>,
+    /// In one table: it is looked into with every item.
+    machines: FxHashMap<(MachineId, Kind), OfMachine>,
 }
 
 impl Profiles {
@@ -223,8 +278,7 @@ impl Profiles {
         }
     }
 
-    /// True if the machine is to be ranked anew, as its pace may have changed.
-    pub(crate) fn record(&mut self, now: TimeMs, done: Done<'_>) -> bool {
+    pub(crate) fn record(&mut self, now: TimeMs, done: Done<'_>) -> Told {
         let Done {
             machine,
             operator,
@@ -234,40 +288,52 @@ impl Profiles {
             usage,
         } = done;
         let took = TimeBucket::of_ms(took_ms);
-        let paced = self.record_times(machine, kind, &[(took, 1)], now);
-        let of_kind = self.kinds.get_mut(kind);
-        let Some(known) = of_kind.and_then(|of_kind| of_kind.known(device)) else {
-            return paced;
-        };
-        known.times.add(took, 1, WINDOW);
-        if usage != Usage::default() {
-            known.note(operator, usage, self.learn_after);
+        let enough = self.learn_after;
+        let (told, of_kind) = self.add(machine, kind, &[(took, 1)], now);
+        if let Some(known) = of_kind.known(device) {
+            known.times.add(took, 1, WINDOW);
+            if usage != Usage::default() {
+                known.note(operator, usage, enough);
+            }
         }
-        paced
+        told
     }
 
-    /// Items of which only the times are known. True if the machine is to be ranked anew: its median moved,
-    /// or there are so many more items that the others' may have.
+    /// Items of which only the times are known.
     pub(crate) fn record_times(
         &mut self,
         machine: &MachineId,
         kind: &Kind,
         times: &[(TimeBucket, u32)],
         at: TimeMs,
-    ) -> bool {
+    ) -> Told {
+        self.add(machine, kind, times, at).0
+    }
+
+    fn add(
+        &mut self,
+        machine: &MachineId,
+        kind: &Kind,
+        times: &[(TimeBucket, u32)],
+        at: TimeMs,
+    ) -> (Told, &mut OfKind) {
         if self.kinds.len() >= KINDS && !self.kinds.contains_key(kind) {
             self.forget_a_kind();
         }
+        let enough = self.learn_after;
         let of_kind = self.kinds.entry(kind.clone()).or_default();
-        let of_machine = self.machines.entry(machine.clone()).or_default();
-        of_machine.last_ms = of_machine.last_ms.max(at);
-        let own = of_machine.times.entry(kind.clone()).or_default();
-        let (median, total) = (own.quantile(50), own.total());
+        let own = self.machines.entry((machine.clone(), kind.clone()));
+        let own = own.or_default();
+        let knew = of_kind.is_known(enough);
         for (bucket, count) in times {
             of_kind.times.add(*bucket, *count, WINDOW);
-            own.add(*bucket, *count, MACHINE_WINDOW);
+            own.add(*bucket, *count, at);
         }
-        own.quantile(50) != median || own.total() / PACED != total / PACED
+        let told = Told {
+            lag: of_kind.lag(&own.times, enough),
+            learned: !knew && of_kind.is_known(enough),
+        };
+        (told, of_kind)
     }
 
     /// Makes room for a kind that is new: the one that least is known of goes.
@@ -276,76 +342,57 @@ impl Profiles {
         let least = least.min_by_key(|(kind, of_kind)| (of_kind.times.total(), *kind));
         if let Some(kind) = least.map(|(kind, _)| kind.clone()) {
             self.kinds.remove(&kind);
-            for of_machine in self.machines.values_mut() {
-                of_machine.times.remove(&kind);
-            }
+            self.machines.retain(|(_, of), _| *of != kind);
         }
     }
 
     /// An item takes the machine so long at least: it was stopped at it.
-    pub(crate) fn at_least(&mut self, machine: &MachineId, kind: &Kind, ms: u64, at: TimeMs) {
-        let of_machine = self.machines.entry(machine.clone()).or_default();
-        of_machine.last_ms = of_machine.last_ms.max(at);
-        let own = of_machine.times.entry(kind.clone()).or_default();
-        own.add(TimeBucket::of_ms(ms), 1, MACHINE_WINDOW);
+    pub(crate) fn at_least(
+        &mut self,
+        machine: &MachineId,
+        kind: &Kind,
+        ms: u64,
+        at: TimeMs,
+    ) -> Lag {
+        let own = self.machines.entry((machine.clone(), kind.clone()));
+        own.or_default().add(TimeBucket::of_ms(ms), 1, at);
+        self.lag(machine, kind)
     }
 
-    /// An attempt was broken off after so long, by a timeout that its kind's profile gave it.
-    pub(crate) fn too_short(&mut self, kind: &Kind, after_ms: u64) {
-        if let Some(of_kind) = self.kinds.get_mut(kind) {
-            let times = of_kind.times.total() * LESSON / 100 + 1;
-            let times = u32::try_from(times).unwrap_or(u32::MAX);
-            of_kind
-                .times
-                .add(TimeBucket::of_ms(after_ms), times, WINDOW);
-        }
-    }
-
-    /// By whole doublings of the median. A machine or a kind that is not known well enough is as fast as
-    /// any.
-    pub(crate) fn pace(&self, machine: &MachineId, kind: &Kind) -> Pace {
-        self.pace_from(machine, kind, None)
-    }
-
-    /// The pace of a machine that was seen at another one: it has to be off by three quarters of a doubling
-    /// to change, so that one between two paces does not go back and forth.
-    pub(crate) fn pace_from(&self, machine: &MachineId, kind: &Kind, was: Option<Pace>) -> Pace {
-        let known = || {
-            let own = self.machines.get(machine)?.times.get(kind)?;
-            let all = &self.kinds.get(kind)?.times;
-            let enough = self.know(kind) && own.total() > 0;
-            let (own, all) = (own.quantile(50)?, all.quantile(50)?);
-            (enough && all >= SHORT).then_some((own, all))
+    /// An attempt was broken off after so long, by a timeout that its kind's profile gave it. True if the kind
+    /// is known well enough from here on.
+    pub(crate) fn too_short(&mut self, kind: &Kind, after_ms: u64) -> bool {
+        let enough = self.learn_after;
+        let Some(of_kind) = self.kinds.get_mut(kind) else {
+            return false;
         };
-        let Some((own, all)) = known() else {
-            return 0;
-        };
-        let steps = i32::from(own.0) - i32::from(all.0);
-        if let Some(was) = was
-            && (steps - i32::from(was) * DOUBLING).abs() <= DOUBLING * 3 / 4
-        {
-            return was;
-        }
-        let doublings = (steps + DOUBLING / 2).div_euclid(DOUBLING);
-        doublings.clamp(FASTEST, SLOWEST) as Pace
+        let (knew, items) = (of_kind.is_known(enough), of_kind.times.total());
+        let times = u32::try_from(items * LESSON / 100 + 1).unwrap_or(u32::MAX);
+        let after = TimeBucket::of_ms(after_ms);
+        of_kind.times.add(after, times, WINDOW);
+        !knew && of_kind.is_known(enough)
     }
 
-    /// Whether enough of a kind has come.
-    pub(crate) fn know(&self, kind: &Kind) -> bool {
-        let of_kind = self.kinds.get(kind);
-        of_kind.is_some_and(|of_kind| of_kind.times.total() >= self.learn_after)
+    /// Of a machine at a kind.
+    pub(crate) fn lag(&self, machine: &MachineId, kind: &Kind) -> Lag {
+        let own = self.machines.get(&(machine.clone(), kind.clone()));
+        match own.zip(self.kinds.get(kind)) {
+            Some((own, of_kind)) => of_kind.lag(&own.times, self.learn_after),
+            None => Lag::UNKNOWN,
+        }
     }
 
     /// Whether the machine's own times at the kind are known.
     pub(crate) fn has_done(&self, machine: &MachineId, kind: &Kind) -> bool {
-        let own = self.machines.get(machine);
-        own.is_some_and(|own| own.times.contains_key(kind))
+        self.machines.contains_key(&(machine.clone(), kind.clone()))
     }
 
     /// What `percent` of the items of a kind stay within, if it is known well enough.
     pub(crate) fn within_ms(&self, kind: &Kind, percent: u32) -> Option<u64> {
-        let times = &self.kinds.get(kind).filter(|_| self.know(kind))?.times;
-        times.quantile(percent).map(TimeBucket::middle_ms)
+        let of_kind = self.kinds.get(kind)?;
+        let known = of_kind.is_known(self.learn_after);
+        let within = of_kind.times.quantile(percent).filter(|_| known);
+        within.map(TimeBucket::middle_ms)
     }
 
     /// How long an attempt that owes so many items may take if its task's script named no timeout.
@@ -400,8 +447,8 @@ impl Profiles {
     /// Forgets machines that are not `here` and have not been for long.
     pub(crate) fn prune(&mut self, now: TimeMs, here: impl Fn(&MachineId) -> bool) {
         let remembered_ms = self.remembered_ms;
-        self.machines.retain(|machine, of_machine| {
-            here(machine) || now.saturating_sub(of_machine.last_ms) <= remembered_ms
+        self.machines.retain(|(machine, _), own| {
+            now.saturating_sub(own.last_ms) <= remembered_ms || here(machine)
         });
     }
 }
@@ -450,6 +497,10 @@ mod tests {
         }
     }
 
+    fn pace_of(profiles: &Profiles, name: &str) -> Pace {
+        profiles.lag(&machine(name), &kind()).pace(None)
+    }
+
     fn learn(profiles: &mut Profiles, name: &str, device: Option<&str>, items: u32, took_ms: u64) {
         learn_usage(profiles, name, device, items, took_ms, Usage::default());
     }
@@ -480,7 +531,7 @@ mod tests {
     fn paces_are_doublings_of_the_median() {
         let mut profiles = Profiles::new(&policy());
         learn(&mut profiles, "op/slow", None, 1, 60_000);
-        assert_eq!(profiles.pace(&machine("op/slow"), &kind()), 0, "too few");
+        assert_eq!(pace_of(&profiles, "op/slow"), 0, "too few");
         for n in 0..20 {
             learn(&mut profiles, &format!("op/m{n}"), None, 5, 20_000);
         }
@@ -495,7 +546,7 @@ mod tests {
             ("op/zero", -3),
             ("op/new", 0),
         ] {
-            assert_eq!(profiles.pace(&machine(name), &kind()), pace, "{name}");
+            assert_eq!(pace_of(&profiles, name), pace, "{name}");
         }
     }
 
@@ -506,8 +557,8 @@ mod tests {
             learn(&mut profiles, &format!("op/m{n}"), None, 5, 20_000);
         }
         let pace = |profiles: &Profiles, was| {
-            let was = Some(was);
-            profiles.pace_from(&machine("op/x"), &kind(), was)
+            let lag = profiles.lag(&machine("op/x"), &kind());
+            lag.pace(Some(was))
         };
         assert_eq!(pace(&profiles, 3), 0, "nothing is known of it");
         learn(&mut profiles, "op/x", None, 1, 31_000);
@@ -520,7 +571,7 @@ mod tests {
         let mut profiles = Profiles::new(&policy());
         learn(&mut profiles, "op/a", None, 50, 20);
         learn(&mut profiles, "op/b", None, 10, 400);
-        assert_eq!(profiles.pace(&machine("op/b"), &kind()), 0);
+        assert_eq!(pace_of(&profiles, "op/b"), 0);
     }
 
     #[test]
@@ -529,9 +580,9 @@ mod tests {
         let times = |ms, n| [(TimeBucket::of_ms(ms), n)];
         profiles.record_times(&machine("op/a"), &kind(), &times(1000, 50), 500);
         profiles.record_times(&machine("op/b"), &kind(), &times(4000, 5), 500);
-        assert_eq!(profiles.pace(&machine("op/b"), &kind()), 2);
+        assert_eq!(pace_of(&profiles, "op/b"), 2);
         profiles.prune(9000, |machine| machine.as_str() == "op/a");
-        assert_eq!(profiles.pace(&machine("op/b"), &kind()), 0);
+        assert_eq!(pace_of(&profiles, "op/b"), 0);
         assert_eq!(profiles.machines.len(), 1);
     }
 

@@ -74,12 +74,47 @@ pub(crate) struct Seeker {
     handed_out: u32,
     hedged: u32,
     standing: Standing,
+    /// None is empty.
     lines: BTreeMap<ShapeId, Line>,
+    /// Who is first in each of them.
+    heads: BTreeSet<(Turn, ShapeId)>,
 }
 
 impl Seeker {
     pub(crate) fn line(&self, shape: ShapeId) -> Option<&Line> {
         self.lines.get(&shape)
+    }
+
+    /// The first turn of each line, in order.
+    pub(crate) fn heads(&self) -> &BTreeSet<(Turn, ShapeId)> {
+        &self.heads
+    }
+
+    fn enter(&mut self, shape: ShapeId, turn: Turn, waiting: Waiting) {
+        let line = self.lines.entry(shape).or_default();
+        let first = line.keys().next().copied();
+        let before = line.insert(turn, waiting);
+        assert!(before.is_none(), "invariant: turns are never shared");
+        if first.is_none_or(|first| turn < first) {
+            if let Some(first) = first {
+                self.heads.remove(&(first, shape));
+            }
+            self.heads.insert((turn, shape));
+        }
+    }
+
+    fn leave(&mut self, shape: ShapeId, turn: Turn) {
+        let line = self.lines.get_mut(&shape);
+        let line = line.expect("invariant: its line is there");
+        let left = line.remove(&turn);
+        left.expect("invariant: it stands in the line");
+        let next = line.keys().next().copied();
+        if next.is_none() {
+            self.lines.remove(&shape);
+        }
+        if self.heads.remove(&(turn, shape)) {
+            self.heads.extend(next.map(|next| (next, shape)));
+        }
     }
 
     pub(crate) fn lines(&self) -> impl Iterator<Item = (ShapeId, &Line)> {
@@ -134,9 +169,7 @@ impl Queue {
             Some(seeker) => seeker,
             None => self.seekers.entry(id.clone()).or_default(),
         };
-        let line = seeker.lines.entry(shape).or_default();
-        let before = line.insert(turn, waiting);
-        assert!(before.is_none(), "invariant: turns are never shared");
+        seeker.enter(shape, turn, waiting);
         seeker.waiting += 1;
         if seeker.waiting == 1 {
             self.order.insert((seeker.standing, id.clone()));
@@ -145,13 +178,7 @@ impl Queue {
 
     pub(crate) fn leave(&mut self, shape: ShapeId, id: &SeekerId, turn: Turn) {
         let seeker = known(self.seekers.get_mut(id));
-        let line = seeker.lines.get_mut(&shape);
-        let line = line.expect("invariant: its line is there");
-        let left = line.remove(&turn);
-        left.expect("invariant: it stands in the line");
-        if line.is_empty() {
-            seeker.lines.remove(&shape);
-        }
+        seeker.leave(shape, turn);
         seeker.waiting -= 1;
         if seeker.waiting == 0 {
             self.order.remove(&(seeker.standing, id.clone()));
@@ -240,6 +267,11 @@ impl Queue {
         for id in ids {
             self.change(&id, |_| ());
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn forget_heads(&mut self, id: &SeekerId) {
+        known(self.seekers.get_mut(id)).heads.clear();
     }
 
     /// By name.

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 
 use froben_model::{Kind, MachineId, OperatorId, TimeMs};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Policy;
 
@@ -126,12 +126,10 @@ impl Account {
     }
 }
 
-/// Accounts for each kind.
-type Record = FxHashMap<Kind, Account>;
-
 #[derive(Debug, Default)]
 struct Operator {
-    record: Record,
+    /// Of all its machines together.
+    record: FxHashMap<Kind, Account>,
     /// Good items of all kinds and times, and those of them that a check approved.
     good: u64,
     checked: u64,
@@ -188,7 +186,8 @@ impl Outcome {
 pub(crate) struct Reputation {
     step_ms: u64,
     prior_items: u64,
-    machines: FxHashMap<MachineId, Record>,
+    /// In one table: it is looked into with every item.
+    machines: FxHashMap<(MachineId, Kind), Account>,
     operators: FxHashMap<OperatorId, Operator>,
     /// So many good items establish an operator.
     newcomer_items: u64,
@@ -202,8 +201,8 @@ pub(crate) struct Reputation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Changed {
     Nothing,
-    /// Its own, for the kind.
-    Machine,
+    /// Its own, for the kind: to this one.
+    Machine(Tier),
     /// All machines of its operator.
     Operator,
 }
@@ -229,14 +228,10 @@ impl Reputation {
         self.prior_items = u64::from(policy.prior_items);
         self.newcomer_items = u64::from(policy.newcomer_items);
         let after = self.step(now);
-        let operators = self
-            .operators
-            .values_mut()
-            .map(|operator| &mut operator.record);
-        for record in self.machines.values_mut().chain(operators) {
-            for account in record.values_mut() {
-                account.rebase(before, after);
-            }
+        let operators = self.operators.values_mut();
+        let operators = operators.flat_map(|operator| operator.record.values_mut());
+        for account in self.machines.values_mut().chain(operators) {
+            account.rebase(before, after);
         }
         self.count_established();
     }
@@ -275,11 +270,14 @@ impl Reputation {
             return Changed::Nothing;
         }
         let step = self.step(at);
-        let own = self.machines.entry(machine.clone()).or_default();
-        let own = own.entry(kind.clone()).or_default();
+        let own = self.machines.entry((machine.clone(), kind.clone()));
+        let own = own.or_default();
         let newcomer_items = self.newcomer_items;
         let checked_only = self.checked_only;
-        let operator = self.operators.entry(operator.clone()).or_default();
+        let operator = match self.operators.get_mut(operator) {
+            Some(operator) => operator,
+            None => self.operators.entry(operator.clone()).or_default(),
+        };
         let account = operator.record.entry(kind.clone()).or_default();
         let now_step = now / self.step_ms;
         let prior_items = self.prior_items;
@@ -301,7 +299,7 @@ impl Reputation {
         self.established += usize::from(new);
         match new || mean != mean_before {
             true => Changed::Operator,
-            false if tier != tier_before => Changed::Machine,
+            false if tier != tier_before => Changed::Machine(tier),
             false => Changed::Nothing,
         }
     }
@@ -314,12 +312,12 @@ impl Reputation {
         now: TimeMs,
     ) -> Tier {
         let step = self.step(now);
-        let account = |record: &Record| record.get(kind).copied();
-        let own = self.machines.get(machine).and_then(account);
+        let own = self.machines.get(&(machine.clone(), kind.clone()));
         let operator = self.operators.get(operator);
-        let all = operator.and_then(|operator| account(&operator.record));
+        let all = operator.and_then(|operator| operator.record.get(kind));
         let mean = all.map_or(TIERS, |account| account.mean(self.prior_items, step));
-        own.unwrap_or_default().tier(mean, self.prior_items, step)
+        let own = own.copied().unwrap_or_default();
+        own.tier(mean, self.prior_items, step)
     }
 
     pub(crate) fn is_established(&self, operator: &OperatorId) -> bool {
@@ -334,26 +332,25 @@ impl Reputation {
         self.established > 0
     }
 
-    /// Over all kinds.
-    pub(crate) fn totals(&self, machine: &MachineId) -> Totals {
-        let accounts = self.machines.get(machine).into_iter().flatten();
-        accounts.fold(Totals::default(), |sum, (_, account)| Totals {
-            ok: sum.ok.saturating_add(account.totals.ok),
-            failed: sum.failed.saturating_add(account.totals.failed),
-        })
+    /// By machine, over all kinds.
+    pub(crate) fn totals(&self) -> FxHashMap<&MachineId, Totals> {
+        let mut all = FxHashMap::<_, Totals>::default();
+        for ((machine, _), account) in &self.machines {
+            let Totals { ok, failed } = all.entry(machine).or_default();
+            *ok = ok.saturating_add(account.totals.ok);
+            *failed = failed.saturating_add(account.totals.failed);
+        }
+        all
     }
 
     /// Forgets records that have faded to nothing, of machines that are not `here`.
     pub(crate) fn prune(&mut self, now: TimeMs, here: impl Fn(&MachineId) -> bool) {
         let step = self.step(now);
-        self.machines.retain(|machine, record| {
-            if !here(machine) {
-                record.retain(|_, account| account.at(step) != (0, 0));
-            }
-            !record.is_empty()
-        });
+        self.machines
+            .retain(|(machine, _), account| account.at(step) != (0, 0) || here(machine));
+        let machines: FxHashSet<_> = self.machines.keys().map(|(machine, _)| machine).collect();
         let mut kept = BTreeSet::new();
-        kept.extend(self.machines.keys().map(MachineId::operator));
+        kept.extend(machines.into_iter().map(MachineId::operator));
         self.operators.retain(|operator, _| kept.contains(operator));
         self.count_established();
     }
@@ -461,7 +458,7 @@ mod tests {
         reputation.record(&machine, &operator, &other, outcome(true, 4), (late, late));
         assert_eq!(reputation.tier(&machine, &operator, &kind, 0), 2);
         assert_eq!(reputation.tier(&machine, &operator, &other, 0), TIERS);
-        assert_eq!(reputation.totals(&machine), Totals { ok: 4, failed: 9 });
+        assert_eq!(reputation.totals()[&machine], Totals { ok: 4, failed: 9 });
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::purse::Purses;
 use crate::queue::{Queue, Waiting};
 use crate::reputation::{Outcome, Reputation};
 use crate::rng::Rng;
-use crate::timers::{Owner, Timers};
+use crate::timers::{Alarms, Owner, Timers};
 use crate::{Decision, DelegationKey, End, Input, Past, Policy, SessionId};
 
 /// Hands tasks to machines. See the crate's documentation for the rules.
@@ -169,6 +169,7 @@ impl Scheduler {
                         purse,
                         urgency,
                         shape: None,
+                        alarms: Alarms::default(),
                     },
                 );
             }
@@ -242,8 +243,9 @@ impl Scheduler {
 
     /// The connected machines, by session.
     pub fn machines(&self) -> impl Iterator<Item = MachineView<'_>> {
-        self.fleet.iter().map(|machine| {
-            let totals = self.reputation.totals(&machine.id);
+        let totals = self.reputation.totals();
+        self.fleet.iter().map(move |machine| {
+            let totals = totals.get(&machine.id).copied().unwrap_or_default();
             MachineView {
                 session: machine.session,
                 machine: &machine.id,
@@ -270,7 +272,7 @@ impl Scheduler {
         let (lost, claimed) = (delegation.lost.clone(), delegation.claimed());
         let checked = !delegation.claims.is_empty();
         self.purses.hold(delegation.purse, claimed);
-        self.delegations.insert(key, delegation);
+        self.delegations.insert(key, Box::new(delegation));
         self.wait(key);
         if over && checked {
             self.check(key, lost);
@@ -298,7 +300,7 @@ impl Scheduler {
     pub(crate) fn wait(&mut self, key: DelegationKey) {
         if self.parked(key) {
             // The one of the attempt that it came back from.
-            return self.timers.clear(&Owner::Delegation(key));
+            return self.clear_alarm(&Owner::Delegation(key));
         }
         let delegation = self.delegations.get_mut(&key);
         let delegation = delegation.expect("invariant: who waits is known");
@@ -311,7 +313,8 @@ impl Scheduler {
         self.purses.wait(delegation.purse, key);
         self.hedging.waits(key.workflow);
         let deadline_ms = delegation.queue_deadline_ms();
-        self.timers.set(Owner::Delegation(key), deadline_ms);
+        let alarm = &mut delegation.alarms.own;
+        self.timers.set(alarm, Owner::Delegation(key), deadline_ms);
     }
 
     /// Whether a delegation that waits is out of the running until its workflow is resumed.
@@ -331,10 +334,10 @@ impl Scheduler {
         }
         for key in self.all_in(State::Queued, workflow) {
             self.stop_waiting(key);
-            self.timers.clear(&Owner::Delegation(key));
+            self.clear_alarm(&Owner::Delegation(key));
         }
         for key in self.all_in(State::Checking, workflow) {
-            self.timers.clear(&Owner::Delegation(key));
+            self.clear_alarm(&Owner::Delegation(key));
         }
         self.paused.insert(workflow);
     }
@@ -456,7 +459,7 @@ impl Scheduler {
         self.profiles.set_policy(&policy);
         self.step = self.reputation.step(self.now);
         self.bound(|operators| operators.set_policy(&policy));
-        self.timers.set(Owner::Newcomers, self.operators.again_ms());
+        self.set_alarm(Owner::Newcomers, self.operators.again_ms());
         self.rank_all();
         self.watch_all(|_| true);
         let checking = self.delegations.iter();
@@ -477,23 +480,6 @@ impl Scheduler {
             .collect();
         for operator in operators {
             self.settle(&operator, None);
-        }
-    }
-
-    /// Lets what is due happen.
-    fn ring(&mut self) {
-        while let Some((at, owner)) = self.timers.pop_due(self.now) {
-            match owner {
-                Owner::Delegation(key) => self.delegation_due(key, at),
-                Owner::Hedge(key) => self.hedge_due(key, at),
-                Owner::Straggler(key) => self.straggler_due(key),
-                Owner::Stragglers => self.hedging.look = true,
-                Owner::Newcomers => self.pass.newcomers = true,
-                Owner::Bench(machine, kind) => {
-                    self.bench.expire(&machine, &kind, self.now);
-                    self.bench_changed(&machine, &kind);
-                }
-            }
         }
     }
 

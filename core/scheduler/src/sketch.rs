@@ -44,11 +44,18 @@ impl Sketch {
     /// The bucket below or in which `percent` of all amounts lie; `None` if there are none.
     pub(crate) fn quantile(&self, percent: u32) -> Option<TimeBucket> {
         let rank = (self.total * u64::from(percent.min(100))).div_ceil(100);
-        let mut below = 0;
-        let found = self.counts.iter().find(|(_, count)| {
-            below += u64::from(*count);
-            below >= rank
-        });
+        let (mut below, mut above) = (0, self.total);
+        // From the end that is nearer to it.
+        let found = match percent <= 50 {
+            true => self.counts.iter().find(|(_, count)| {
+                below += u64::from(*count);
+                below >= rank
+            }),
+            false => self.counts.iter().rev().find(|(_, count)| {
+                above -= u64::from(*count);
+                above < rank
+            }),
+        };
         found.map(|(bucket, _)| *bucket)
     }
 }

@@ -1,18 +1,19 @@
-//! Alarms: at most one per owner, in order of time.
+//! Alarms, in order of time.
 //!
-//! It does not run: the scheduler asks which are due.
+//! An owner has at most one, and keeps it itself. What is kept here is at whom to look when: an entry whose
+//! alarm was set anew or cleared since stays until it comes up, or until most are such. It does not run: the
+//! scheduler asks which are due.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use froben_model::{Kind, MachineId, TimeMs};
-use rustc_hash::FxHashMap;
 
 use crate::DelegationKey;
 use crate::planted::{Bug, planted};
 
 /// Whose alarm it is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Owner {
     /// A delegation that is not over: the end of its wait, of the machine's time to answer, or of the
     /// attempt.
@@ -29,46 +30,67 @@ pub(crate) enum Owner {
     Bench(MachineId, Kind),
 }
 
+/// When an owner's alarm rings, if it is set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Alarm(Option<TimeMs>);
+
+impl Alarm {
+    pub(crate) fn at(self) -> Option<TimeMs> {
+        self.0
+    }
+}
+
+/// The alarms of a delegation.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Alarms {
+    pub(crate) own: Alarm,
+    pub(crate) hedge: Alarm,
+    pub(crate) straggler: Alarm,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    by_owner: FxHashMap<Owner, TimeMs>,
-    /// Those of windows that have begun, the earliest on top. Here and in `far`, an alarm that was set anew or
-    /// cleared stays until it comes up, or until one is set or cleared and most are such.
+    /// Entries of windows that have begun, the earliest on top.
     near: BinaryHeap<Reverse<(TimeMs, Owner)>>,
-    /// Those of later windows, in no order: most are cleared before it matters.
+    /// Those of later windows, in no order: most are over before it matters.
     far: BTreeMap<u64, Vec<(TimeMs, Owner)>>,
     /// The first window that has not begun.
     ahead: u64,
     /// How many are in `near` and `far`.
     kept: usize,
+    /// How many alarms are set.
+    armed: usize,
+    /// How many owners were gone through the last time that it was tidied.
+    looked_at: usize,
 }
 
 /// How much time shares a window.
 const WINDOW_MS: u64 = 1024;
 
-/// So many that are not in force are kept however few are.
+/// So many entries are kept that are in vain, however few are not.
 const SLACK: usize = 64;
 
 impl Timers {
-    /// Sets the owner's alarm, in place of the one it had.
-    pub(crate) fn set(&mut self, owner: Owner, at: TimeMs) {
-        let old = self.by_owner.insert(owner.clone(), at);
+    /// Sets the owner's alarm, in place of what it was set to.
+    pub(crate) fn set(&mut self, alarm: &mut Alarm, owner: Owner, at: TimeMs) {
+        let old = alarm.0;
         if planted(Bug::LoseTimer) && old.is_some_and(|old| old < at) {
-            self.by_owner.remove(&owner);
-        } else if old != Some(at) {
+            return self.clear(alarm);
+        }
+        alarm.0 = Some(at);
+        self.armed += usize::from(old.is_none());
+        if old != Some(at) {
             self.keep(at, owner);
         }
-        self.tidy();
     }
 
-    pub(crate) fn clear(&mut self, owner: &Owner) {
-        if self.by_owner.remove(owner).is_some() {
-            self.tidy();
-        }
+    pub(crate) fn clear(&mut self, alarm: &mut Alarm) {
+        self.armed -= usize::from(alarm.0.take().is_some());
     }
 
-    pub(crate) fn get(&self, owner: &Owner) -> Option<TimeMs> {
-        self.by_owner.get(owner).copied()
+    /// How many alarms are set.
+    pub(crate) fn len(&self) -> usize {
+        self.armed
     }
 
     /// No alarm rings earlier. It may turn out then that none does.
@@ -76,28 +98,46 @@ impl Timers {
         let near = self.near.peek().map(|Reverse((at, _))| *at);
         let far = self.far.first_key_value();
         let next = near.or(far.map(|(window, _)| window * WINDOW_MS));
-        next.filter(|_| !self.by_owner.is_empty())
+        next.filter(|_| self.armed > 0)
     }
 
-    /// Takes the earliest alarm that is due at `now`.
+    /// Takes the earliest entry that comes up by `now`: [`Timers::rang`] tells whether it is an alarm's.
     pub(crate) fn pop_due(&mut self, now: TimeMs) -> Option<(TimeMs, Owner)> {
         self.open(now);
-        while let Some(Reverse((at, _))) = self.near.peek()
-            && *at <= now
-        {
-            let Reverse((at, owner)) = self.near.pop()?;
-            self.kept -= 1;
-            if self.by_owner.get(&owner) == Some(&at) {
-                self.by_owner.remove(&owner);
-                return Some((at, owner));
-            }
-        }
-        None
+        self.near.peek().filter(|Reverse((at, _))| *at <= now)?;
+        self.kept -= 1;
+        self.near.pop().map(|Reverse(due)| due)
     }
 
-    /// In no order that means anything.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Owner, TimeMs)> {
-        self.by_owner.iter().map(|(owner, at)| (owner, *at))
+    /// Whether the alarm of an entry that came up at `at` rings then, which it has from here on.
+    pub(crate) fn rang(&mut self, alarm: &mut Alarm, at: TimeMs) -> bool {
+        let rings = alarm.0 == Some(at) || (alarm.0.is_some() && planted(Bug::KeepTimer));
+        if rings {
+            self.clear(alarm);
+        }
+        rings
+    }
+
+    /// Whether three of four entries are in vain, and more than it takes to go through all owners.
+    pub(crate) fn is_untidy(&self) -> bool {
+        self.kept > 4 * self.armed + self.looked_at + SLACK
+    }
+
+    /// Keeps only those of `all` alarms that are set, for which so many owners were gone through.
+    pub(crate) fn tidy(&mut self, all: Vec<(TimeMs, Owner)>, looked_at: usize) {
+        self.near.clear();
+        self.far.clear();
+        self.kept = 0;
+        self.looked_at = looked_at;
+        for (at, owner) in all {
+            self.keep(at, owner);
+        }
+    }
+
+    /// What is kept, in no order that means anything.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(TimeMs, Owner)> {
+        let near = self.near.iter().map(|Reverse(entry)| entry);
+        near.chain(self.far.values().flatten())
     }
 
     fn keep(&mut self, at: TimeMs, owner: Owner) {
@@ -118,20 +158,6 @@ impl Timers {
             self.near.extend(window.remove().into_iter().map(Reverse));
         }
     }
-
-    /// Keeps only those that are in force, once most are not.
-    fn tidy(&mut self) {
-        if self.kept <= 2 * self.by_owner.len() + SLACK {
-            return;
-        }
-        self.near.clear();
-        self.far.clear();
-        self.kept = 0;
-        let in_force: Vec<_> = self.iter().map(|(owner, at)| (at, owner.clone())).collect();
-        for (at, owner) in in_force {
-            self.keep(at, owner);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -147,41 +173,79 @@ mod tests {
         })
     }
 
-    #[test]
-    fn an_owner_has_one_alarm_and_the_earliest_rings_first() {
-        let mut timers = Timers::default();
-        timers.set(owner(1), 30);
-        timers.set(owner(2), 20);
-        timers.set(owner(1), 10);
-        assert_eq!(timers.next(), Some(0), "its window begins then");
-        assert_eq!(timers.pop_due(9), None);
-        assert_eq!(timers.next(), Some(10));
-        assert_eq!(timers.pop_due(40), Some((10, owner(1))));
-        assert_eq!(timers.pop_due(40), Some((20, owner(2))));
-        assert_eq!(timers.pop_due(40), None);
-        timers.set(owner(3), 5);
-        timers.clear(&owner(3));
-        assert_eq!((timers.next(), timers.get(&owner(3))), (None, None));
+    /// Owners with their alarms.
+    #[derive(Default)]
+    struct Clock {
+        timers: Timers,
+        alarms: BTreeMap<Owner, Alarm>,
+    }
+
+    impl Clock {
+        fn set(&mut self, call: u64, at: TimeMs) {
+            let alarm = self.alarms.entry(owner(call)).or_default();
+            self.timers.set(alarm, owner(call), at);
+            self.tidy();
+        }
+
+        fn clear(&mut self, call: u64) {
+            let alarm = self.alarms.entry(owner(call)).or_default();
+            self.timers.clear(alarm);
+            self.tidy();
+        }
+
+        fn tidy(&mut self) {
+            if self.timers.is_untidy() {
+                let set = self.alarms.iter();
+                let set = set.filter_map(|(owner, alarm)| Some((alarm.at()?, owner.clone())));
+                self.timers.tidy(set.collect(), 0);
+            }
+        }
+
+        fn rings(&mut self, now: TimeMs) -> Option<(TimeMs, Owner)> {
+            while let Some((at, owner)) = self.timers.pop_due(now) {
+                let alarm = self.alarms.get_mut(&owner).unwrap();
+                if self.timers.rang(alarm, at) {
+                    return Some((at, owner));
+                }
+            }
+            None
+        }
     }
 
     #[test]
-    fn what_is_not_in_force_does_not_pile_up() {
-        let mut timers = Timers::default();
-        timers.set(owner(0), 1);
+    fn an_owner_has_one_alarm_and_the_earliest_rings_first() {
+        let mut clock = Clock::default();
+        clock.set(1, 30);
+        clock.set(2, 20);
+        clock.set(1, 10);
+        assert_eq!(clock.timers.next(), Some(0), "its window begins then");
+        assert_eq!(clock.rings(9), None);
+        assert_eq!(clock.timers.next(), Some(10));
+        assert_eq!(clock.rings(40), Some((10, owner(1))));
+        assert_eq!(clock.rings(40), Some((20, owner(2))));
+        assert_eq!(clock.rings(40), None);
+        clock.set(3, 5);
+        clock.clear(3);
+        assert_eq!((clock.timers.next(), clock.timers.len()), (None, 0));
+    }
+
+    #[test]
+    fn what_is_not_set_any_more_does_not_pile_up() {
+        let mut clock = Clock::default();
+        clock.set(0, 1);
         for n in 1..10_000 {
-            timers.set(owner(n), 1_000_000 - n);
-            timers.set(owner(n), 2_000_000 + n);
-            timers.clear(&owner(n - n % 2));
-            let (near, far) = (timers.near.len(), timers.far.values().map(Vec::len));
-            assert_eq!(timers.kept, near + far.sum::<usize>());
-            assert!(timers.kept <= 2 * timers.by_owner.len() + SLACK);
+            clock.set(n, 1_000_000 - n);
+            clock.set(n, 2_000_000 + n);
+            clock.clear(n - n % 2);
+            assert_eq!(clock.timers.kept, clock.timers.iter().count());
+            assert!(clock.timers.kept <= 4 * clock.timers.len() + SLACK);
         }
         let mut rung = Vec::new();
-        while let Some((at, _)) = timers.pop_due(u64::MAX) {
+        while let Some((at, _)) = clock.rings(u64::MAX) {
             rung.push(at);
         }
-        assert!(rung.is_sorted() && timers.by_owner.is_empty() && timers.next().is_none());
-        assert_eq!(rung.len(), 5000);
+        assert!(rung.is_sorted() && clock.timers.next().is_none());
+        assert_eq!((rung.len(), clock.timers.len()), (5000, 0));
     }
 
     /// Against a list that is searched each time, over steps from a millisecond to hours.
@@ -192,37 +256,33 @@ mod tests {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1);
             (state >> 33) % n
         };
-        let (mut timers, mut plain, mut now) = (Timers::default(), BTreeMap::new(), 0);
+        let (mut clock, mut plain, mut now) = (Clock::default(), BTreeMap::new(), 0);
         for _ in 0..50_000 {
             let call = dice(40);
             match dice(8) {
                 0..=3 => {
                     let at = now + [3, WINDOW_MS, 20 * WINDOW_MS][dice(3) as usize] * dice(4);
-                    timers.set(owner(call), at);
+                    clock.set(call, at);
                     plain.insert(owner(call), at);
                 }
                 4..=5 => {
-                    timers.clear(&owner(call));
+                    clock.clear(call);
                     plain.remove(&owner(call));
                 }
                 _ => {
                     now += [1, WINDOW_MS / 3, 5 * WINDOW_MS, 1000 * WINDOW_MS][dice(4) as usize];
-                    while let Some(rung) = timers.pop_due(now) {
+                    while let Some(rung) = clock.rings(now) {
                         let first = plain.iter().map(|(owner, at)| (*at, owner.clone()));
                         assert_eq!(Some(&rung), first.min().as_ref());
                         plain.remove(&rung.1);
                     }
-                    assert!(timers.next().is_none_or(|next| next > now));
+                    assert!(clock.timers.next().is_none_or(|next| next > now));
                 }
             }
-            let first = plain.values().min().copied();
-            assert!(first.is_none_or(|at| at > now || timers.next() <= Some(at)));
-            assert!(
-                timers
-                    .next()
-                    .is_none_or(|next| first.is_some_and(|at| next <= at))
-            );
-            assert_eq!(timers.by_owner.len(), plain.len());
+            let (next, first) = (clock.timers.next(), plain.values().min().copied());
+            assert!(first.is_none_or(|at| at > now || next <= Some(at)));
+            assert!(next.is_none_or(|next| first.is_some_and(|at| next <= at)));
+            assert_eq!(clock.timers.len(), plain.len());
         }
     }
 }

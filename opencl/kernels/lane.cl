@@ -1,11 +1,11 @@
 /* The two shapes of hardware that one source serves.
  *
  * A kernel is written over a lane type F that holds VW field elements of scalar type S:
- *   CPU  VW = 4, 8 or 16, WGS = 1:  one work-item is one thread and works in vectors. A compiler is
+ *   CPU  VW = 2, 4, 8 or 16, WGS = 1:  one work-item is one thread and works in vectors. A compiler is
  *        not asked to find the vectors; CPU runtimes do so too unevenly.
  *   GPU  VW = 1, WGS = 64 or more:  lanes are the work-items of a group.
  *
- * The host defines VW and WGS. The field file that follows defines FIELD, S, F and the operations:
+ * The host defines VW and WGS. The field files that follow define FIELD, S, F and the operations:
  *   f_splat f_add f_sub f_mul f_halve, f_load f_store (contiguous), f_gather f_scatter (strided);
  *   EXT_DEGREE is the degree of the challenge field over it. */
 
@@ -15,6 +15,13 @@
 
 #define CAT_(a, b) a##b
 #define CAT(a, b) CAT_(a, b)
+
+/* VW elements of a scalar type. */
+#if VW == 1
+#define LANE(scalar) scalar
+#else
+#define LANE(scalar) CAT(scalar, VW)
+#endif
 
 /* KERNEL(ntt_pass) is ntt_pass_babybear when FIELD is babybear. */
 #define KERNEL(operation) CAT(CAT(operation, _), FIELD)

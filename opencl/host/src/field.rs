@@ -4,11 +4,19 @@
 //! from any proof library on purpose: the self-test of a device compares the kernels with this.
 
 mod babybear;
+mod goldilocks;
+mod koalabear;
+mod monty31;
 
 pub use babybear::BabyBear;
+pub use goldilocks::Goldilocks;
+pub use koalabear::KoalaBear;
 
 pub use crate::driver::Word;
 use crate::error::{Error, Result};
+
+/// What field files have in common: how lanes are loaded and stored.
+const MEMORY_SOURCE: &str = include_str!("../../kernels/field/memory.cl");
 
 /// A prime field with kernels: how an element is stored, and where the sources are.
 ///
@@ -53,11 +61,21 @@ pub trait Field: Copy + Send + Sync + 'static {
     /// `a * b`.
     fn mul(a: Self::Word, b: Self::Word) -> Self::Word;
 
+    /// The generator of the largest two-adic subgroup, of which those of the others are powers.
+    fn largest_root() -> Self::Word;
+
     /// The generator of the subgroup of order `2^log_order`.
     ///
     /// # Panics
     /// If `log_order` exceeds [`Field::TWO_ADICITY`].
-    fn root(log_order: u32) -> Self::Word;
+    #[must_use]
+    fn root(log_order: u32) -> Self::Word {
+        assert!(
+            log_order <= Self::TWO_ADICITY,
+            "no subgroup of order 2^{log_order}"
+        );
+        Self::pow(Self::largest_root(), 1 << (Self::TWO_ADICITY - log_order))
+    }
 
     /// `base^exponent`.
     #[must_use]
@@ -128,4 +146,64 @@ pub(crate) fn first_not_canonical<F: Field>(words: &[F::Word]) -> Option<usize> 
         .iter()
         .position(bad)
         .map(|index| start + index)
+}
+
+#[cfg(test)]
+mod tests {
+    use p3_field::{PrimeField64, TwoAdicField};
+
+    use super::*;
+
+    /// Ours and Plonky3's of a field, and how Plonky3 stores an element.
+    fn agrees<F: Field, T: TwoAdicField + PrimeField64>(stored: impl Fn(T) -> F::Word)
+    where
+        F::Word: std::fmt::Debug,
+    {
+        let p = F::MODULUS;
+        assert_eq!((p, F::TWO_ADICITY as usize), (T::ORDER_U64, T::TWO_ADICITY));
+        // Zero, one, the largest element, and whatever else a mistake in a carry would show at.
+        let values = [
+            0,
+            1,
+            2,
+            p / 2,
+            p / 2 + 1,
+            p - 2,
+            p - 1,
+            0xffff_ffff % p,
+            (1 << 32) % p,
+            0x1234_5678_9abc_def0 % p,
+        ];
+        for a in values {
+            let (ours_a, theirs_a) = (F::from_u64(a), T::from_u64(a));
+            assert_eq!(ours_a, stored(theirs_a), "{a}");
+            let inverse = F::inverse(ours_a);
+            assert_eq!(inverse, theirs_a.try_inverse().map(&stored), "1/{a}");
+            for b in values {
+                let (ours_b, theirs_b) = (F::from_u64(b), T::from_u64(b));
+                for (ours, theirs) in [
+                    (F::add(ours_a, ours_b), theirs_a + theirs_b),
+                    (F::sub(ours_a, ours_b), theirs_a - theirs_b),
+                    (F::mul(ours_a, ours_b), theirs_a * theirs_b),
+                ] {
+                    assert_eq!(ours, stored(theirs), "{a}, {b}");
+                }
+            }
+        }
+        for log_order in 0..=F::TWO_ADICITY {
+            let theirs = T::two_adic_generator(log_order as usize);
+            assert_eq!(F::root(log_order), stored(theirs), "2^{log_order}");
+        }
+        let eighth = F::inverse_power_of_two(3);
+        assert_eq!(F::mul(eighth, F::from_u64(8)), F::ONE);
+        assert!(F::is_canonical(F::from_u64(p - 1)));
+    }
+
+    #[test]
+    fn fields_are_those_of_plonky3() {
+        use p3_field::PrimeField32;
+        agrees::<BabyBear, p3_baby_bear::BabyBear>(|a| a.to_unique_u32());
+        agrees::<KoalaBear, p3_koala_bear::KoalaBear>(|a| a.to_unique_u32());
+        agrees::<Goldilocks, p3_goldilocks::Goldilocks>(|a| a.as_canonical_u64());
+    }
 }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use crate::driver::launch::FriFold2;
 use crate::engine::{Direction, Engine};
 use crate::error::{Error, Result};
-use crate::field::{self, BabyBear, Field};
+use crate::field::{self, BabyBear, Field, Goldilocks, KoalaBear};
 use crate::program::Operation;
 use crate::session::Session;
 
@@ -18,6 +18,10 @@ pub struct Fold<'a, F> {
 
 /// Folding over the degree-4 extension of BabyBear.
 pub type FoldBabyBear<'a> = Fold<'a, BabyBear>;
+/// Folding over the degree-4 extension of KoalaBear.
+pub type FoldKoalaBear<'a> = Fold<'a, KoalaBear>;
+/// Folding over the degree-2 extension of Goldilocks.
+pub type FoldGoldilocks<'a> = Fold<'a, Goldilocks>;
 
 impl<'a, F: Field> Fold<'a, F> {
     /// Folds on `session`.
@@ -46,8 +50,10 @@ impl<'a, F: Field> Fold<'a, F> {
         field::require_canonical::<F>(&values)?;
         field::require_canonical::<F>(beta)?;
         let beta = beta.to_vec();
-        self.session
-            .run(move |engine| fold::<F>(engine, values, log_arity, beta))
+        self.session.run(move |engine| {
+            engine.trust::<F>()?;
+            fold::<F>(engine, values, log_arity, beta)
+        })
     }
 }
 
@@ -97,7 +103,7 @@ pub(crate) fn fold<F: Field>(
             degree,
             pairs,
         };
-        let result = launch.enqueue(engine.queue(), &compiled.kernel, engine.layout().shape);
+        let result = launch.enqueue(engine.queue(), &compiled.kernel, engine.shape::<F>());
         engine.launched(&compiled, launch.traffic(), result)?;
         input = output;
         if round + 1 < log_arity {

@@ -6,6 +6,7 @@ use crate::driver::launch::LaneShape;
 /// The layout of a session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
+    /// Of 32-bit words.
     pub(crate) shape: LaneShape,
     /// Local memory that a work-group may use.
     pub(crate) tile_bytes: usize,
@@ -32,6 +33,21 @@ impl Layout {
             tile_bytes: bytes(tile.min(device.local_memory_bytes)),
             limit_bytes: bytes(limit_bytes.map_or(share, |limit| limit.min(share))),
             max_allocation_bytes: bytes(device.max_allocation_bytes),
+        }
+    }
+}
+
+impl Layout {
+    /// The lanes of a word that takes so many bytes: as many as of a 32-bit word take as much together.
+    pub(crate) fn shape_of(&self, word_bytes: usize) -> LaneShape {
+        let LaneShape {
+            vector_width,
+            group_size,
+        } = self.shape;
+        let words = (word_bytes / 4).max(1) as u32;
+        LaneShape {
+            vector_width: (vector_width / words).max(1),
+            group_size,
         }
     }
 }

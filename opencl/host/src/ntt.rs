@@ -11,14 +11,14 @@ use std::marker::PhantomData;
 pub(crate) use steps::Steps;
 
 use crate::error::{Error, Result};
-use crate::field::{self, BabyBear, Field};
+use crate::field::{self, BabyBear, Field, Goldilocks, KoalaBear};
 use crate::session::Session;
 
 /// Launches transforms over `F` on a session.
 ///
 /// *Shape*: `values` holds whole rows of `columns` words; rows are a power of two up to
 /// `2^TWO_ADICITY`, at least one, and so are the rows of the result.
-/// *Units*: words in the form of [`Field`]; for BabyBear, Montgomery.
+/// *Units*: words in the form of [`Field`]; for the 31-bit fields, Montgomery.
 /// *Errors*: [`Error::Shape`] and [`Error::NotCanonical`] before anything is launched,
 /// [`Error::OutOfDeviceMemory`] if not even one column fits, and what the driver reports.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,10 @@ pub struct Ntt<'a, F> {
 
 /// Transforms over BabyBear.
 pub type NttBabyBear<'a> = Ntt<'a, BabyBear>;
+/// Transforms over KoalaBear.
+pub type NttKoalaBear<'a> = Ntt<'a, KoalaBear>;
+/// Transforms over Goldilocks.
+pub type NttGoldilocks<'a> = Ntt<'a, Goldilocks>;
 
 impl<'a, F: Field> Ntt<'a, F> {
     /// Transforms on `session`.
@@ -103,8 +107,10 @@ impl<'a, F: Field> Ntt<'a, F> {
 
     fn run(&self, steps: Steps<F>, values: Vec<F::Word>, columns: usize) -> Result<Vec<F::Word>> {
         field::require_canonical::<F>(&values)?;
-        self.session
-            .run(move |engine| steps.run(engine, values, columns))
+        self.session.run(move |engine| {
+            engine.trust::<F>()?;
+            steps.run(engine, values, columns)
+        })
     }
 }
 

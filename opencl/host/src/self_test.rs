@@ -7,17 +7,13 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::field::{BabyBear, Field};
+use crate::field::Field;
 use crate::fold;
 use crate::ntt::Steps;
 use crate::reference::{self, reverse_bits};
 
-/// Runs every kernel against the definition.
-pub(crate) fn run(engine: &mut Engine) -> Result<()> {
-    run_field::<BabyBear>(engine)
-}
-
-fn run_field<F: Field>(engine: &mut Engine) -> Result<()> {
+/// Runs every kernel of a field against the definition.
+pub(crate) fn run<F: Field>(engine: &mut Engine) -> Result<()> {
     // 2^1 rows make a pass of a single level; 2^9 are the first that take two
     // passes; 3 columns leave a tail in every vector.
     for (log_n, columns, added_bits) in [(0, 1, 1), (1, 1, 1), (5, 19, 1), (9, 3, 0)] {

@@ -9,12 +9,7 @@
  * Source: Montgomery 1985; the signed variant is that of Plonky3's monty-31. */
 
 typedef uint S;
-
-#if VW == 1
-typedef uint F;
-#else
-typedef CAT(uint, VW) F;
-#endif
+typedef LANE(uint) F;
 
 static inline F f_splat(S a) { return (F)(a); }
 
@@ -42,11 +37,6 @@ static inline F f_mul(F a, F b) {
   return min(r, r + P);
 }
 
-static inline F f_load(__global const S* p, uint valid) { return *p; }
-static inline void f_store(__global S* p, F a, uint valid) { *p = a; }
-static inline F f_gather(__global const S* p, uint stride, uint valid) { return *p; }
-static inline void f_scatter(__global S* p, uint stride, F a, uint valid) { *p = a; }
-
 #else
 
 /* Vector units multiply 32 x 32 -> 64 bits in every second lane only, so even and odd lanes go
@@ -71,31 +61,6 @@ static inline F f_mul(F a, F b) {
   WIDE d0 = x0 - (q0 & low) * (WIDE)(P), d1 = x1 - (q1 & low) * (WIDE)(P);
   F r = AS_LANE((d0 >> 32) | (d1 & ~low));
   return min(r, r + (F)(P));
-}
-
-/* `valid` counts the lanes that exist; the others read as zero and are not written. */
-static inline F f_gather(__global const S* p, uint stride, uint valid) {
-  S lane[VW];
-  for (uint i = 0; i < VW; i++) lane[i] = i < valid ? p[(size_t)i * stride] : 0;
-  return CAT(vload, VW)(0, lane);
-}
-
-static inline void f_scatter(__global S* p, uint stride, F a, uint valid) {
-  S lane[VW];
-  CAT(vstore, VW)(a, 0, lane);
-  for (uint i = 0; i < VW; i++)
-    if (i < valid) p[(size_t)i * stride] = lane[i];
-}
-
-static inline F f_load(__global const S* p, uint valid) {
-  return valid >= VW ? CAT(vload, VW)(0, p) : f_gather(p, 1, valid);
-}
-
-static inline void f_store(__global S* p, F a, uint valid) {
-  if (valid >= VW)
-    CAT(vstore, VW)(a, 0, p);
-  else
-    f_scatter(p, 1, a, valid);
 }
 
 #endif

@@ -182,9 +182,9 @@ fn network<F: Field>(
 ) -> Result<()> {
     let roots = engine.roots::<F>(direction, log_n.saturating_sub(1))?;
     let compiled = engine.kernel::<F>(Operation::NttPass)?;
-    let layout = *engine.layout();
     let word_bytes = size_of::<F::Word>();
-    let max_log_k = plan::max_log_k(word_bytes, layout.shape, layout.tile_bytes);
+    let (shape, tile_bytes) = (engine.shape::<F>(), engine.layout().tile_bytes);
+    let max_log_k = plan::max_log_k(word_bytes, shape, tile_bytes);
     for plan::Pass { level, log_k } in plan::passes(log_n, max_log_k) {
         let inner = columns << (log_n - level - log_k);
         let pass = NttPass {
@@ -196,9 +196,9 @@ fn network<F: Field>(
             columns,
             level,
             log_k,
-            log_width: plan::log_width(log_k, inner, word_bytes, layout.shape, layout.tile_bytes),
+            log_width: plan::log_width(log_k, inner, word_bytes, shape, tile_bytes),
         };
-        let result = pass.enqueue(engine.queue(), &compiled.kernel, layout.shape);
+        let result = pass.enqueue(engine.queue(), &compiled.kernel, shape);
         engine.launched(&compiled, pass.traffic(), result)?;
     }
     Ok(())
@@ -224,7 +224,7 @@ impl<F: Field> Spread<F> {
             reverse: self.reverse,
             log_low,
         };
-        let result = spread.enqueue(engine.queue(), &compiled.kernel, engine.layout().shape);
+        let result = spread.enqueue(engine.queue(), &compiled.kernel, engine.shape::<F>());
         engine.launched(&compiled, spread.traffic(), result)?;
         Ok(output)
     }

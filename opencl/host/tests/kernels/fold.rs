@@ -1,55 +1,66 @@
 use std::marker::PhantomData;
 
-use froben_opencl::{FoldBabyBear, Session, words};
-use p3_baby_bear::BabyBear;
-use p3_field::extension::BinomialExtensionField;
-use p3_field::{BasedVectorSpace, PrimeCharacteristicRing};
+use froben_opencl::{Fold, Session};
+use p3_field::extension::{BinomialExtensionField, BinomiallyExtendable};
+use p3_field::{BasedVectorSpace, ExtensionField, PrimeCharacteristicRing, TwoAdicField};
 use p3_fri::{FriFoldingStrategy, TwoAdicFriFolding};
 use p3_matrix::dense::RowMajorMatrix;
 
-use crate::{elements, native, sessions};
+use crate::{BabyBears, Goldilockses, KoalaBears, Twin, elements, native, sessions};
 
-type Challenge = BinomialExtensionField<BabyBear, 4>;
-
-fn challenges(seed: u64, count: usize) -> Vec<Challenge> {
-    Challenge::reconstitute_from_base(elements(seed, 4 * count))
-}
-
-fn check(session: &Session, log_rows: usize, log_arity: usize, beta: Challenge) {
-    let evaluations = challenges(5, 1 << (log_rows + log_arity));
+fn check<T: Twin, E: ExtensionField<T::Theirs> + TwoAdicField>(
+    session: &Session,
+    log_rows: usize,
+    log_arity: usize,
+    beta: E,
+) {
+    let count = E::DIMENSION << (log_rows + log_arity);
+    let evaluations = E::reconstitute_from_base(elements::<T::Theirs>(5, count));
     let strategy = TwoAdicFriFolding::<(), ()>(PhantomData);
     let layer = RowMajorMatrix::new(evaluations.clone(), 1 << log_arity);
-    let theirs: Vec<Challenge> =
-        FriFoldingStrategy::<BabyBear, Challenge>::fold_matrix(&strategy, beta, log_arity, layer);
+    let theirs: Vec<E> =
+        FriFoldingStrategy::<T::Theirs, E>::fold_matrix(&strategy, beta, log_arity, layer);
 
-    let values = words::from_babybear(Challenge::flatten_to_base(evaluations));
-    let beta_words = words::from_babybear(Challenge::flatten_to_base(vec![beta]));
-    let ours = FoldBabyBear::new(session)
-        .fold(values, log_arity as u32, &beta_words)
+    let words = |elements: Vec<E>| T::words(&E::flatten_to_base(elements));
+    let ours = Fold::<T::Ours>::new(session)
+        .fold(words(evaluations), log_arity as u32, &words(vec![beta]))
         .expect("a fold");
-    let ours = Challenge::reconstitute_from_base(words::to_babybear(ours));
-    assert!(ours == theirs, "2^{log_rows} rows, arity 2^{log_arity}");
+    assert!(
+        ours == words(theirs),
+        "2^{log_rows} rows, arity 2^{log_arity}"
+    );
 }
 
-#[test]
-fn agrees_with_plonky3() {
+fn agrees<T: Twin<Theirs: BinomiallyExtendable<D>>, const D: usize>()
+where
+    BinomialExtensionField<T::Theirs, D>: ExtensionField<T::Theirs> + TwoAdicField,
+{
+    type Challenge<T, const D: usize> = BinomialExtensionField<<T as Twin>::Theirs, D>;
+    let random = Challenge::<T, D>::reconstitute_from_base(elements::<T::Theirs>(6, 2 * D))[1];
     let betas = [
-        Challenge::ZERO,
-        Challenge::ONE,
-        Challenge::NEG_ONE,
-        challenges(6, 2)[1],
+        Challenge::<T, D>::ZERO,
+        Challenge::<T, D>::ONE,
+        Challenge::<T, D>::NEG_ONE,
+        random,
     ];
     for session in sessions() {
         for log_arity in 1..=5 {
             for log_rows in 0..=7 {
                 for beta in betas {
-                    check(session, log_rows, log_arity, beta);
+                    check::<T, _>(session, log_rows, log_arity, beta);
                 }
             }
         }
     }
     if let Some(session) = native() {
-        check(session, 15, 1, betas[3]);
-        check(session, 13, 3, betas[3]);
+        check::<T, _>(session, 15, 1, random);
+        check::<T, _>(session, 13, 3, random);
     }
+}
+
+#[test]
+fn agrees_with_plonky3() {
+    agrees::<BabyBears, 4>();
+    agrees::<KoalaBears, 4>();
+    agrees::<Goldilockses, 2>();
 }

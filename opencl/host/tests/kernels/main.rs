@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use froben_opencl::{Device, Session, SessionOptions};
 use p3_baby_bear::BabyBear;
-use p3_field::PrimeCharacteristicRing;
+use p3_field::{PrimeField32, PrimeField64, TwoAdicField};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
@@ -53,17 +53,70 @@ fn sessions() -> impl Iterator<Item = &'static Session> {
     native().into_iter().chain(gpu_layout())
 }
 
-/// Zero, one, the largest element and its neighbours, then random ones.
-fn elements(seed: u64, count: usize) -> Vec<BabyBear> {
+/// A field of ours and Plonky3's of the same name.
+trait Twin {
+    type Ours: froben_opencl::Field<Word: std::fmt::Debug>;
+    type Theirs: TwoAdicField + PrimeField64;
+
+    /// As the kernels store it.
+    fn word(element: Self::Theirs) -> <Self::Ours as froben_opencl::Field>::Word;
+
+    fn words(elements: &[Self::Theirs]) -> Vec<<Self::Ours as froben_opencl::Field>::Word> {
+        elements
+            .iter()
+            .map(|element| Self::word(*element))
+            .collect()
+    }
+}
+
+struct BabyBears;
+
+impl Twin for BabyBears {
+    type Ours = froben_opencl::BabyBear;
+    type Theirs = BabyBear;
+
+    fn word(element: BabyBear) -> u32 {
+        element.to_unique_u32()
+    }
+}
+
+struct KoalaBears;
+
+impl Twin for KoalaBears {
+    type Ours = froben_opencl::KoalaBear;
+    type Theirs = p3_koala_bear::KoalaBear;
+
+    fn word(element: p3_koala_bear::KoalaBear) -> u32 {
+        element.to_unique_u32()
+    }
+}
+
+struct Goldilockses;
+
+impl Twin for Goldilockses {
+    type Ours = froben_opencl::Goldilocks;
+    type Theirs = p3_goldilocks::Goldilocks;
+
+    fn word(element: p3_goldilocks::Goldilocks) -> u64 {
+        element.as_canonical_u64()
+    }
+}
+
+/// Zero, one, the largest element and its neighbours, what carries go wrong at, then random ones.
+fn elements<F: PrimeField64>(seed: u64, count: usize) -> Vec<F> {
     let mut random = SmallRng::seed_from_u64(seed);
     let edges = [
-        BabyBear::ZERO,
-        BabyBear::ONE,
-        BabyBear::NEG_ONE,
-        BabyBear::TWO,
-        -BabyBear::TWO,
+        F::ZERO,
+        F::ONE,
+        F::NEG_ONE,
+        F::TWO,
+        -F::TWO,
+        F::from_u64(u64::from(u32::MAX) % F::ORDER_U64),
+        F::from_u64((1 << 32) % F::ORDER_U64),
     ];
-    let mut elements: Vec<BabyBear> = (0..count).map(|_| random.random()).collect();
+    let mut elements: Vec<F> = (0..count)
+        .map(|_| F::from_u64(random.random_range(0..F::ORDER_U64)))
+        .collect();
     for element in elements.iter_mut().step_by(3) {
         *element = edges[random.random_range(0..edges.len())];
     }

@@ -1,0 +1,39 @@
+/* Lanes to and from global memory.
+ *
+ * `valid` counts the lanes that exist; the others read as zero and are not written.
+ * Expects: S and F of a field file. */
+
+#if VW == 1
+
+static inline F f_load(__global const S* p, uint valid) { return *p; }
+static inline void f_store(__global S* p, F a, uint valid) { *p = a; }
+static inline F f_gather(__global const S* p, uint stride, uint valid) { return *p; }
+static inline void f_scatter(__global S* p, uint stride, F a, uint valid) { *p = a; }
+
+#else
+
+static inline F f_gather(__global const S* p, uint stride, uint valid) {
+  S lane[VW];
+  for (uint i = 0; i < VW; i++) lane[i] = i < valid ? p[(size_t)i * stride] : 0;
+  return CAT(vload, VW)(0, lane);
+}
+
+static inline void f_scatter(__global S* p, uint stride, F a, uint valid) {
+  S lane[VW];
+  CAT(vstore, VW)(a, 0, lane);
+  for (uint i = 0; i < VW; i++)
+    if (i < valid) p[(size_t)i * stride] = lane[i];
+}
+
+static inline F f_load(__global const S* p, uint valid) {
+  return valid >= VW ? CAT(vload, VW)(0, p) : f_gather(p, 1, valid);
+}
+
+static inline void f_store(__global S* p, F a, uint valid) {
+  if (valid >= VW)
+    CAT(vstore, VW)(a, 0, p);
+  else
+    f_scatter(p, 1, a, valid);
+}
+
+#endif

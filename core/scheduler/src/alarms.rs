@@ -45,7 +45,11 @@ impl Scheduler {
                 (straggler, Owner::Straggler(key)),
             ]
         });
-        let benched = self.bench.alarms();
+        // Most entries have none, and their names need not be copied.
+        let benched = self
+            .bench
+            .alarms()
+            .filter(|(alarm, ..)| alarm.at().is_some());
         let benched = benched.map(|(alarm, machine, kind)| {
             let owner = Owner::Bench(machine.clone(), kind.clone());
             (alarm, owner)

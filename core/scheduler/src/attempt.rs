@@ -70,12 +70,9 @@ impl Scheduler {
         lease.started = true;
         let (machine, session) = (lease.machine.clone(), lease.session);
         let deadline_ms = lease.deadline_ms;
-        let (alarm, owner) = match &delegation.hedge {
-            Some(hedge) if hedge.token == token => {
-                (&mut delegation.alarms.hedge, Owner::Hedge(key))
-            }
-            _ => (&mut delegation.alarms.own, Owner::Delegation(key)),
-        };
+        let hedge = delegation.hedge.as_ref();
+        let beside = hedge.is_some_and(|hedge| hedge.token == token);
+        let (alarm, owner) = delegation.alarms.of_attempt(key, beside);
         self.timers.set(alarm, owner, deadline_ms);
         self.bench.accepted(&machine, &delegation.task.kind);
         self.fleet.load(session, &delegation.task.keys);

@@ -327,7 +327,7 @@ impl Scheduler {
     fn for_seeker(&self, seeker: &Seeker, ready: &[Ready]) -> Option<(Turn, Match)> {
         let mut best = None;
         // Most often the very first lines have something: it pays to begin with them, if they are not many.
-        if seeker.heads().len() <= ready.len().saturating_mul(HEADS) {
+        if seeker.heads().len() <= ready.len() * HEADS {
             for (turn, shape) in seeker.heads() {
                 if best.is_some_and(|(first, _)| first < *turn) {
                     break;
@@ -573,10 +573,7 @@ impl Scheduler {
         let price = machine.spec.price(&delegation.task.kind);
         self.purses.hold(delegation.purse, delegation.cost(machine));
         let answer_ms = self.now.saturating_add(self.policy.accept_timeout_ms);
-        let (alarm, owner) = match event {
-            Event::Hedge => (&mut delegation.alarms.hedge, Owner::Hedge(key)),
-            _ => (&mut delegation.alarms.own, Owner::Delegation(key)),
-        };
+        let (alarm, owner) = delegation.alarms.of_attempt(key, event == Event::Hedge);
         self.timers.set(alarm, owner, answer_ms.min(deadline_ms));
         self.out.push(Decision::Assign {
             key,

@@ -274,10 +274,7 @@ impl Reputation {
         let own = own.or_default();
         let newcomer_items = self.newcomer_items;
         let checked_only = self.checked_only;
-        let operator = match self.operators.get_mut(operator) {
-            Some(operator) => operator,
-            None => self.operators.entry(operator.clone()).or_default(),
-        };
+        let operator = self.operators.entry(operator.clone()).or_default();
         let account = operator.record.entry(kind.clone()).or_default();
         let now_step = now / self.step_ms;
         let prior_items = self.prior_items;

@@ -48,6 +48,16 @@ pub(crate) struct Alarms {
     pub(crate) straggler: Alarm,
 }
 
+impl Alarms {
+    /// The one of an attempt at the delegation: of the one beside the first, or of the first.
+    pub(crate) fn of_attempt(&mut self, key: DelegationKey, beside: bool) -> (&mut Alarm, Owner) {
+        match beside {
+            true => (&mut self.hedge, Owner::Hedge(key)),
+            false => (&mut self.own, Owner::Delegation(key)),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     /// Entries of windows that have begun, the earliest on top.
@@ -123,7 +133,7 @@ impl Timers {
         self.kept > 4 * self.armed + self.looked_at + SLACK
     }
 
-    /// Keeps only those of `all` alarms that are set, for which so many owners were gone through.
+    /// Keeps only `all` alarms that are set. To find them so many owners were gone through.
     pub(crate) fn tidy(&mut self, all: Vec<(TimeMs, Owner)>, looked_at: usize) {
         self.near.clear();
         self.far.clear();

@@ -35,9 +35,7 @@ impl Layout {
             max_allocation_bytes: bytes(device.max_allocation_bytes),
         }
     }
-}
 
-impl Layout {
     /// The lanes of a word that takes so many bytes: as many as of a 32-bit word take as much together.
     pub(crate) fn shape_of(&self, word_bytes: usize) -> LaneShape {
         let LaneShape {

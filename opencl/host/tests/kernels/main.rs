@@ -8,6 +8,7 @@ mod fold;
 mod ntt;
 mod session;
 
+use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 use froben_opencl::{Device, Session, SessionOptions};
@@ -69,27 +70,24 @@ trait Twin {
     }
 }
 
-struct BabyBears;
+/// A field of 31 bits, whose elements both sides store alike.
+struct Twins31<O, T>(PhantomData<(O, T)>);
 
-impl Twin for BabyBears {
-    type Ours = froben_opencl::BabyBear;
-    type Theirs = BabyBear;
+impl<O, T> Twin for Twins31<O, T>
+where
+    O: froben_opencl::Field<Word = u32>,
+    T: TwoAdicField + PrimeField64 + PrimeField32,
+{
+    type Ours = O;
+    type Theirs = T;
 
-    fn word(element: BabyBear) -> u32 {
+    fn word(element: T) -> u32 {
         element.to_unique_u32()
     }
 }
 
-struct KoalaBears;
-
-impl Twin for KoalaBears {
-    type Ours = froben_opencl::KoalaBear;
-    type Theirs = p3_koala_bear::KoalaBear;
-
-    fn word(element: p3_koala_bear::KoalaBear) -> u32 {
-        element.to_unique_u32()
-    }
-}
+type BabyBears = Twins31<froben_opencl::BabyBear, BabyBear>;
+type KoalaBears = Twins31<froben_opencl::KoalaBear, p3_koala_bear::KoalaBear>;
 
 struct Goldilockses;
 

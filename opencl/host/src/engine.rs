@@ -1,5 +1,6 @@
 //! What the thread that owns a device has at hand: its queue, kernels, memory and tables.
 
+use std::any::TypeId;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,11 +9,11 @@ use crate::device::Device;
 use crate::driver::launch::LaneShape;
 use crate::driver::{Failure, Kernel, Queue, Word};
 use crate::error::{Error, Result};
-use crate::field::{Field, first_not_canonical};
+use crate::field::Field;
 use crate::layout::Layout;
 use crate::memory::{Lease, Memory, Refusal};
+use crate::operand::Operand;
 use crate::program::{Operation, program};
-use crate::self_test;
 use crate::session::Patch;
 use crate::stats::Stats;
 
@@ -41,8 +42,8 @@ pub(crate) struct Engine {
     layout: Layout,
     device: Device,
     stats: Arc<Mutex<Stats>>,
-    /// Fields whose kernels gave right answers.
-    trusted: HashSet<&'static str>,
+    /// Tests that gave right answers.
+    trusted: HashSet<(TypeId, u32)>,
     /// Applied to every source before it is compiled, so that tests can plant a bug.
     patch: Patch,
 }
@@ -94,9 +95,13 @@ impl Engine {
         self.memory.available_bytes()
     }
 
-    /// Has the kernels of a field checked against known answers before it is first used.
-    pub(crate) fn trust<F: Field>(&mut self) -> Result<()> {
-        if self.trusted.contains(F::NAME) {
+    /// Has `test` run before what it tests is first used. `variant` tells apart what one test tests.
+    pub(crate) fn trust<T>(&mut self, variant: u32, test: T) -> Result<()>
+    where
+        T: FnOnce(&mut Self) -> Result<()> + 'static,
+    {
+        let key = (TypeId::of::<T>(), variant);
+        if self.trusted.contains(&key) {
             return Ok(());
         }
         // The test is not work.
@@ -105,10 +110,10 @@ impl Engine {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let tested = self_test::run::<F>(self);
+        let tested = test(self);
         self.count(|stats| *stats = before);
         tested?;
-        self.trusted.insert(F::NAME);
+        self.trusted.insert(key);
         Ok(())
     }
 
@@ -152,6 +157,15 @@ impl Engine {
     /// Memory for `words` words of `W`, contents undefined.
     pub(crate) fn lease<W: Word>(&self, words: usize) -> Result<Lease> {
         let bytes = words * size_of::<W>();
+        self.within_limits(bytes, || self.memory.lease(&self.queue, bytes))
+    }
+
+    /// What `reserve` gives, if the device allows an allocation of `bytes` at all.
+    fn within_limits<R>(
+        &self,
+        bytes: usize,
+        reserve: impl FnOnce() -> std::result::Result<R, Refusal>,
+    ) -> Result<R> {
         let too_large = |available: usize| Error::OutOfDeviceMemory {
             device: self.device.to_string(),
             needed_bytes: bytes as u64,
@@ -160,12 +174,10 @@ impl Engine {
         if bytes > self.layout.max_allocation_bytes {
             return Err(too_large(self.layout.max_allocation_bytes));
         }
-        self.memory
-            .lease(&self.queue, bytes)
-            .map_err(|refusal| match refusal {
-                Refusal::Limit { available_bytes } => too_large(available_bytes),
-                Refusal::Driver(failure) => explain(&self.device, failure, bytes as u64),
-            })
+        reserve().map_err(|refusal| match refusal {
+            Refusal::Limit { available_bytes } => too_large(available_bytes),
+            Refusal::Driver(failure) => explain(&self.device, failure, bytes as u64),
+        })
     }
 
     /// A copy of `words` on the device.
@@ -178,19 +190,71 @@ impl Engine {
         Ok(buffer)
     }
 
-    /// Fills `out` from the start of a buffer, when all that was launched is done.
-    pub(crate) fn download<F: Field>(&self, buffer: &Lease, out: &mut [F::Word]) -> Result<()> {
-        self.queue
-            .read(buffer, out)
-            .map_err(|failure| explain(&self.device, failure, 0))?;
-        self.count(|stats| stats.downloaded_bytes += size_of_val(out) as u64);
-        match first_not_canonical::<F>(out) {
-            None => Ok(()),
-            Some(index) => Err(Error::WrongAnswer {
-                device: self.device.to_string(),
-                check: format!("word {index} of a result is no element of {}", F::NAME),
-            }),
+    /// Brings `words` to the device.
+    pub(crate) fn bring<W: Word>(&self, words: Vec<W>) -> Result<Operand<W>> {
+        if self.layout.in_place {
+            return self.adopt(words);
         }
+        Ok(Operand::Copied {
+            lease: self.upload(&words)?,
+            host: words,
+        })
+    }
+
+    /// Room on the device for `words` words, contents undefined. `host` is memory of the host that
+    /// may take the result.
+    pub(crate) fn make<F: Field>(
+        &self,
+        words: usize,
+        host: Vec<F::Word>,
+    ) -> Result<Operand<F::Word>> {
+        if self.layout.in_place {
+            // Zeros that nobody wrote cost nothing until they are written over.
+            return self.adopt(vec![F::ZERO; words]);
+        }
+        Ok(Operand::Copied {
+            lease: self.lease::<F::Word>(words)?,
+            host,
+        })
+    }
+
+    /// The first `words` words of an operand, when all that was launched is done.
+    pub(crate) fn take<F: Field>(
+        &self,
+        operand: Operand<F::Word>,
+        words: usize,
+    ) -> Result<Vec<F::Word>> {
+        match operand {
+            Operand::Copied { lease, mut host } => {
+                host.resize(words, F::ZERO);
+                self.queue
+                    .read(&lease, &mut host)
+                    .map_err(|failure| explain(&self.device, failure, 0))?;
+                self.count(|stats| stats.downloaded_bytes += size_of_val(host.as_slice()) as u64);
+                Ok(host)
+            }
+            Operand::InPlace { adopted, .. } => {
+                let mut host = self
+                    .queue
+                    .release(adopted)
+                    .map_err(|failure| explain(&self.device, failure, 0))?;
+                host.truncate(words);
+                Ok(host)
+            }
+        }
+    }
+
+    fn adopt<W: Word>(&self, words: Vec<W>) -> Result<Operand<W>> {
+        let bytes = size_of_val(words.as_slice());
+        let charge = self.within_limits(bytes, || self.memory.charge(bytes))?;
+        let adopted = self
+            .queue
+            .adopt(words)
+            .map_err(|failure| explain(&self.device, failure, bytes as u64))?;
+        Ok(Operand::InPlace {
+            adopted,
+            _charge: charge,
+        })
     }
 
     /// The table `roots[k] = w^(+-bitrev(k))` with at least `2^log_length` entries.

@@ -62,8 +62,8 @@ pub enum Error {
     NotCanonical {
         /// Position in the input.
         index: usize,
-        /// The word.
-        word: u64,
+        /// The word, in hexadecimal.
+        word: String,
         /// Name of the field.
         field: &'static str,
     },

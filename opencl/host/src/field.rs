@@ -4,25 +4,32 @@
 //! from any proof library on purpose: the self-test of a device compares the kernels with this.
 
 mod babybear;
+pub(crate) mod elements;
+mod extension;
 mod goldilocks;
 mod koalabear;
 mod monty31;
 
 pub use babybear::BabyBear;
+pub use elements::Elements;
+pub use extension::{
+    BabyBear4, BabyBear5, Extension, Goldilocks2, Goldilocks5, KoalaBear4, KoalaBear5,
+};
 pub use goldilocks::Goldilocks;
 pub use koalabear::KoalaBear;
 
 pub use crate::driver::Word;
-use crate::error::{Error, Result};
 
 /// What field files have in common: how lanes are loaded and stored.
+/// How vectors multiply words.
+const WORDS_SOURCE: &str = include_str!("../../kernels/field/words.cl");
 const MEMORY_SOURCE: &str = include_str!("../../kernels/field/memory.cl");
 
 /// A prime field with kernels: how an element is stored, and where the sources are.
 ///
 /// A new field is a file in `opencl/kernels/field`, an implementation of this trait, and its name
 /// in a type alias of each launcher.
-pub trait Field: Copy + Send + Sync + 'static {
+pub trait Field: Copy + Eq + std::fmt::Debug + Send + Sync + 'static {
     /// How an element lies in memory, on the host as on the device.
     type Word: Word;
 
@@ -30,14 +37,10 @@ pub trait Field: Copy + Send + Sync + 'static {
     const NAME: &'static str;
     /// The sources that define the lane operations, in order.
     const SOURCES: &'static [&'static str];
-    /// The modulus.
-    const MODULUS: u64;
+    /// Constants that the sources make of a node of two levels of a transform.
+    const RADIX4_FACTORS: usize;
     /// Multiplicative subgroups exist up to the order two to this.
     const TWO_ADICITY: u32;
-    /// Degree of the challenge field `F[x]/(x^D - NON_RESIDUE)`.
-    const EXTENSION_DEGREE: usize;
-    /// The stored form of the constant that defines the challenge field.
-    const NON_RESIDUE: Self::Word;
     /// The stored form of zero.
     const ZERO: Self::Word;
     /// The stored form of one.
@@ -46,11 +49,8 @@ pub trait Field: Copy + Send + Sync + 'static {
     /// The stored form of `value`, reduced.
     fn from_u64(value: u64) -> Self::Word;
 
-    /// Whether `word` is the stored form of an element.
-    fn is_canonical(word: Self::Word) -> bool;
-
-    /// The word as a number, for messages.
-    fn to_u64(word: Self::Word) -> u64;
+    /// Whether kernels take `word` for an element.
+    fn is_element(word: Self::Word) -> bool;
 
     /// `a + b`.
     fn add(a: Self::Word, b: Self::Word) -> Self::Word;
@@ -92,60 +92,14 @@ pub trait Field: Copy + Send + Sync + 'static {
     }
 
     /// `1/a`, or `None` for zero.
-    #[must_use]
-    fn inverse(a: Self::Word) -> Option<Self::Word> {
-        (a != Self::ZERO).then(|| Self::pow(a, Self::MODULUS - 2))
-    }
+    fn inverse(a: Self::Word) -> Option<Self::Word>;
 
     /// `1/2^log`.
     #[must_use]
     fn inverse_power_of_two(log: u32) -> Self::Word {
-        Self::pow(Self::from_u64(Self::MODULUS.div_ceil(2)), u64::from(log))
+        let half = Self::inverse(Self::from_u64(2)).expect("invariant: the modulus is odd");
+        Self::pow(half, u64::from(log))
     }
-
-    /// The product in the challenge field; coefficients of `1`, `x`, `x^2`, ...
-    #[must_use]
-    fn extension_mul(a: &[Self::Word], b: &[Self::Word]) -> Vec<Self::Word> {
-        let degree = Self::EXTENSION_DEGREE;
-        let mut product = vec![Self::ZERO; degree];
-        for (i, &x) in a.iter().enumerate() {
-            for (j, &y) in b.iter().enumerate() {
-                let mut term = Self::mul(x, y);
-                if i + j >= degree {
-                    term = Self::mul(term, Self::NON_RESIDUE);
-                }
-                let at = (i + j) % degree;
-                product[at] = Self::add(product[at], term);
-            }
-        }
-        product
-    }
-}
-
-/// Refuses words that are no field elements.
-pub(crate) fn require_canonical<F: Field>(words: &[F::Word]) -> Result<()> {
-    match first_not_canonical::<F>(words) {
-        None => Ok(()),
-        Some(index) => Err(Error::NotCanonical {
-            index,
-            word: F::to_u64(words[index]),
-            field: F::NAME,
-        }),
-    }
-}
-
-/// The first word that is no field element.
-pub(crate) fn first_not_canonical<F: Field>(words: &[F::Word]) -> Option<usize> {
-    // Whole runs without an early exit, which the compiler turns into vectors.
-    const RUN: usize = 1024;
-    let bad = |word: &F::Word| !F::is_canonical(*word);
-    let any_bad = |run: &[F::Word]| run.iter().fold(false, |any, word| any | bad(word));
-    let run = words.chunks(RUN).position(any_bad)?;
-    let start = run * RUN;
-    words[start..]
-        .iter()
-        .position(bad)
-        .map(|index| start + index)
 }
 
 #[cfg(test)]
@@ -159,8 +113,8 @@ mod tests {
     where
         F::Word: std::fmt::Debug,
     {
-        let p = F::MODULUS;
-        assert_eq!((p, F::TWO_ADICITY as usize), (T::ORDER_U64, T::TWO_ADICITY));
+        let p = T::ORDER_U64;
+        assert_eq!(F::TWO_ADICITY as usize, T::TWO_ADICITY);
         // Zero, one, the largest element, and whatever else a mistake in a carry would show at.
         let values = [
             0,
@@ -196,7 +150,7 @@ mod tests {
         }
         let eighth = F::inverse_power_of_two(3);
         assert_eq!(F::mul(eighth, F::from_u64(8)), F::ONE);
-        assert!(F::is_canonical(F::from_u64(p - 1)));
+        assert!(F::is_element(F::from_u64(p - 1)));
     }
 
     #[test]

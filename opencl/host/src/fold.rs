@@ -2,64 +2,66 @@
 
 use std::marker::PhantomData;
 
-use crate::driver::launch::FriFold2;
+use crate::driver::launch::FriFold;
 use crate::engine::{Direction, Engine};
 use crate::error::{Error, Result};
-use crate::field::{self, BabyBear, Field, Goldilocks, KoalaBear};
+use crate::field::{Elements, Extension, Field};
 use crate::program::Operation;
+use crate::self_test;
 use crate::session::Session;
 
-/// Folds evaluations over the challenge field of `F` on a session.
+/// The largest arity of one launch, base two: a run stays in registers.
+const MAX_LOG_ARITY: u32 = 4;
+
+/// Folds evaluations over the challenge field `E` on a session.
 #[derive(Clone, Copy, Debug)]
-pub struct Fold<'a, F> {
+pub struct Fold<'a, E> {
     session: &'a Session,
-    field: PhantomData<F>,
+    extension: PhantomData<E>,
 }
 
-/// Folding over the degree-4 extension of BabyBear.
-pub type FoldBabyBear<'a> = Fold<'a, BabyBear>;
-/// Folding over the degree-4 extension of KoalaBear.
-pub type FoldKoalaBear<'a> = Fold<'a, KoalaBear>;
-/// Folding over the degree-2 extension of Goldilocks.
-pub type FoldGoldilocks<'a> = Fold<'a, Goldilocks>;
+type Word<E> = <<E as Extension>::Base as Field>::Word;
 
-impl<'a, F: Field> Fold<'a, F> {
+impl<'a, E: Extension> Fold<'a, E> {
     /// Folds on `session`.
     #[must_use]
     pub const fn new(session: &'a Session) -> Self {
         Self {
             session,
-            field: PhantomData,
+            extension: PhantomData,
         }
     }
 
     /// Folds runs of `2^log_arity` evaluations into one each, at the challenge `beta`.
     ///
-    /// *Shape*: `values` are extension elements of `EXTENSION_DEGREE` words, a power of two of them
+    /// *Shape*: `values` are extension elements of [`Extension::DEGREE`] words, a power of two of them
     /// and at least `2^log_arity`, in bit-reversed order over a two-adic subgroup; the result has
     /// `2^log_arity` times fewer. `log_arity` is at least one, `beta` one element.
     /// *Errors*: as for [`crate::Ntt`].
     /// *Source*: `TwoAdicFriFolding::fold_matrix` of p3-fri 0.8, whose result this equals.
     pub fn fold(
         &self,
-        values: Vec<F::Word>,
+        values: Elements<E::Base>,
         log_arity: u32,
-        beta: &[F::Word],
-    ) -> Result<Vec<F::Word>> {
-        check_shape::<F>(values.len(), log_arity, beta.len())?;
-        field::require_canonical::<F>(&values)?;
-        field::require_canonical::<F>(beta)?;
-        let beta = beta.to_vec();
-        self.session.run(move |engine| {
-            engine.trust::<F>()?;
-            fold::<F>(engine, values, log_arity, beta)
-        })
+        beta: &Elements<E::Base>,
+    ) -> Result<Elements<E::Base>> {
+        check_shape::<E>(values.len(), log_arity, beta.len())?;
+        let beta = beta.words().to_vec();
+        let folded = self.session.run(move |engine| {
+            for launch in launches(log_arity) {
+                engine.trust(launch, move |engine: &mut Engine| {
+                    self_test::fold::<E>(engine, launch)
+                })?;
+            }
+            fold::<E>(engine, values.into_words(), log_arity, beta)
+        })?;
+        Ok(Elements::trusted(folded))
     }
 }
 
-fn check_shape<F: Field>(words: usize, log_arity: u32, beta_words: usize) -> Result<()> {
+fn check_shape<E: Extension>(words: usize, log_arity: u32, beta_words: usize) -> Result<()> {
     let bad = |reason: String| Err(Error::Shape(reason));
-    let degree = F::EXTENSION_DEGREE;
+    let degree = E::DEGREE;
     if beta_words != degree {
         return bad(format!("a challenge of {beta_words} words, not {degree}"));
     }
@@ -68,7 +70,7 @@ fn check_shape<F: Field>(words: usize, log_arity: u32, beta_words: usize) -> Res
         return bad(format!("{words} words, not a power of two times {degree}"));
     }
     let log_elements = elements.ilog2();
-    if log_elements > F::TWO_ADICITY {
+    if log_elements > E::Base::TWO_ADICITY {
         return bad(format!("2^{log_elements} evaluations"));
     }
     if log_arity == 0 || log_arity > log_elements {
@@ -79,56 +81,64 @@ fn check_shape<F: Field>(words: usize, log_arity: u32, beta_words: usize) -> Res
     Ok(())
 }
 
-/// Arity 2^k as k folds by two: at beta, beta^2, beta^4, ...
-pub(crate) fn fold<F: Field>(
+/// The arities, base two, of the launches that fold by `2^log_arity`.
+fn launches(log_arity: u32) -> impl Iterator<Item = u32> {
+    let whole = log_arity / MAX_LOG_ARITY;
+    let rest = log_arity % MAX_LOG_ARITY;
+    std::iter::repeat_n(MAX_LOG_ARITY, whole as usize).chain((rest > 0).then_some(rest))
+}
+
+/// In as few launches as the largest arity allows.
+pub(crate) fn fold<E: Extension>(
     engine: &mut Engine,
-    mut values: Vec<F::Word>,
+    values: Vec<Word<E>>,
     log_arity: u32,
-    mut beta: Vec<F::Word>,
-) -> Result<Vec<F::Word>> {
-    let degree = F::EXTENSION_DEGREE;
-    let mut pairs = values.len() / degree / 2;
-    let inverse_roots = engine.roots::<F>(Direction::Inverse, pairs.ilog2())?;
-    let compiled = engine.kernel::<F>(Operation::FriFold2)?;
-    let mut input = engine.upload(&values)?;
-    for round in 0..log_arity {
-        let matrix = engine.upload(&half_multiplication::<F>(&beta))?;
-        let output = engine.lease::<F::Word>(pairs * degree)?;
-        let launch = FriFold2 {
+    mut beta: Vec<Word<E>>,
+) -> Result<Vec<Word<E>>> {
+    let degree = E::DEGREE;
+    let log_elements = (values.len() / degree).ilog2();
+    let inverse_roots = engine.roots::<E::Base>(Direction::Inverse, log_elements - 1)?;
+    let mut rows = values.len() / degree;
+    let mut data = engine.bring(values)?;
+    for log_arity in launches(log_arity) {
+        rows >>= log_arity;
+        let mut matrices = Vec::new();
+        for _ in 0..log_arity {
+            matrices.extend(multiplication::<E>(&beta));
+            beta = E::mul(&beta, &beta);
+        }
+        let matrix = engine.upload(&matrices)?;
+        let compiled = engine.kernel::<E::Base>(Operation::FriFold {
+            degree: degree as u8,
+            log_arity: log_arity as u8,
+        })?;
+        let (input, host) = data.split();
+        let output = engine.make::<E::Base>(rows * degree, host)?;
+        let launch = FriFold {
             input: &input,
             output: &output,
             inverse_roots: &inverse_roots,
             matrix: &matrix,
-            word_bytes: size_of::<F::Word>(),
+            word_bytes: size_of::<Word<E>>(),
             degree,
-            pairs,
+            log_arity,
+            rows,
         };
-        let result = launch.enqueue(engine.queue(), &compiled.kernel, engine.shape::<F>());
+        let result = launch.enqueue(engine.queue(), &compiled.kernel, engine.shape::<E::Base>());
         engine.launched(&compiled, launch.traffic(), result)?;
-        input = output;
-        if round + 1 < log_arity {
-            pairs /= 2;
-            beta = F::extension_mul(&beta, &beta);
-        }
+        data = output;
     }
-    values.truncate(pairs * degree);
-    engine.download::<F>(&input, &mut values)?;
-    Ok(values)
+    engine.take::<E::Base>(data, rows * degree)
 }
 
-/// The matrix of `x -> x * beta/2`: entry `j*D + k` is coefficient `j` of `X^k * beta/2`.
-fn half_multiplication<F: Field>(beta: &[F::Word]) -> Vec<F::Word> {
-    let degree = F::EXTENSION_DEGREE;
-    let half = F::inverse_power_of_two(1);
-    let half_beta: Vec<_> = beta.iter().map(|&word| F::mul(word, half)).collect();
-    let mut matrix = vec![F::ZERO; degree * degree];
+/// The matrix of `x -> x * beta`: entry `j*D + k` is coefficient `j` of `X^k * beta`.
+fn multiplication<E: Extension>(beta: &[Word<E>]) -> Vec<Word<E>> {
+    let degree = E::DEGREE;
+    let mut matrix = vec![E::Base::ZERO; degree * degree];
     for k in 0..degree {
-        let mut power_of_x = vec![F::ZERO; degree];
-        power_of_x[k] = F::ONE;
-        for (j, word) in F::extension_mul(&power_of_x, &half_beta)
-            .into_iter()
-            .enumerate()
-        {
+        let mut power_of_x = vec![E::Base::ZERO; degree];
+        power_of_x[k] = E::Base::ONE;
+        for (j, word) in E::mul(&power_of_x, beta).into_iter().enumerate() {
             matrix[j * degree + k] = word;
         }
     }

@@ -11,6 +11,8 @@ pub(crate) struct Layout {
     /// Local memory that a work-group may use.
     pub(crate) tile_bytes: usize,
     pub(crate) limit_bytes: usize,
+    /// Whether the device works on the host's memory where that can be.
+    pub(crate) in_place: bool,
     pub(crate) max_allocation_bytes: usize,
 }
 
@@ -32,6 +34,7 @@ impl Layout {
             shape,
             tile_bytes: bytes(tile.min(device.local_memory_bytes)),
             limit_bytes: bytes(limit_bytes.map_or(share, |limit| limit.min(share))),
+            in_place: device.kind == DeviceKind::Cpu,
             max_allocation_bytes: bytes(device.max_allocation_bytes),
         }
     }

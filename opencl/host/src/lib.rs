@@ -18,6 +18,7 @@ mod identity;
 mod layout;
 mod memory;
 mod ntt;
+mod operand;
 mod plan;
 mod program;
 mod reference;
@@ -26,10 +27,12 @@ mod session;
 mod stats;
 
 pub use device::{Device, DeviceKind};
-pub use driver::words;
 pub use error::{Error, Result};
-pub use field::{BabyBear, Field, Goldilocks, KoalaBear, Word};
-pub use fold::{Fold, FoldBabyBear, FoldGoldilocks, FoldKoalaBear};
+pub use field::{
+    BabyBear, BabyBear4, BabyBear5, Elements, Extension, Field, Goldilocks, Goldilocks2,
+    Goldilocks5, KoalaBear, KoalaBear4, KoalaBear5, Word,
+};
+pub use fold::Fold;
 pub use identity::PciAddress;
 pub use ntt::{Ntt, NttBabyBear, NttGoldilocks, NttKoalaBear};
 pub use session::{Session, SessionOptions};

@@ -79,8 +79,7 @@ impl Memory {
                 buffer
             }
         };
-        state.leased_bytes += bytes;
-        state.peak_bytes = state.peak_bytes.max(state.leased_bytes);
+        state.lent(bytes);
         Ok(Lease {
             buffer: Some(buffer),
             bytes,
@@ -89,7 +88,32 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// Counts `bytes` of host memory that the device works on in place.
+    pub(crate) fn charge(&self, bytes: usize) -> Result<Charge, Refusal> {
+        let available_bytes = self.available_bytes();
+        if bytes > available_bytes {
+            return Err(Refusal::Limit { available_bytes });
+        }
+        let mut state = self.0.borrow_mut();
+        if state.reserved_bytes + bytes > state.limit_bytes {
+            state.release_idle();
+        }
+        state.reserved_bytes += bytes;
+        state.lent(bytes);
+        Ok(Charge {
+            bytes,
+            memory: self.clone(),
+        })
+    }
+}
+
 impl State {
+    fn lent(&mut self, bytes: usize) {
+        self.leased_bytes += bytes;
+        self.peak_bytes = self.peak_bytes.max(self.leased_bytes);
+    }
+
     /// The smallest idle buffer that is large enough and not wastefully so.
     fn take_idle(&mut self, bytes: usize) -> Option<Buffer> {
         let fits = bytes..=bytes.saturating_mul(2);
@@ -134,5 +158,19 @@ impl Drop for Lease {
             state.leased_bytes -= self.bytes;
             state.idle.push(buffer);
         }
+    }
+}
+
+/// Host memory under the session's limit while it is in use.
+pub(crate) struct Charge {
+    bytes: usize,
+    memory: Memory,
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        let mut state = self.memory.0.borrow_mut();
+        state.leased_bytes -= self.bytes;
+        state.reserved_bytes -= self.bytes;
     }
 }

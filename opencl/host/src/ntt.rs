@@ -11,15 +11,16 @@ use std::marker::PhantomData;
 pub(crate) use steps::Steps;
 
 use crate::error::{Error, Result};
-use crate::field::{self, BabyBear, Field, Goldilocks, KoalaBear};
+use crate::field::{BabyBear, Elements, Field, Goldilocks, KoalaBear};
+use crate::self_test;
 use crate::session::Session;
 
 /// Launches transforms over `F` on a session.
 ///
-/// *Shape*: `values` holds whole rows of `columns` words; rows are a power of two up to
+/// *Shape*: `values` holds whole rows of `columns` elements; rows are a power of two up to
 /// `2^TWO_ADICITY`, at least one, and so are the rows of the result.
 /// *Units*: words in the form of [`Field`]; for the 31-bit fields, Montgomery.
-/// *Errors*: [`Error::Shape`] and [`Error::NotCanonical`] before anything is launched,
+/// *Errors*: [`Error::Shape`], and [`Error::NotCanonical`] of a shift, before anything is launched,
 /// [`Error::OutOfDeviceMemory`] if not even one column fits, and what the driver reports.
 #[derive(Clone, Copy, Debug)]
 pub struct Ntt<'a, F> {
@@ -47,7 +48,7 @@ impl<'a, F: Field> Ntt<'a, F> {
     /// Evaluates polynomials, given by their coefficients, on the subgroup of order `rows`.
     ///
     /// Rows of the result are in bit-reversed order.
-    pub fn dft_batch(&self, values: Vec<F::Word>, columns: usize) -> Result<Vec<F::Word>> {
+    pub fn dft_batch(&self, values: Elements<F>, columns: usize) -> Result<Elements<F>> {
         let log_n = log_rows::<F>(&values, columns, 0)?;
         self.run(Steps::dft(log_n), values, columns)
     }
@@ -57,19 +58,19 @@ impl<'a, F: Field> Ntt<'a, F> {
     /// Rows of the result are in bit-reversed order.
     pub fn coset_dft_batch(
         &self,
-        values: Vec<F::Word>,
+        values: Elements<F>,
         columns: usize,
         shift: F::Word,
-    ) -> Result<Vec<F::Word>> {
+    ) -> Result<Elements<F>> {
         let log_n = log_rows::<F>(&values, columns, 0)?;
-        field::require_canonical::<F>(&[shift])?;
+        let shift = element::<F>(shift)?;
         self.run(Steps::coset_dft(log_n, shift), values, columns)
     }
 
     /// The coefficients of the polynomials that take these values on the subgroup of order `rows`.
     ///
     /// Both in natural order.
-    pub fn idft_batch(&self, values: Vec<F::Word>, columns: usize) -> Result<Vec<F::Word>> {
+    pub fn idft_batch(&self, values: Elements<F>, columns: usize) -> Result<Elements<F>> {
         self.coset_idft_batch(values, columns, F::ONE)
     }
 
@@ -78,12 +79,12 @@ impl<'a, F: Field> Ntt<'a, F> {
     /// Both in natural order. A `shift` of zero is an [`Error::Shape`].
     pub fn coset_idft_batch(
         &self,
-        values: Vec<F::Word>,
+        values: Elements<F>,
         columns: usize,
         shift: F::Word,
-    ) -> Result<Vec<F::Word>> {
+    ) -> Result<Elements<F>> {
         let log_n = log_rows::<F>(&values, columns, 0)?;
-        field::require_canonical::<F>(&[shift])?;
+        let shift = element::<F>(shift)?;
         let inverse_shift = F::inverse(shift)
             .ok_or_else(|| Error::Shape("zero is no shift of a coset".to_owned()))?;
         self.run(Steps::coset_idft(log_n, inverse_shift), values, columns)
@@ -95,27 +96,32 @@ impl<'a, F: Field> Ntt<'a, F> {
     /// Rows of `values` are in natural order, rows of the result in bit-reversed order.
     pub fn coset_lde_batch(
         &self,
-        values: Vec<F::Word>,
+        values: Elements<F>,
         columns: usize,
         added_bits: u32,
         shift: F::Word,
-    ) -> Result<Vec<F::Word>> {
+    ) -> Result<Elements<F>> {
         let log_n = log_rows::<F>(&values, columns, added_bits)?;
-        field::require_canonical::<F>(&[shift])?;
+        let shift = element::<F>(shift)?;
         self.run(Steps::coset_lde(log_n, added_bits, shift), values, columns)
     }
 
-    fn run(&self, steps: Steps<F>, values: Vec<F::Word>, columns: usize) -> Result<Vec<F::Word>> {
-        field::require_canonical::<F>(&values)?;
+    fn run(&self, steps: Steps<F>, values: Elements<F>, columns: usize) -> Result<Elements<F>> {
         self.session.run(move |engine| {
-            engine.trust::<F>()?;
-            steps.run(engine, values, columns)
+            engine.trust(0, self_test::ntt::<F>)?;
+            let words = steps.run(engine, values.into_words(), columns)?;
+            Ok(Elements::trusted(words))
         })
     }
 }
 
+/// The word, if it is an element.
+fn element<F: Field>(word: F::Word) -> Result<F::Word> {
+    Ok(Elements::<F>::new(vec![word])?.words()[0])
+}
+
 /// The logarithm of the height, if a transform can take the matrix and give its extension.
-fn log_rows<F: Field>(values: &[F::Word], columns: usize, added_bits: u32) -> Result<u32> {
+fn log_rows<F: Field>(values: &Elements<F>, columns: usize, added_bits: u32) -> Result<u32> {
     let bad = |reason: String| Err(Error::Shape(reason));
     let words = values.len();
     if columns == 0 || !words.is_multiple_of(columns) {

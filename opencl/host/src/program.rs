@@ -10,7 +10,11 @@ use crate::field::Field;
 pub(crate) enum Operation {
     NttPass,
     NttSpread,
-    FriFold2,
+    /// Runs of `2^log_arity` elements of an extension of that degree.
+    FriFold {
+        degree: u8,
+        log_arity: u8,
+    },
 }
 
 impl Operation {
@@ -18,7 +22,7 @@ impl Operation {
         match self {
             Self::NttPass => "ntt_pass",
             Self::NttSpread => "ntt_spread",
-            Self::FriFold2 => "fri_fold2",
+            Self::FriFold { .. } => "fri_fold",
         }
     }
 
@@ -26,7 +30,17 @@ impl Operation {
         match self {
             Self::NttPass => include_str!("../../kernels/ntt/pass.cl"),
             Self::NttSpread => include_str!("../../kernels/ntt/spread.cl"),
-            Self::FriFold2 => include_str!("../../kernels/fri/fold2.cl"),
+            Self::FriFold { .. } => include_str!("../../kernels/fri/fold.cl"),
+        }
+    }
+
+    /// What is fixed when the kernel is compiled.
+    fn definitions(self) -> String {
+        match self {
+            Self::NttPass | Self::NttSpread => String::new(),
+            Self::FriFold { degree, log_arity } => {
+                format!("#define EXT_DEGREE {degree}\n#define LOG_ARITY {log_arity}\n")
+            }
         }
     }
 }
@@ -37,6 +51,12 @@ const LANE_SOURCE: &str = include_str!("../../kernels/lane.cl");
 /// The name and the source of `operation` over `F`.
 pub(crate) fn program<F: Field>(operation: Operation) -> (String, String) {
     let name = format!("{}_{}", operation.name(), F::NAME);
-    let sources = [&[LANE_SOURCE], F::SOURCES, &[operation.source()]].concat();
+    let definitions = operation.definitions();
+    let sources = [
+        &[definitions.as_str(), LANE_SOURCE],
+        F::SOURCES,
+        &[operation.source()],
+    ]
+    .concat();
     (name, sources.join("\n"))
 }

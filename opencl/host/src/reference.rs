@@ -3,7 +3,7 @@
 //! The oracle of the kernels at small sizes: in the tests, and in the self-test that a device must
 //! pass before a session on it opens. Nothing here shares code or ideas with the kernels.
 
-use crate::field::Field;
+use crate::field::{Extension, Field};
 
 /// A number in `0..2^bits` with its bits reversed.
 pub(crate) const fn reverse_bits(index: usize, bits: u32) -> usize {
@@ -48,32 +48,44 @@ pub(crate) fn coset_lde<F: Field>(
 
 /// Interpolates each run of `2^log_arity` extension elements, in bit-reversed order over a coset,
 /// by halves: `f(x) = e(x^2) + x*o(x^2)`, and so `e + beta*o` at `x^2`.
-pub(crate) fn fold<F: Field>(values: &[F::Word], log_arity: u32, beta: &[F::Word]) -> Vec<F::Word> {
-    let degree = F::EXTENSION_DEGREE;
+pub(crate) fn fold<E: Extension>(
+    values: &[<E::Base as Field>::Word],
+    log_arity: u32,
+    beta: &[<E::Base as Field>::Word],
+) -> Vec<<E::Base as Field>::Word> {
+    let degree = E::DEGREE;
     let (mut layer, mut beta) = (values.to_vec(), beta.to_vec());
-    let half = F::inverse_power_of_two(1);
+    let half = E::Base::inverse_power_of_two(1);
     for _ in 0..log_arity {
         let pairs = layer.len() / (2 * degree);
         let log_pairs = pairs.ilog2();
-        let root = F::root(log_pairs + 1);
+        let root = E::Base::root(log_pairs + 1);
         layer = layer
             .chunks_exact(2 * degree)
             .enumerate()
             .flat_map(|(i, pair)| {
                 let (lo, hi) = pair.split_at(degree);
-                let x = F::pow(root, reverse_bits(i, log_pairs) as u64);
-                let half_x = F::mul(half, F::inverse(x).expect("invariant: a root is not zero"));
-                let even = lo.iter().zip(hi).map(|(&a, &b)| F::mul(F::add(a, b), half));
+                let x = E::Base::pow(root, reverse_bits(i, log_pairs) as u64);
+                let half_x = E::Base::mul(
+                    half,
+                    E::Base::inverse(x).expect("invariant: a root is not zero"),
+                );
+                let even = lo
+                    .iter()
+                    .zip(hi)
+                    .map(|(&a, &b)| E::Base::mul(E::Base::add(a, b), half));
                 let odd: Vec<_> = lo
                     .iter()
                     .zip(hi)
-                    .map(|(&a, &b)| F::mul(F::sub(a, b), half_x))
+                    .map(|(&a, &b)| E::Base::mul(E::Base::sub(a, b), half_x))
                     .collect();
-                let odd = F::extension_mul(&odd, &beta);
-                even.zip(odd).map(|(a, b)| F::add(a, b)).collect::<Vec<_>>()
+                let odd = E::mul(&odd, &beta);
+                even.zip(odd)
+                    .map(|(a, b)| E::Base::add(a, b))
+                    .collect::<Vec<_>>()
             })
             .collect();
-        beta = F::extension_mul(&beta, &beta);
+        beta = E::mul(&beta, &beta);
     }
     layer
 }

@@ -7,13 +7,13 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::field::Field;
+use crate::field::{Extension, Field};
 use crate::fold;
 use crate::ntt::Steps;
 use crate::reference::{self, reverse_bits};
 
-/// Runs every kernel of a field against the definition.
-pub(crate) fn run<F: Field>(engine: &mut Engine) -> Result<()> {
+/// Runs the transforms over `F` against the definition.
+pub(crate) fn ntt<F: Field>(engine: &mut Engine) -> Result<()> {
     // 2^1 rows make a pass of a single level; 2^9 are the first that take two
     // passes; 3 columns leave a tail in every vector.
     for (log_n, columns, added_bits) in [(0, 1, 1), (1, 1, 1), (5, 19, 1), (9, 3, 0)] {
@@ -26,12 +26,19 @@ pub(crate) fn run<F: Field>(engine: &mut Engine) -> Result<()> {
         let check = format!("ntt over {}, 2^{log_n} rows of {columns}", F::NAME);
         require(engine, computed == expected, check)?;
     }
-    for (log_elements, log_arity) in [(1, 1), (6, 3)] {
-        let values = sample::<F>(F::EXTENSION_DEGREE << log_elements);
-        let beta = sample::<F>(F::EXTENSION_DEGREE);
-        let expected = reference::fold::<F>(&values, log_arity, &beta);
-        let computed = fold::fold::<F>(engine, values, log_arity, beta)?;
-        let check = format!("fri folding over {}, arity 2^{log_arity}", F::NAME);
+    Ok(())
+}
+
+/// Runs folding over `E` by one arity against the definition.
+pub(crate) fn fold<E: Extension>(engine: &mut Engine, log_arity: u32) -> Result<()> {
+    // One row, and enough for whole vectors and a tail.
+    for log_rows in [0, 5] {
+        let values = sample::<E::Base>(E::DEGREE << (log_rows + log_arity));
+        let beta = sample::<E::Base>(E::DEGREE);
+        let expected = reference::fold::<E>(&values, log_arity, &beta);
+        let computed = fold::fold::<E>(engine, values, log_arity, beta)?;
+        let (name, degree) = (E::Base::NAME, E::DEGREE);
+        let check = format!("fri folding over {name}^{degree}, arity 2^{log_arity}");
         require(engine, computed == expected, check)?;
     }
     Ok(())
@@ -49,7 +56,8 @@ fn require(engine: &Engine, right: bool, check: String) -> Result<()> {
 
 /// Elements that reach both ends of the range, then ones without pattern (Knuth's LCG).
 fn sample<F: Field>(count: usize) -> Vec<F::Word> {
-    let edges = [0, 1, F::MODULUS - 1, F::MODULUS / 2];
+    let half = F::inverse_power_of_two(1);
+    let edges = [F::ZERO, F::ONE, F::sub(F::ZERO, F::ONE), half];
     let mut state = 0x5eed_u64;
     let noise = std::iter::repeat_with(move || {
         state = state
@@ -57,8 +65,11 @@ fn sample<F: Field>(count: usize) -> Vec<F::Word> {
             .wrapping_add(1);
         state >> 1
     });
-    let numbers = edges.into_iter().chain(noise);
-    numbers.map(F::from_u64).take(count).collect()
+    edges
+        .into_iter()
+        .chain(noise.map(F::from_u64))
+        .take(count)
+        .collect()
 }
 
 fn bit_reverse_rows<W: Copy>(values: &[W], columns: usize) -> Vec<W> {

@@ -16,6 +16,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::field::BabyBear;
 use crate::layout::Layout;
+use crate::self_test;
 use crate::stats::Stats;
 
 /// Calls that may wait for the device before a caller waits to be heard.
@@ -37,7 +38,7 @@ type Job = Box<dyn FnOnce(&mut Engine) + Send>;
 
 /// A device that passed its self-test, with its programs, tables and memory.
 ///
-/// BabyBear's kernels are tested when it opens, those of another field before its first use.
+/// BabyBear's transforms are tested when it opens, all else before its first use.
 pub struct Session {
     device: Device,
     stats: Arc<Mutex<Stats>>,
@@ -69,6 +70,7 @@ impl Session {
         let mut layout = Layout::for_device(device, options.memory_limit_bytes);
         if options.gpu_layout {
             layout.shape = LaneShape::gpu(device.max_group_size);
+            layout.in_place = false;
         }
         let stats = Arc::new(Mutex::new(Stats::default()));
         let fate = Fate::new(device);
@@ -191,7 +193,7 @@ impl Owner {
 
     fn open(self) -> Result<Engine> {
         let mut engine = Engine::open(self.device, self.layout, self.stats, self.patch)?;
-        engine.trust::<BabyBear>()?;
+        engine.trust(0, self_test::ntt::<BabyBear>)?;
         Ok(engine)
     }
 }
@@ -251,6 +253,8 @@ impl Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field::{BabyBear4, Elements};
+    use crate::fold::Fold;
 
     fn open_patched(patch: Patch) -> Option<Result<Session>> {
         let device = match Device::discover() {
@@ -264,12 +268,12 @@ mod tests {
         Some(Session::open_patched(&device, options, patch))
     }
 
-    /// Each bug stands for a class: steps of a transform, arithmetic, order of rows, roots, folding.
+    /// Each bug stands for a class: steps of a transform, arithmetic, order of rows, roots, cosets.
     #[test]
     fn a_device_that_computes_wrongly_does_not_open() {
-        let bugs: [(&str, Patch); 5] = [
+        let bugs: [(&str, Patch); 6] = [
             ("a butterfly", |s| {
-                s.replace("b = f_sub(a, t_)", "b = f_add(a, t_)")
+                s.replace("*x1 = f_sub(sum, b)", "*x1 = f_add(sum, b)")
             }),
             ("a modulus", |s| {
                 s.replace("#define MU 0x88000001u", "#define MU 0x88000003u")
@@ -277,12 +281,11 @@ mod tests {
             ("the order of rows", |s| {
                 s.replace("reverse_bits(row, reverse_log_n)", "row")
             }),
-            ("a node", |s| {
-                s.replace("roots[4 * node + 2]", "roots[4 * node + 1]")
+            ("the order of rows in a tile", |s| {
+                s.replace("reverse_bits(row, at->log_k)", "row")
             }),
-            ("a fold", |s| {
-                s.replace("f_add(f_halve(sum[j])", "f_add((sum[j])")
-            }),
+            ("a node", |s| s.replace("roots[2 * node]", "roots[node]")),
+            ("a coset", |s| s.replace("shift[done + 1]", "shift[done]")),
         ];
         for (bug, patch) in bugs {
             let Some(opened) = open_patched(patch) else {
@@ -293,6 +296,29 @@ mod tests {
                 "{bug}: {opened:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_used_later_is_tested_before() {
+        let Some(opened) =
+            open_patched(|s| s.replace("root = f_mul(root, root)", "root = f_add(root, root)"))
+        else {
+            return;
+        };
+        let session = opened.expect("folding is not tested when it opens");
+        let fold = |log_arity| {
+            let values = Elements::new(vec![1; 16]).expect("small numbers");
+            let beta = Elements::new(vec![1; 4]).expect("small numbers");
+            Fold::<BabyBear4>::new(&session).fold(values, log_arity, &beta)
+        };
+        for _ in 0..2 {
+            let refused = fold(2);
+            assert!(
+                matches!(refused, Err(Error::WrongAnswer { .. })),
+                "{refused:?}"
+            );
+        }
+        fold(1).expect("an arity without the bug");
     }
 
     #[test]
@@ -317,7 +343,7 @@ mod tests {
         let session = opened.expect("the device opens");
         let bytes = 4 << 12;
         let transform = |rows: usize| {
-            let words = vec![1; rows];
+            let words = Elements::new(vec![1; rows]).expect("ones");
             crate::NttBabyBear::new(&session)
                 .dft_batch(words, 1)
                 .unwrap();

@@ -1,7 +1,6 @@
 /* Goldilocks, P = 2^64 - 2^32 + 1.
  *
  * Every value is canonical: an element is stored as itself, in [0, P), before and after each operation.
- * The challenge field is F[x]/(x^2 - 7).
  *
  * With e = 2^32 - 1: 2^64 = e and 2^96 = -1 (mod P), so a product lo + 2^64*m + 2^96*h, m and h of 32
  * bits, is lo - h + e*m.
@@ -13,7 +12,7 @@
 #define P 0xffffffff00000001ul
 #define HALF 0x7fffffff80000001ul
 #define EPSILON 0xfffffffful
-#define EXT_DEGREE 2
+#define FIELD_BITS 64
 
 typedef ulong S;
 typedef LANE(ulong) F;
@@ -24,6 +23,18 @@ typedef LANE(ulong) F;
 #else
 #define WHERE_LESS(a, b, x) (CAT(as_ulong, VW)((a) < (b)) & (F)(x))
 #endif
+
+static inline S s_fold(S lo, S hi) {
+  const S h = hi >> 32, m = hi & EPSILON;
+  S t = lo - h;
+  if (lo < h) t -= EPSILON;
+  const S u = (m << 32) - m;
+  S r = t + u;
+  if (r < u) r += EPSILON;
+  return min(r, r - P);
+}
+
+static inline S s_mul(S a, S b) { return s_fold(a * b, mul_hi(a, b)); }
 
 static inline F f_splat(S a) { return (F)(a); }
 
@@ -73,3 +84,34 @@ static inline F f_mul(F a, F b) {
 }
 
 #endif
+
+static inline F f_scale(F a, S b) { return f_mul(a, f_splat(b)); }
+
+#ifdef EXT_DEGREE
+static inline F f_dot(const F* a, __constant S* b) {
+  F sum = f_mul(a[0], f_splat(b[0]));
+#pragma unroll
+  for (uint k = 1; k < EXT_DEGREE; k++) sum = f_add(sum, f_mul(a[k], f_splat(b[k])));
+  return sum;
+}
+#endif
+
+/* Two levels of a transform: splits by r, then by s and s*i, i^2 = -1. */
+#define RADIX4_FACTORS 4
+
+static inline void radix4_factors(__local S* to, S r, S s, S i) {
+  to[0] = r;
+  to[1] = s;
+  to[2] = s_mul(r, s);
+  to[3] = i;
+}
+
+static inline void f_radix4(F* x0, F* x1, F* x2, F* x3, __local const S* by) {
+  const F a = f_scale(*x2, by[0]), b = f_scale(*x1, by[1]), c = f_scale(*x3, by[2]);
+  const F sum = f_add(*x0, a), difference = f_sub(*x0, a);
+  const F p = f_add(b, c), q = f_scale(f_sub(b, c), by[3]);
+  *x0 = f_add(sum, p);
+  *x1 = f_sub(sum, p);
+  *x2 = f_add(difference, q);
+  *x3 = f_sub(difference, q);
+}

@@ -5,11 +5,17 @@
  *
  * f_mul(a, b) = a*b/R: with x = a*b and q = x*MU mod 2^32, x - q*P is a multiple of 2^32 and its
  * high word lies in (-P, P).
- * Expects: P, MU, HALF (see field/babybear.cl) and lane.cl.
+ * Expects: P, MU, HALF, FIELD_BITS (see field/babybear.cl), lane.cl and, for vectors, words.cl.
  * Source: Montgomery 1985; the signed variant is that of Plonky3's monty-31. */
 
 typedef uint S;
 typedef LANE(uint) F;
+
+static inline S s_mul(S a, S b) {
+  const ulong x = (ulong)a * b;
+  const uint r = (uint)(x >> 32) - mul_hi((uint)x * MU, P);
+  return min(r, r + P);
+}
 
 static inline F f_splat(S a) { return (F)(a); }
 
@@ -30,37 +36,117 @@ static inline F f_halve(F a) {
 
 #if VW == 1
 
+static inline F f_mul(F a, F b) { return s_mul(a, b); }
+
+static inline F f_scale(F a, S b) { return f_mul(a, b); }
+
+/* a*b of four lanes fit 64 bits together, as 4P^2 < 2^64; their high word is below 2P. */
+#ifdef EXT_DEGREE
+static inline F f_dot(const F* a, __constant S* b) {
+  ulong x = 0;
+#pragma unroll
+  for (uint k = 0; k < min(EXT_DEGREE, 4); k++) x += (ulong)a[k] * b[k];
+  const uint high = (uint)(x >> 32);
+  uint r = min(high, high - P) - mul_hi((uint)x * MU, P);
+  r = min(r, r + P);
+#pragma unroll
+  for (uint k = 4; k < EXT_DEGREE; k++) r = f_add(r, f_mul(a[k], b[k]));
+  return r;
+}
+#endif
+
+#else
+
+/* Vector units multiply 32 x 32 -> 64 bits in every second lane only, so even and odd lanes go
+ * separately as 64-bit lanes. */
+#define AS_WIDE CAT(as_ulong, WIDE_WIDTH)
+#define AS_LANE CAT(as_uint, VW)
+
+/* The high words of even and odd lanes, in place. */
+static inline F high_words(WIDE even, WIDE odd) {
+  return AS_LANE((even >> 32) | (odd & ~LOW_WORDS));
+}
+
+/* x/R in (-P, P), plus P where it is negative, for x < P*R: even and odd lanes. */
+static inline F f_reduce(WIDE even, WIDE odd) {
+  const WIDE mu = (WIDE)(MU), p = (WIDE)(P);
+  /* The low words of x - q*P cancel exactly. */
+  F r = high_words(even - words_mul(words_mul(even, mu), p), odd - words_mul(words_mul(odd, mu), p));
+  return min(r, r + (F)(P));
+}
+
 static inline F f_mul(F a, F b) {
-  ulong x = (ulong)a * b;
-  uint q = (uint)x * MU;
-  uint r = (uint)(x >> 32) - mul_hi(q, P);
+  const WIDE a0 = AS_WIDE(a), b0 = AS_WIDE(b);
+  return f_reduce(words_mul(a0, b0), words_mul(a0 >> 32, b0 >> 32));
+}
+
+static inline F f_scale(F a, S b) {
+  const WIDE a0 = AS_WIDE(a), b0 = AS_WIDE((F)(b));
+  return f_reduce(words_mul(a0, b0), words_mul(a0 >> 32, b0));
+}
+
+/* As above, with one reduction for four products. */
+#ifdef EXT_DEGREE
+static inline F f_dot(const F* a, __constant S* b) {
+  WIDE even = (WIDE)(0ul), odd = (WIDE)(0ul);
+#pragma unroll
+  for (uint k = 0; k < min(EXT_DEGREE, 4); k++) {
+    const WIDE a0 = AS_WIDE(a[k]), factor = AS_WIDE((F)(b[k]));
+    even += words_mul(a0, factor);
+    odd += words_mul(a0 >> 32, factor);
+  }
+  const WIDE mu = (WIDE)(MU), p = (WIDE)(P);
+  const F high = high_words(even, odd);
+  F r = min(high, high - (F)(P)) -
+        high_words(words_mul(words_mul(even, mu), p), words_mul(words_mul(odd, mu), p));
+  r = min(r, r + (F)(P));
+#pragma unroll
+  for (uint k = 4; k < EXT_DEGREE; k++) r = f_add(r, f_scale(a[k], b[k]));
+  return r;
+}
+#endif
+
+#endif
+
+/* Two levels of a transform: splits by r, then by s and s*i, i^2 = -1; i follows from the roots.
+ *   y0, y1 = (x0 + r*x2) +- (s*x1 + r*s*x3);   y2, y3 = (x0 - r*x2) +- (s*i*x1 - r*s*i*x3)
+ * Sums of two products, 2P^2 < P*R, take one reduction. */
+#define RADIX4_FACTORS 5
+
+static inline void radix4_factors(__local S* to, S r, S s, S i) {
+  const S rs = s_mul(r, s);
+  to[0] = r;
+  to[1] = s;
+  to[2] = rs;
+  to[3] = s_mul(s, i);
+  to[4] = s_mul(rs, P - i);
+}
+
+#if VW == 1
+
+/* a*x + b*y. */
+static inline F f_scale2(F x, S a, F y, S b) {
+  const ulong sum = (ulong)x * a + (ulong)y * b;
+  const uint r = (uint)(sum >> 32) - mul_hi((uint)sum * MU, P);
   return min(r, r + P);
 }
 
 #else
 
-/* Vector units multiply 32 x 32 -> 64 bits in every second lane only, so even and odd lanes go
- * separately as 64-bit lanes; the low words of x - q*P cancel exactly. */
-#if VW == 4
-typedef ulong2 WIDE;
-#define AS_WIDE as_ulong2
-#elif VW == 8
-typedef ulong4 WIDE;
-#define AS_WIDE as_ulong4
-#else
-typedef ulong8 WIDE;
-#define AS_WIDE as_ulong8
-#endif
-#define AS_LANE CAT(as_uint, VW)
-
-static inline F f_mul(F a, F b) {
-  const WIDE low = (WIDE)(0xfffffffful);
-  WIDE a0 = AS_WIDE(a), b0 = AS_WIDE(b);
-  WIDE x0 = (a0 & low) * (b0 & low), x1 = (a0 >> 32) * (b0 >> 32);
-  WIDE q0 = (x0 & low) * (WIDE)(MU), q1 = (x1 & low) * (WIDE)(MU);
-  WIDE d0 = x0 - (q0 & low) * (WIDE)(P), d1 = x1 - (q1 & low) * (WIDE)(P);
-  F r = AS_LANE((d0 >> 32) | (d1 & ~low));
-  return min(r, r + (F)(P));
+static inline F f_scale2(F x, S a, F y, S b) {
+  const WIDE x0 = AS_WIDE(x), y0 = AS_WIDE(y), a0 = AS_WIDE((F)(a)), b0 = AS_WIDE((F)(b));
+  return f_reduce(words_mul(x0, a0) + words_mul(y0, b0),
+                  words_mul(x0 >> 32, a0) + words_mul(y0 >> 32, b0));
 }
 
 #endif
+
+static inline void f_radix4(F* x0, F* x1, F* x2, F* x3, __local const S* by) {
+  const F a = f_scale(*x2, by[0]);
+  const F b = f_scale2(*x1, by[1], *x3, by[2]), c = f_scale2(*x1, by[3], *x3, by[4]);
+  const F sum = f_add(*x0, a), difference = f_sub(*x0, a);
+  *x0 = f_add(sum, b);
+  *x1 = f_sub(sum, b);
+  *x2 = f_add(difference, c);
+  *x3 = f_sub(difference, c);
+}

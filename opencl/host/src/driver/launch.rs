@@ -17,9 +17,17 @@ pub(crate) struct LaneShape {
 
 /// A launch of `ntt/pass.cl`.
 pub(crate) struct NttPass<'a> {
+    /// The matrix that every copy reads, rows in bit-reversed order; or else the pass is in place.
+    pub(crate) input: Option<&'a Buffer>,
     pub(crate) data: &'a Buffer,
     pub(crate) roots: &'a Buffer,
+    /// The scale, and from `shifts` on the factors of the levels.
+    pub(crate) constants: &'a Buffer,
+    pub(crate) shifts: usize,
+    pub(crate) scaled: bool,
     pub(crate) word_bytes: usize,
+    /// Constants of a node of a step of two levels, as compiled into the kernel.
+    pub(crate) factors: usize,
     /// Matrices of `2^log_n` rows in `data`, one after the other.
     pub(crate) copies: usize,
     pub(crate) log_n: u32,
@@ -50,31 +58,54 @@ impl NttPass<'_> {
             self.log_k > 0 && self.level + self.log_k <= self.log_n && self.log_n < 32,
             "levels outside the transform"
         );
-        let data_words = (self.copies * self.columns) << self.log_n;
-        let root_words = 1_usize << (self.level + self.log_k - 1);
         assert!(
-            data_words * self.word_bytes <= self.data.bytes(),
-            "data too short"
+            self.input.is_none() || self.level == 0,
+            "only the first pass reads another matrix"
         );
-        assert!(
-            root_words * self.word_bytes <= self.roots.bytes(),
-            "too few roots"
-        );
+        let matrix_words = self.columns << self.log_n;
+        let root_words =
+            (1_usize << (self.level + self.log_k - 1)).max(1 << u32::from(self.log_k > 1));
+        let constants = self.shifts + self.copies * self.log_k as usize;
+        for (buffer, needed, name) in [
+            (self.input.unwrap_or(self.data), matrix_words, "input"),
+            (self.data, self.copies * matrix_words, "data"),
+            (self.roots, root_words, "roots"),
+            (self.constants, constants, "constants"),
+        ] {
+            assert!(
+                needed * self.word_bytes <= buffer.bytes(),
+                "{name} too short"
+            );
+        }
+        let columns = u32::try_from(self.columns).expect("invariant: checked by the caller");
+        let copies = u32::try_from(self.copies).expect("invariant: a power of two below 2^32");
         let strip_words = (shape.vector_width as usize) << self.log_width;
-        let strips = self.inner().div_ceil(strip_words);
-        let groups = (self.copies << self.level) * strips;
+        let groups = if self.input.is_none() {
+            (self.copies << self.level) * self.inner().div_ceil(strip_words)
+        } else {
+            (self.copies << (self.log_n - self.log_k)) * self.columns.div_ceil(strip_words)
+        };
         let arguments = [
+            Argument::Buffer(self.input.unwrap_or(self.data)),
             Argument::Buffer(self.data),
             Argument::Buffer(self.roots),
+            Argument::Buffer(self.constants),
             Argument::Local((strip_words << self.log_k) * self.word_bytes),
+            Argument::Local((self.factors << self.log_k) * self.word_bytes),
             Argument::U64(self.inner() as u64),
+            Argument::U32(columns),
             Argument::U32(self.level),
             Argument::U32(self.log_k),
             Argument::U32(self.log_width),
+            Argument::U32(copies),
+            Argument::U32(self.shifts as u32),
+            Argument::U32(u32::from(self.input.is_none()) | u32::from(self.scaled) << 1),
         ];
-        // SAFETY: a group touches rows of its own block and words below `inner` of each, so all of
-        // them reach exactly `data_words`; nodes stay below 2^(level + log_k - 1); the tile has
-        // the strip's words for each of its 2^log_k rows.
+        // SAFETY: in place, a group touches rows of its own block and words below `inner` of each, so
+        // all of them reach exactly the words of all copies; else it reads 2^log_k whole rows of the
+        // input and writes the same rows of its copy, words below `columns`. Nodes stay below
+        // 2^(level + log_k - 1); the tile has the strip's words for each of its 2^log_k rows, and a
+        // pass has fewer than 2^log_k nodes.
         unsafe { queue.enqueue(kernel, &arguments, groups, shape.group_size as usize) }
     }
 }
@@ -149,8 +180,8 @@ impl NttSpread<'_> {
     }
 }
 
-/// A launch of `fri/fold2.cl`.
-pub(crate) struct FriFold2<'a> {
+/// A launch of `fri/fold.cl`.
+pub(crate) struct FriFold<'a> {
     pub(crate) input: &'a Buffer,
     pub(crate) output: &'a Buffer,
     pub(crate) inverse_roots: &'a Buffer,
@@ -158,13 +189,16 @@ pub(crate) struct FriFold2<'a> {
     pub(crate) word_bytes: usize,
     /// Degree of the extension, as compiled into the kernel.
     pub(crate) degree: usize,
-    pub(crate) pairs: usize,
+    /// Elements of a run, base two, as compiled into the kernel.
+    pub(crate) log_arity: u32,
+    pub(crate) rows: usize,
 }
 
-impl FriFold2<'_> {
+impl FriFold<'_> {
     /// Bytes of global memory read and written.
     pub(crate) fn traffic(&self) -> u64 {
-        ((3 * self.degree + 1) * self.pairs * self.word_bytes) as u64
+        let words = ((1 << self.log_arity) + 1) * self.degree + 1;
+        (words * self.rows * self.word_bytes) as u64
     }
 
     pub(crate) fn enqueue(
@@ -173,32 +207,44 @@ impl FriFold2<'_> {
         kernel: &Kernel,
         shape: LaneShape,
     ) -> Result<(), Failure> {
-        assert!(self.pairs > 0, "nothing to fold");
+        assert!(self.rows > 0 && self.log_arity > 0, "nothing to fold");
         for (buffer, needed, name) in [
-            (self.input, 2 * self.pairs * self.degree, "input"),
-            (self.output, self.pairs * self.degree, "output"),
-            (self.inverse_roots, self.pairs, "roots"),
-            (self.matrix, self.degree * self.degree, "matrix"),
+            (
+                self.input,
+                (self.rows * self.degree) << self.log_arity,
+                "input",
+            ),
+            (self.output, self.rows * self.degree, "output"),
+            (
+                self.inverse_roots,
+                self.rows << (self.log_arity - 1),
+                "roots",
+            ),
+            (
+                self.matrix,
+                self.log_arity as usize * self.degree * self.degree,
+                "matrix",
+            ),
         ] {
             assert!(
                 needed * self.word_bytes <= buffer.bytes(),
                 "{name} too short"
             );
         }
-        let pairs = u32::try_from(self.pairs).expect("invariant: at most 2^27 evaluations");
+        let rows = u32::try_from(self.rows).expect("invariant: at most 2^31 evaluations");
         let span = span(shape);
         let per_group = span as usize * shape.group_size as usize;
-        let groups = pairs.div_ceil(shape.vector_width) as usize;
+        let groups = rows.div_ceil(shape.vector_width) as usize;
         let arguments = [
             Argument::Buffer(self.input),
             Argument::Buffer(self.output),
             Argument::Buffer(self.inverse_roots),
             Argument::Buffer(self.matrix),
-            Argument::U32(pairs),
+            Argument::U32(rows),
             Argument::U32(span),
         ];
-        // SAFETY: items are lanes of pairs, the last one clipped to `pairs`; each reads its two
-        // evaluations and its root and writes its one result.
+        // SAFETY: items are lanes of rows, the last one clipped to `rows`; each reads its run, the
+        // root of its first pair and the first roots, and writes its one result.
         unsafe {
             queue.enqueue(
                 kernel,

@@ -12,19 +12,53 @@
 mod info;
 pub(crate) mod launch;
 mod queue;
-pub mod words;
+mod words;
 
 pub(crate) use info::{DeviceHandle, devices};
-pub(crate) use queue::{Buffer, Failure, Kernel, Queue};
+pub(crate) use queue::{Adopted, Buffer, Failure, Kernel, Queue};
 
 mod sealed {
-    pub trait Sealed: ocl::OclPrm {}
-    impl Sealed for u32 {}
-    impl Sealed for u64 {}
+    pub trait Sealed: Copy + Eq + std::fmt::Debug + Send + 'static {
+        /// What the driver transfers.
+        type Limb: ocl::OclPrm;
+
+        fn limbs(words: &[Self]) -> &[Self::Limb];
+        fn limbs_mut(words: &mut [Self]) -> &mut [Self::Limb];
+    }
+
+    macro_rules! single {
+        ($($word:ty),*) => {$(
+            impl Sealed for $word {
+                type Limb = Self;
+
+                fn limbs(words: &[Self]) -> &[Self] {
+                    words
+                }
+
+                fn limbs_mut(words: &mut [Self]) -> &mut [Self] {
+                    words
+                }
+            }
+        )*};
+    }
+    single!(u32, u64);
+
+    impl Sealed for [u64; 4] {
+        type Limb = u64;
+
+        fn limbs(words: &[Self]) -> &[u64] {
+            words.as_flattened()
+        }
+
+        fn limbs_mut(words: &mut [Self]) -> &mut [u64] {
+            words.as_flattened_mut()
+        }
+    }
 }
 
-/// An unsigned integer that a field element is stored in.
-pub trait Word: sealed::Sealed + Eq {}
+/// An unsigned integer that a field element is stored in, little-endian limbs where it has several.
+pub trait Word: sealed::Sealed {}
 
 impl Word for u32 {}
 impl Word for u64 {}
+impl Word for [u64; 4] {}

@@ -1,9 +1,11 @@
 //! A context with one in-order queue on one device, and what lives in it.
 
 use std::ffi::CString;
+use std::ops::Deref;
 
 use ocl::core::{
-    self, ArgVal, CommandQueue, Context, ContextProperties, Event, MemFlags, ProgramBuildInfo,
+    self, ArgVal, CommandQueue, Context, ContextProperties, Event, MapFlags, MemFlags, MemMap,
+    ProgramBuildInfo,
 };
 
 use super::{DeviceHandle, Word};
@@ -57,6 +59,29 @@ impl Buffer {
     /// Size in bytes.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
+    }
+}
+
+/// Host memory that a device works on in place.
+pub(crate) struct Adopted<W> {
+    // Fields drop in order: the buffer before its memory.
+    buffer: Buffer,
+    words: Vec<W>,
+    queue: CommandQueue,
+}
+
+impl<W> Drop for Adopted<W> {
+    fn drop(&mut self) {
+        // Nothing may run on memory that is given back. After an error there is no one to tell.
+        let _ = core::finish(&self.queue);
+    }
+}
+
+impl<W> Deref for Adopted<W> {
+    type Target = Buffer;
+
+    fn deref(&self) -> &Buffer {
+        &self.buffer
     }
 }
 
@@ -152,6 +177,52 @@ impl Queue {
         Ok(Buffer { memory, bytes })
     }
 
+    /// Makes host memory a buffer, for a device that works on it in place.
+    pub(crate) fn adopt<W: Word>(&self, mut words: Vec<W>) -> Result<Adopted<W>, Failure> {
+        let bytes = size_of_val(words.as_slice());
+        let flags = MemFlags::READ_WRITE | MemFlags::USE_HOST_PTR;
+        let limbs = W::limbs_mut(&mut words);
+        // SAFETY: the memory belongs to `Adopted` from here on, and is neither read, moved nor freed
+        // before the buffer is released.
+        let memory = unsafe { core::create_buffer(&self.context, flags, limbs.len(), Some(limbs)) }
+            .map_err(allocation_failure("adopting host memory"))?;
+        Ok(Adopted {
+            buffer: Buffer { memory, bytes },
+            words,
+            queue: self.queue.clone(),
+        })
+    }
+
+    /// Gives the memory back, with all that was enqueued done to it.
+    pub(crate) fn release<W: Word>(&self, mut adopted: Adopted<W>) -> Result<Vec<W>, Failure> {
+        let limbs = W::limbs(&adopted.words).len();
+        // SAFETY: the whole buffer, which has that many limbs; the call blocks, and the mapping is
+        // given up at once: it is how OpenCL makes host memory current.
+        let map: MemMap<W::Limb> = unsafe {
+            core::enqueue_map_buffer(
+                &self.queue,
+                &adopted.buffer.memory,
+                true,
+                MapFlags::READ,
+                0,
+                limbs,
+                None::<Event>,
+                None::<&mut Event>,
+            )
+        }
+        .map_err(failure("reading host memory"))?;
+        core::enqueue_unmap_mem_object(
+            &self.queue,
+            &adopted.buffer.memory,
+            &map,
+            None::<Event>,
+            None::<&mut Event>,
+        )
+        .map_err(failure("reading host memory"))?;
+        core::finish(&self.queue).map_err(failure("waiting for the device"))?;
+        Ok(std::mem::take(&mut adopted.words))
+    }
+
     /// Copies `words` to the start of `buffer`; returns when they are there.
     pub(crate) fn write<W: Word>(&self, buffer: &Buffer, words: &[W]) -> Result<(), Failure> {
         assert!(
@@ -165,7 +236,7 @@ impl Queue {
                 &buffer.memory,
                 true,
                 0,
-                words,
+                W::limbs(words),
                 None::<Event>,
                 None::<&mut Event>,
             )
@@ -186,7 +257,7 @@ impl Queue {
                 &buffer.memory,
                 true,
                 0,
-                words,
+                W::limbs_mut(words),
                 None::<Event>,
                 None::<&mut Event>,
             )

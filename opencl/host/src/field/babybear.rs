@@ -1,7 +1,7 @@
 use super::monty31::Monty31;
 
 /// The field BabyBear, `2^31 - 2^27 + 1`, in Montgomery form.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BabyBear;
 
 impl Monty31 for BabyBear {
@@ -10,5 +10,4 @@ impl Monty31 for BabyBear {
     const P: u32 = 0x7800_0001;
     const TWO_ADICITY: u32 = 27;
     const ROOT: u32 = 0x1a42_7a41;
-    const NON_RESIDUE: u32 = 11;
 }

@@ -1,8 +1,10 @@
 use super::Field;
 
-/// The field Goldilocks, `2^64 - 2^32 + 1`. An element is stored as itself, in `[0, P)`; Plonky3's may
-/// be `P` or more.
-#[derive(Clone, Copy, Debug)]
+/// The field Goldilocks, `2^64 - 2^32 + 1`.
+///
+/// Kernels take every 64-bit word for the element that it is modulo `P`, as Plonky3 does, and give
+/// back words below `P`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Goldilocks;
 
 const P: u64 = 0xffff_ffff_0000_0001;
@@ -17,10 +19,8 @@ impl Field for Goldilocks {
         include_str!("../../../kernels/field/goldilocks.cl"),
         super::MEMORY_SOURCE,
     ];
-    const MODULUS: u64 = P;
+    const RADIX4_FACTORS: usize = 4;
     const TWO_ADICITY: u32 = 32;
-    const EXTENSION_DEGREE: usize = 2;
-    const NON_RESIDUE: u64 = 7;
     const ZERO: u64 = 0;
     const ONE: u64 = 1;
 
@@ -28,12 +28,8 @@ impl Field for Goldilocks {
         value % P
     }
 
-    fn is_canonical(word: u64) -> bool {
-        word < P
-    }
-
-    fn to_u64(word: u64) -> u64 {
-        word
+    fn is_element(_: u64) -> bool {
+        true
     }
 
     fn add(a: u64, b: u64) -> u64 {
@@ -41,11 +37,15 @@ impl Field for Goldilocks {
     }
 
     fn sub(a: u64, b: u64) -> u64 {
-        Self::add(a, P - b)
+        Self::add(a, P - b % P)
     }
 
     fn mul(a: u64, b: u64) -> u64 {
         ((u128::from(a) * u128::from(b)) % u128::from(P)) as u64
+    }
+
+    fn inverse(a: u64) -> Option<u64> {
+        (!a.is_multiple_of(P)).then(|| Self::pow(a, P - 2))
     }
 
     fn largest_root() -> u64 {

@@ -4,7 +4,7 @@
 use super::Field;
 
 /// The constants of a field.
-pub trait Monty31: Copy + Send + Sync + 'static {
+pub trait Monty31: Copy + Eq + std::fmt::Debug + Send + Sync + 'static {
     /// The last part of a kernel's name.
     const NAME: &'static str;
     /// The source that defines the constants for kernels.
@@ -15,8 +15,6 @@ pub trait Monty31: Copy + Send + Sync + 'static {
     const TWO_ADICITY: u32;
     /// A generator of the largest of these, the one that Plonky3 chose.
     const ROOT: u32;
-    /// The challenge field is `F[x]/(x^4 - NON_RESIDUE)`.
-    const NON_RESIDUE: u32;
 }
 
 /// `P^-1 mod 2^32`, by Newton's iteration: each step doubles the bits that are right.
@@ -53,26 +51,21 @@ impl<M: Monty31> Field for M {
     const NAME: &'static str = M::NAME;
     const SOURCES: &'static [&'static str] = &[
         M::SOURCE,
+        super::WORDS_SOURCE,
         include_str!("../../../kernels/field/monty31.cl"),
         super::MEMORY_SOURCE,
     ];
-    const MODULUS: u64 = M::P as u64;
+    const RADIX4_FACTORS: usize = 5;
     const TWO_ADICITY: u32 = M::TWO_ADICITY;
-    const EXTENSION_DEGREE: usize = 4;
-    const NON_RESIDUE: u32 = stored::<M>(M::NON_RESIDUE);
     const ZERO: u32 = 0;
     const ONE: u32 = stored::<M>(1);
 
     fn from_u64(value: u64) -> u32 {
-        stored::<M>((value % Self::MODULUS) as u32)
+        stored::<M>((value % u64::from(M::P)) as u32)
     }
 
-    fn is_canonical(word: u32) -> bool {
+    fn is_element(word: u32) -> bool {
         word < M::P
-    }
-
-    fn to_u64(word: u32) -> u64 {
-        u64::from(word)
     }
 
     fn add(a: u32, b: u32) -> u32 {
@@ -87,6 +80,10 @@ impl<M: Monty31> Field for M {
 
     fn mul(a: u32, b: u32) -> u32 {
         reduce::<M>(u64::from(a) * u64::from(b))
+    }
+
+    fn inverse(a: u32) -> Option<u32> {
+        (a != 0).then(|| Self::pow(a, u64::from(M::P) - 2))
     }
 
     fn largest_root() -> u32 {

@@ -1,64 +1,55 @@
 //! What the transforms are made of: an inverse network, a spread, a forward network.
 
+use crate::driver::Buffer;
 use crate::driver::launch::{NttPass, NttSpread};
 use crate::engine::{Direction, Engine};
 use crate::error::{Error, Result};
 use crate::field::Field;
-use crate::memory::Lease;
+use crate::operand::Operand;
 use crate::plan;
 use crate::program::Operation;
 use crate::reference::reverse_bits;
 
-/// A transform of matrices of `2^log_n` rows; absent steps are left out.
+/// A transform of matrices of `2^log_n` rows.
 pub(crate) struct Steps<F: Field> {
     log_n: u32,
-    inverse: bool,
-    spread: Option<Spread<F>>,
-    forward: bool,
+    kind: Kind<F>,
 }
 
-/// `ntt/spread.cl`: row `i` of copy `c` is multiplied by `scale * shifts[c]^i`.
-struct Spread<F: Field> {
-    shifts: Vec<F::Word>,
+enum Kind<F: Field> {
+    /// Coefficients to values on a coset of the subgroup.
+    Values { shift: F::Word },
+    /// Values on a coset to coefficients.
+    Coefficients { inverse_shift: F::Word },
+    /// Values on the subgroup to values on several cosets.
+    Extension { shifts: Vec<F::Word> },
+}
+
+/// `ntt/spread.cl`: row `i` of copy `c`, from bit-reversed order, times `scale * shifts[c]^i`.
+struct Spread<'a, F: Field> {
+    shifts: &'a [F::Word],
     scale: F::Word,
-    /// Whether the rows come in bit-reversed order.
-    reverse: bool,
 }
 
 impl<F: Field> Steps<F> {
     /// Coefficients to values on the subgroup.
     pub(crate) const fn dft(log_n: u32) -> Self {
-        Self {
-            log_n,
-            inverse: false,
-            spread: None,
-            forward: true,
-        }
+        Self::coset_dft(log_n, F::ONE)
     }
 
     /// Coefficients to values on a coset.
-    pub(crate) fn coset_dft(log_n: u32, shift: F::Word) -> Self {
+    pub(crate) const fn coset_dft(log_n: u32, shift: F::Word) -> Self {
         Self {
-            spread: Some(Spread {
-                shifts: vec![shift],
-                scale: F::ONE,
-                reverse: false,
-            }),
-            ..Self::dft(log_n)
+            log_n,
+            kind: Kind::Values { shift },
         }
     }
 
     /// Values on a coset to coefficients.
-    pub(crate) fn coset_idft(log_n: u32, inverse_shift: F::Word) -> Self {
+    pub(crate) const fn coset_idft(log_n: u32, inverse_shift: F::Word) -> Self {
         Self {
             log_n,
-            inverse: true,
-            spread: Some(Spread {
-                shifts: vec![inverse_shift],
-                scale: F::inverse_power_of_two(log_n),
-                reverse: true,
-            }),
-            forward: false,
+            kind: Kind::Coefficients { inverse_shift },
         }
     }
 
@@ -73,19 +64,16 @@ impl<F: Field> Steps<F> {
             .collect();
         Self {
             log_n,
-            inverse: true,
-            spread: Some(Spread {
-                shifts,
-                scale: F::inverse_power_of_two(log_n),
-                reverse: true,
-            }),
-            forward: true,
+            kind: Kind::Extension { shifts },
         }
     }
 
     /// Matrices that come out for one that goes in.
-    fn copies(&self) -> usize {
-        self.spread.as_ref().map_or(1, |spread| spread.shifts.len())
+    const fn copies(&self) -> usize {
+        match &self.kind {
+            Kind::Values { .. } | Kind::Coefficients { .. } => 1,
+            Kind::Extension { shifts } => shifts.len(),
+        }
     }
 
     /// Transforms a matrix of `columns`, all at once or in panels of columns.
@@ -117,19 +105,19 @@ impl<F: Field> Steps<F> {
     /// How many columns fit the device, both as one allocation and all together.
     fn panel_columns(&self, engine: &mut Engine, columns: usize) -> Result<usize> {
         // The roots first: they stay on the device and are the same for every panel.
-        let directions = [
-            (self.inverse, Direction::Inverse),
-            (self.forward, Direction::Forward),
-        ];
-        for (_, direction) in directions.into_iter().filter(|(used, _)| *used) {
+        let directions: &[_] = match self.kind {
+            Kind::Values { .. } => &[Direction::Forward],
+            Kind::Coefficients { .. } => &[Direction::Inverse],
+            Kind::Extension { .. } => &[Direction::Inverse, Direction::Forward],
+        };
+        for &direction in directions {
             engine.roots::<F>(direction, self.log_n.saturating_sub(1))?;
         }
         let input = size_of::<F::Word>() << self.log_n;
         let largest = input * self.copies();
-        let together = if self.spread.is_some() {
-            input + largest
-        } else {
-            largest
+        let together = match self.kind {
+            Kind::Values { .. } => largest,
+            Kind::Coefficients { .. } | Kind::Extension { .. } => input + largest,
         };
         // Both tables of a spread: 2^ceil(log_n / 2) entries a copy at most, each.
         let tables = (2 * self.copies() * size_of::<F::Word>()) << self.log_n.div_ceil(2);
@@ -147,73 +135,176 @@ impl<F: Field> Steps<F> {
         }
     }
 
-    /// The result takes the place of the values: what is large is the allocation of host memory.
     fn run_panel(
         &self,
         engine: &mut Engine,
-        mut values: Vec<F::Word>,
+        values: Vec<F::Word>,
         columns: usize,
     ) -> Result<Vec<F::Word>> {
-        let (log_n, copies) = (self.log_n, self.copies());
-        let mut data = engine.upload(&values)?;
-        if self.inverse {
-            network::<F>(engine, &data, Direction::Inverse, 1, log_n, columns)?;
-        }
-        if let Some(spread) = &self.spread {
-            data = spread.run(engine, &data, log_n, columns)?;
-        }
-        if self.forward {
-            network::<F>(engine, &data, Direction::Forward, copies, log_n, columns)?;
-        }
-        values.resize(values.len() * copies, F::ZERO);
-        engine.download::<F>(&data, &mut values)?;
-        Ok(values)
+        let log_n = self.log_n;
+        let words = values.len() * self.copies();
+        let scale = F::inverse_power_of_two(log_n);
+        let data = engine.bring(values)?;
+        let data = match &self.kind {
+            Kind::Values { shift } => {
+                Network::<F>::in_place(Direction::Forward, &[*shift], log_n, columns)
+                    .run(engine, &data)?;
+                data
+            }
+            Kind::Coefficients { inverse_shift } => {
+                Network::<F>::in_place(Direction::Inverse, &[F::ONE], log_n, columns)
+                    .run(engine, &data)?;
+                let shifts = &[*inverse_shift];
+                Spread::<F> { shifts, scale }.run(engine, data, log_n, columns)?
+            }
+            Kind::Extension { shifts } if fused::<F>(log_n, columns) => {
+                Network {
+                    scale: Some(scale),
+                    ..Network::<F>::in_place(Direction::Inverse, &[F::ONE], log_n, columns)
+                }
+                .run(engine, &data)?;
+                let (input, host) = data.split();
+                let output = engine.make::<F>(words, host)?;
+                Network {
+                    input: Some(&input),
+                    ..Network::<F>::in_place(Direction::Forward, shifts, log_n, columns)
+                }
+                .run(engine, &output)?;
+                output
+            }
+            Kind::Extension { shifts } => {
+                Network::<F>::in_place(Direction::Inverse, &[F::ONE], log_n, columns)
+                    .run(engine, &data)?;
+                let data = Spread::<F> { shifts, scale }.run(engine, data, log_n, columns)?;
+                let ones = vec![F::ONE; shifts.len()];
+                Network::<F>::in_place(Direction::Forward, &ones, log_n, columns)
+                    .run(engine, &data)?;
+                data
+            }
+        };
+        engine.take::<F>(data, words)
     }
 }
 
-/// Runs the butterflies over `copies` matrices of `2^log_n` rows, in place.
-fn network<F: Field>(
-    engine: &mut Engine,
-    data: &Lease,
+/// Whether the first pass of an extension can read the coefficients itself: it takes each row by itself,
+/// which narrow ones leave too much of a lane idle for.
+const fn fused<F: Field>(log_n: u32, columns: usize) -> bool {
+    const LANE_BYTES: usize = 32;
+    log_n > 0 && columns * size_of::<F::Word>() >= LANE_BYTES
+}
+
+/// The butterflies over matrices of `2^log_n` rows, one for each shift.
+struct Network<'a, F: Field> {
     direction: Direction,
-    copies: usize,
+    /// The coefficients that every matrix begins with, in bit-reversed order; or else in place.
+    input: Option<&'a Buffer>,
+    shifts: &'a [F::Word],
+    /// What the results are multiplied by.
+    scale: Option<F::Word>,
     log_n: u32,
     columns: usize,
-) -> Result<()> {
-    let roots = engine.roots::<F>(direction, log_n.saturating_sub(1))?;
-    let compiled = engine.kernel::<F>(Operation::NttPass)?;
-    let word_bytes = size_of::<F::Word>();
-    let (shape, tile_bytes) = (engine.shape::<F>(), engine.layout().tile_bytes);
-    let max_log_k = plan::max_log_k(word_bytes, shape, tile_bytes);
-    for plan::Pass { level, log_k } in plan::passes(log_n, max_log_k) {
-        let inner = columns << (log_n - level - log_k);
-        let pass = NttPass {
-            data,
-            roots: &roots,
-            word_bytes,
-            copies,
-            log_n,
-            columns,
-            level,
-            log_k,
-            log_width: plan::log_width(log_k, inner, word_bytes, shape, tile_bytes),
-        };
-        let result = pass.enqueue(engine.queue(), &compiled.kernel, shape);
-        engine.launched(&compiled, pass.traffic(), result)?;
-    }
-    Ok(())
 }
 
-impl<F: Field> Spread<F> {
-    fn run(&self, engine: &mut Engine, input: &Lease, log_n: u32, columns: usize) -> Result<Lease> {
+impl<'a, F: Field> Network<'a, F> {
+    const fn in_place(
+        direction: Direction,
+        shifts: &'a [F::Word],
+        log_n: u32,
+        columns: usize,
+    ) -> Self {
+        Self {
+            direction,
+            input: None,
+            shifts,
+            scale: None,
+            log_n,
+            columns,
+        }
+    }
+
+    fn run(&self, engine: &mut Engine, data: &Buffer) -> Result<()> {
+        let Self { log_n, columns, .. } = *self;
+        let copies = self.shifts.len();
+        let word_bytes = size_of::<F::Word>();
+        let (shape, tile_bytes) = (engine.shape::<F>(), engine.layout().tile_bytes);
+        let passes = plan::passes(log_n, plan::max_log_k(word_bytes, shape, tile_bytes));
+        if passes.is_empty() {
+            return Ok(());
+        }
+        let roots = engine.roots::<F>(self.direction, log_n.saturating_sub(1))?;
+        let compiled = engine.kernel::<F>(Operation::NttPass)?;
+        let constants = engine.upload(&self.constants(&passes))?;
+        let mut shifts = 1;
+        for plan::Pass { level, log_k } in passes {
+            let inner = columns << (log_n - level - log_k);
+            let input = self.input.filter(|_| level == 0);
+            let row = if input.is_some() { columns } else { inner };
+            let pass = NttPass {
+                input,
+                data,
+                roots: &roots,
+                constants: &constants,
+                shifts,
+                scaled: self.scale.is_some() && level + log_k == log_n,
+                word_bytes,
+                factors: F::RADIX4_FACTORS,
+                copies,
+                log_n,
+                columns,
+                level,
+                log_k,
+                log_width: plan::log_width(log_k, row, word_bytes, shape, tile_bytes),
+            };
+            let result = pass.enqueue(engine.queue(), &compiled.kernel, shape);
+            engine.launched(&compiled, pass.traffic(), result)?;
+            shifts += copies * log_k as usize;
+        }
+        Ok(())
+    }
+
+    /// The scale, and for each pass and matrix the factors of its levels: `shift^(n / 2^(level + 1))`.
+    fn constants(&self, passes: &[plan::Pass]) -> Vec<F::Word> {
+        let powers: Vec<Vec<_>> = self
+            .shifts
+            .iter()
+            .map(|&shift| {
+                let mut squares = vec![shift];
+                for level in 1..self.log_n as usize {
+                    squares.push(F::mul(squares[level - 1], squares[level - 1]));
+                }
+                squares.reverse();
+                squares
+            })
+            .collect();
+        let of_pass = |pass: &plan::Pass| {
+            let levels = pass.level as usize..(pass.level + pass.log_k) as usize;
+            powers
+                .iter()
+                .flat_map(move |power| power[levels.clone()].iter().copied())
+        };
+        std::iter::once(self.scale.unwrap_or(F::ONE))
+            .chain(passes.iter().flat_map(of_pass))
+            .collect()
+    }
+}
+
+impl<F: Field> Spread<'_, F> {
+    fn run(
+        &self,
+        engine: &mut Engine,
+        input: Operand<F::Word>,
+        log_n: u32,
+        columns: usize,
+    ) -> Result<Operand<F::Word>> {
         let copies = self.shifts.len();
         let log_low = log_n / 2;
         let (low, high) = self.tables(log_n, log_low);
         let (low, high) = (engine.upload(&low)?, engine.upload(&high)?);
-        let output = engine.lease::<F::Word>((copies * columns) << log_n)?;
+        let (input, host) = input.split();
+        let output = engine.make::<F>((copies * columns) << log_n, host)?;
         let compiled = engine.kernel::<F>(Operation::NttSpread)?;
         let spread = NttSpread {
-            input,
+            input: &input,
             output: &output,
             low: &low,
             high: &high,
@@ -221,7 +312,7 @@ impl<F: Field> Spread<F> {
             log_n,
             columns,
             copies,
-            reverse: self.reverse,
+            reverse: true,
             log_low,
         };
         let result = spread.enqueue(engine.queue(), &compiled.kernel, engine.shape::<F>());
@@ -232,7 +323,7 @@ impl<F: Field> Spread<F> {
     /// `low[c][j] = s^j` and `high[c][j] = scale * s^(j << log_low)`, `s = shifts[c]`.
     fn tables(&self, log_n: u32, log_low: u32) -> (Vec<F::Word>, Vec<F::Word>) {
         let (mut low, mut high) = (Vec::new(), Vec::new());
-        for &shift in &self.shifts {
+        for &shift in self.shifts {
             powers::<F>(&mut low, F::ONE, shift, 1 << log_low);
             let step = F::pow(shift, 1 << log_low);
             powers::<F>(&mut high, self.scale, step, 1 << (log_n - log_low));

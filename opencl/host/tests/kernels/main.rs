@@ -11,7 +11,7 @@ mod session;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
-use froben_opencl::{Device, Session, SessionOptions};
+use froben_opencl::{Device, Elements, Session, SessionOptions};
 use p3_baby_bear::BabyBear;
 use p3_field::{PrimeField32, PrimeField64, TwoAdicField};
 use rand::rngs::SmallRng;
@@ -56,17 +56,15 @@ fn sessions() -> impl Iterator<Item = &'static Session> {
 
 /// A field of ours and Plonky3's of the same name.
 trait Twin {
-    type Ours: froben_opencl::Field<Word: std::fmt::Debug>;
+    type Ours: froben_opencl::Field;
     type Theirs: TwoAdicField + PrimeField64;
 
     /// As the kernels store it.
     fn word(element: Self::Theirs) -> <Self::Ours as froben_opencl::Field>::Word;
 
-    fn words(elements: &[Self::Theirs]) -> Vec<<Self::Ours as froben_opencl::Field>::Word> {
-        elements
-            .iter()
-            .map(|element| Self::word(*element))
-            .collect()
+    fn words(elements: &[Self::Theirs]) -> Elements<Self::Ours> {
+        let words = elements.iter().map(|element| Self::word(*element));
+        Elements::new(words.collect()).expect("elements")
     }
 }
 

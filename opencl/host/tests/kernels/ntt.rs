@@ -1,4 +1,4 @@
-use froben_opencl::{Field, Ntt, Session};
+use froben_opencl::{Elements, Field, Ntt, Session};
 use p3_dft::{NaiveDft, Radix2DitParallel, TwoAdicSubgroupDft};
 use p3_field::{Field as _, PrimeCharacteristicRing};
 use p3_matrix::Matrix;
@@ -9,7 +9,7 @@ use crate::{BabyBears, Goldilockses, KoalaBears, Twin, elements, gpu_layout, nat
 
 const COLUMNS: [usize; 8] = [1, 2, 3, 5, 8, 16, 17, 100];
 
-type Words<T> = Vec<<<T as Twin>::Ours as Field>::Word>;
+type Words<T> = Elements<<T as Twin>::Ours>;
 
 fn matrix<T: Twin>(seed: u64, rows: usize, columns: usize) -> RowMajorMatrix<T::Theirs> {
     RowMajorMatrix::new(elements(seed, rows * columns), columns)

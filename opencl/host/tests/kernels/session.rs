@@ -1,16 +1,18 @@
 use std::process::Command;
 use std::{env, thread};
 
-use froben_opencl::{Device, Error, FoldBabyBear, NttBabyBear, Session, SessionOptions, words};
-use p3_baby_bear::BabyBear;
+use froben_opencl::{
+    BabyBear, BabyBear4, Device, Elements, Error, Fold, NttBabyBear, Session, SessionOptions,
+};
+use p3_field::PrimeCharacteristicRing as _;
 use p3_field::PrimeField32;
 
 use crate::{device, elements, native};
 
 const P: u32 = 0x7800_0001;
 
-fn values(count: usize) -> Vec<u32> {
-    words::from_babybear(elements(7, count))
+fn values(count: usize) -> Elements<BabyBear> {
+    elements::<p3_baby_bear::BabyBear>(7, count).into()
 }
 
 #[test]
@@ -34,11 +36,11 @@ fn a_device_is_listed_once_and_found_by_its_identity() {
 #[test]
 fn shapes_without_a_meaning_are_refused_before_anything_is_launched() {
     let Some(session) = native() else { return };
-    let (ntt, fold) = (NttBabyBear::new(session), FoldBabyBear::new(session));
+    let (ntt, fold) = (NttBabyBear::new(session), Fold::<BabyBear4>::new(session));
     let beta = values(4);
     let refused = [
         ("no columns", ntt.dft_batch(values(8), 0)),
-        ("no rows", ntt.dft_batch(vec![], 3)),
+        ("no rows", ntt.dft_batch(values(0), 3)),
         ("half a row", ntt.dft_batch(values(7), 2)),
         ("three rows", ntt.idft_batch(values(6), 2)),
         (
@@ -50,12 +52,12 @@ fn shapes_without_a_meaning_are_refused_before_anything_is_launched() {
             ntt.coset_lde_batch(values(2), 2, u32::MAX, 1),
         ),
         ("a coset at zero", ntt.coset_idft_batch(values(4), 1, 0)),
-        ("a short challenge", fold.fold(values(16), 1, &beta[..3])),
+        ("a short challenge", fold.fold(values(16), 1, &values(3))),
         ("arity one", fold.fold(values(16), 0, &beta)),
         ("an arity past the layer", fold.fold(values(16), 3, &beta)),
         ("three elements", fold.fold(values(12), 1, &beta)),
         ("half an element", fold.fold(values(18), 1, &beta)),
-        ("an empty layer", fold.fold(vec![], 1, &beta)),
+        ("an empty layer", fold.fold(values(0), 1, &beta)),
     ];
     for (name, result) in refused {
         assert!(matches!(result, Err(Error::Shape(_))), "{name}: {result:?}");
@@ -65,23 +67,25 @@ fn shapes_without_a_meaning_are_refused_before_anything_is_launched() {
 #[test]
 fn words_that_are_no_elements_are_refused() {
     let Some(session) = native() else { return };
-    let (ntt, fold) = (NttBabyBear::new(session), FoldBabyBear::new(session));
     for word in [P, P + 1, u32::MAX] {
-        let mut bad = values(16);
+        let mut bad = values(16).into_words();
         bad[5] = word;
-        let refused = [
-            ntt.dft_batch(bad.clone(), 2),
-            ntt.coset_lde_batch(bad.clone(), 2, 1, 1),
-            ntt.coset_lde_batch(values(16), 2, 1, word),
-            fold.fold(bad, 1, &values(4)),
-            fold.fold(values(16), 1, &[1, 2, 3, word]),
-        ];
-        for result in refused {
-            assert!(
-                matches!(result, Err(Error::NotCanonical { .. })),
-                "{result:?}"
-            );
+        match Elements::<BabyBear>::new(bad) {
+            Err(Error::NotCanonical {
+                index: 5,
+                word: shown,
+                ..
+            }) => {
+                assert_eq!(shown, format!("{word:x}"));
+            }
+            other => panic!("{other:?}"),
         }
+        let ntt = NttBabyBear::new(session);
+        let refused = ntt.coset_lde_batch(values(16), 2, 1, word);
+        assert!(
+            matches!(refused, Err(Error::NotCanonical { .. })),
+            "{refused:?}"
+        );
     }
 }
 
@@ -100,7 +104,7 @@ fn what_does_not_fit_goes_in_panels_and_what_cannot_is_refused() {
     };
     let tight = open(96 << 10);
     let (input, columns) = (values(37 << 10), 37);
-    let shift = BabyBear::new(31).to_unique_u32();
+    let shift = p3_baby_bear::BabyBear::from_u32(31).to_unique_u32();
     let lde = |session| NttBabyBear::new(session).coset_lde_batch(input.clone(), columns, 1, shift);
     assert!(lde(&tight).expect("in panels") == lde(whole).expect("at once"));
     assert!(tight.stats().launches() > 8, "{:?}", tight.stats());
@@ -134,13 +138,17 @@ fn one_session_serves_many_threads() {
 #[test]
 fn what_ran_is_counted() {
     let Some(device) = device() else { return };
-    let session = Session::open(&device).expect("the device opens");
+    let options = SessionOptions {
+        gpu_layout: true,
+        ..SessionOptions::default()
+    };
+    let session = Session::open_with(&device, options).expect("the device opens");
     assert_eq!(session.stats().launches(), 0, "the self-test is not work");
     let before = session.stats();
     NttBabyBear::new(&session)
         .coset_lde_batch(values(96), 3, 1, 1)
         .expect("an lde");
-    FoldBabyBear::new(&session)
+    Fold::<BabyBear4>::new(&session)
         .fold(values(32), 2, &values(4))
         .expect("a fold");
     let stats = session.stats().since(&before);
@@ -152,8 +160,8 @@ fn what_ran_is_counted() {
     assert_eq!(
         launches,
         [
-            // Pairs of 8 words to 4, with a root each: 4 pairs, then 2.
-            ("fri_fold2_babybear", 2, 4 * 13 * (4 + 2)),
+            // Two runs of 16 words to 4, with a root each.
+            ("fri_fold_babybear", 1, 4 * 2 * (16 + 4 + 1)),
             // 96 words once, then 192.
             ("ntt_pass_babybear", 2, 4 * 2 * (96 + 192)),
             ("ntt_spread_babybear", 1, 4 * (96 + 192)),

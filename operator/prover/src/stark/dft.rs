@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use froben_opencl::{NttBabyBear, Result, Session, words};
+use froben_opencl::{Elements, NttBabyBear, Result, Session};
 use p3_baby_bear::BabyBear;
 use p3_dft::{Radix2DitParallel, TwoAdicSubgroupDft};
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
@@ -38,17 +38,18 @@ impl OpenClDft {
     }
 }
 
+type Words = Elements<froben_opencl::BabyBear>;
+
 /// Runs `transform` on the device. A failure leaves zeros, `2^added_bits` times as many as went in.
 fn on_device(
     session: &Session,
     fault: &Fault,
     matrix: RowMajorMatrix<BabyBear>,
     added_bits: usize,
-    transform: impl FnOnce(NttBabyBear<'_>, Vec<u32>, usize) -> Result<Vec<u32>>,
+    transform: impl FnOnce(NttBabyBear<'_>, Words, usize) -> Result<Words>,
 ) -> RowMajorMatrix<BabyBear> {
     let (width, len) = (matrix.width(), matrix.values.len() << added_bits);
-    let words = words::from_babybear(matrix.values);
-    let result = transform(NttBabyBear::new(session), words, width).map(words::to_babybear);
+    let result = transform(NttBabyBear::new(session), matrix.values.into(), width).map(Vec::from);
     let values = fault.note(result, || BabyBear::zero_vec(len));
     RowMajorMatrix::new(values, width)
 }

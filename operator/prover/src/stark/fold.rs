@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use froben_circuits::config::{Challenge, Val};
-use froben_opencl::{FoldBabyBear, Session, words};
+use froben_opencl::{BabyBear4, Fold, Session};
 use p3_field::{BasedVectorSpace, PrimeCharacteristicRing};
 use p3_fri::{FriFoldingStrategy, TwoAdicFriFolding};
 use p3_matrix::Matrix;
@@ -69,11 +69,11 @@ impl<InputProof: Sync, InputError: Debug + Sync> FriFoldingStrategy<Val, Challen
     ) -> Vec<Challenge> {
         let height = layer.height();
         let layer = layer.to_row_major_matrix().values;
-        let layer = words::from_babybear(Challenge::flatten_to_base(layer));
-        let beta = words::from_babybear(Challenge::flatten_to_base(vec![beta]));
-        let folded = FoldBabyBear::new(&self.session)
-            .fold(layer, log_arity as u32, &beta)
-            .map(|folded| Challenge::reconstitute_from_base(words::to_babybear(folded)));
+        let layer = Challenge::flatten_to_base(layer);
+        let beta = Challenge::flatten_to_base(vec![beta]);
+        let folded = Fold::<BabyBear4>::new(&self.session)
+            .fold(layer.into(), log_arity as u32, &beta.into())
+            .map(|folded| Challenge::reconstitute_from_base(folded.into()));
         self.fault.note(folded, || Challenge::zero_vec(height))
     }
 }

@@ -37,8 +37,8 @@ pub trait Field: Copy + Eq + std::fmt::Debug + Send + Sync + 'static {
     const NAME: &'static str;
     /// The sources that define the lane operations, in order.
     const SOURCES: &'static [&'static str];
-    /// Constants that the sources make of a node of two levels of a transform.
-    const RADIX4_FACTORS: usize;
+    /// Whether the sources of a transform differ by direction.
+    const DIRECTED: bool;
     /// Multiplicative subgroups exist up to the order two to this.
     const TWO_ADICITY: u32;
     /// The stored form of zero.

@@ -8,7 +8,10 @@ use crate::field::Field;
 /// A kernel, for every field: its name without the field, and its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Operation {
-    NttPass,
+    /// `inverse` only where the field's sources ask for it.
+    NttPass {
+        inverse: bool,
+    },
     NttSpread,
     /// Runs of `2^log_arity` elements of an extension of that degree.
     FriFold {
@@ -20,7 +23,7 @@ pub(crate) enum Operation {
 impl Operation {
     const fn name(self) -> &'static str {
         match self {
-            Self::NttPass => "ntt_pass",
+            Self::NttPass { .. } => "ntt_pass",
             Self::NttSpread => "ntt_spread",
             Self::FriFold { .. } => "fri_fold",
         }
@@ -28,7 +31,7 @@ impl Operation {
 
     const fn source(self) -> &'static str {
         match self {
-            Self::NttPass => include_str!("../../kernels/ntt/pass.cl"),
+            Self::NttPass { .. } => include_str!("../../kernels/ntt/pass.cl"),
             Self::NttSpread => include_str!("../../kernels/ntt/spread.cl"),
             Self::FriFold { .. } => include_str!("../../kernels/fri/fold.cl"),
         }
@@ -37,7 +40,8 @@ impl Operation {
     /// What is fixed when the kernel is compiled.
     fn definitions(self) -> String {
         match self {
-            Self::NttPass | Self::NttSpread => String::new(),
+            Self::NttPass { inverse } => format!("#define INVERSE {}\n", u8::from(inverse)),
+            Self::NttSpread => String::new(),
             Self::FriFold { degree, log_arity } => {
                 format!("#define EXT_DEGREE {degree}\n#define LOG_ARITY {log_arity}\n")
             }

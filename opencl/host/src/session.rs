@@ -273,7 +273,7 @@ mod tests {
     fn a_device_that_computes_wrongly_does_not_open() {
         let bugs: [(&str, Patch); 6] = [
             ("a butterfly", |s| {
-                s.replace("*x1 = f_sub(sum, b)", "*x1 = f_add(sum, b)")
+                s.replace("x[1] = f_sub(sum, b)", "x[1] = f_add(sum, b)")
             }),
             ("a modulus", |s| {
                 s.replace("#define MU 0x88000001u", "#define MU 0x88000003u")
@@ -284,8 +284,8 @@ mod tests {
             ("the order of rows in a tile", |s| {
                 s.replace("reverse_bits(row, at->log_k)", "row")
             }),
-            ("a node", |s| s.replace("roots[2 * node]", "roots[node]")),
-            ("a coset", |s| s.replace("shift[done + 1]", "shift[done]")),
+            ("a node", |s| s.replace("(block << done) << (levels - 1)", "block << done")),
+            ("a coset", |s| s.replace("shift[done + levels - 1]", "shift[0]")),
         ];
         for (bug, patch) in bugs {
             let Some(opened) = open_patched(patch) else {

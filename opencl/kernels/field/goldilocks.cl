@@ -1,10 +1,11 @@
 /* Goldilocks, P = 2^64 - 2^32 + 1.
  *
- * Every value is canonical: an element is stored as itself, in [0, P), before and after each operation.
+ * Operations take and give canonical values: an element is stored as itself, in [0, P). Memory may hold
+ * any word for what it is modulo P; f_load, f_gather and a transform's steps take it.
  *
  * With e = 2^32 - 1: 2^64 = e and 2^96 = -1 (mod P), so a product lo + 2^64*m + 2^96*h, m and h of 32
  * bits, is lo - h + e*m.
- * Expects: lane.cl.
+ * Expects: lane.cl, words.cl; INVERSE, zero or one, for the steps of a transform.
  * Source: the reduction is that of plonky2, "Goldilocks" (Polygon Zero 2021).
  * Oracle: field::Goldilocks in the host crate; p3-goldilocks 0.8 in its tests. */
 
@@ -12,7 +13,6 @@
 #define P 0xffffffff00000001ul
 #define HALF 0x7fffffff80000001ul
 #define EPSILON 0xfffffffful
-#define FIELD_BITS 64
 
 typedef ulong S;
 typedef LANE(ulong) F;
@@ -40,6 +40,8 @@ static inline F f_splat(S a) { return (F)(a); }
 
 /* x and x - P differ by P, and exactly one of the two is in [0, P): the smaller, unsigned. */
 static inline F f_reduced(F x) { return min(x, x - (F)(P)); }
+
+static inline F f_canonical(F x) { return f_reduced(x); }
 
 /* A sum that overflows has lost 2^64, which is e more than P. */
 static inline F f_add(F a, F b) {
@@ -73,14 +75,12 @@ static inline F f_mul(F a, F b) { return f_fold(a * b, mul_hi(a, b)); }
 
 #else
 
-/* Vector units multiply 32 x 32 -> 64 bits at the most. */
 static inline F f_mul(F a, F b) {
-  const F low = (F)(EPSILON);
-  F a0 = a & low, a1 = a >> 32, b0 = b & low, b1 = b >> 32;
-  F x = a0 * b0;
-  F y = a1 * b0 + (x >> 32);
-  F z = a0 * b1 + (y & low);
-  return f_fold((z << 32) | (x & low), a1 * b1 + (y >> 32) + (z >> 32));
+  F a1 = a >> 32, b1 = b >> 32;
+  F x = words_mul(a, b);
+  F y = words_mul(a1, b) + (x >> 32);
+  F z = words_mul(a, b1) + (y & LOW_WORDS);
+  return f_fold((z << 32) | (x & LOW_WORDS), words_mul(a1, b1) + (y >> 32) + (z >> 32));
 }
 
 #endif
@@ -96,22 +96,107 @@ static inline F f_dot(const F* a, __constant S* b) {
 }
 #endif
 
-/* Two levels of a transform: splits by r, then by s and s*i, i^2 = -1. */
-#define RADIX4_FACTORS 4
+#ifdef INVERSE
 
-static inline void radix4_factors(__local S* to, S r, S s, S i) {
-  to[0] = r;
-  to[1] = s;
-  to[2] = s_mul(r, s);
-  to[3] = i;
+/* Limbs: a + 2^32*b, of signed words with room for sums and for shifts, which is what a product with
+ * a power of two is. 2^192 = 1, and so the roots of order 8 are such powers: 2^24 and its odd powers.
+ * With 2^64 = 2^32 - 1:
+ *   2^48*(a, b) = 2^16*(-b, a + b),   2^72*(a, b) = 2^8*(-a - b, a) */
+typedef struct {
+  F a, b;
+} Limbs;
+
+static inline Limbs l_add(Limbs x, Limbs y) { return (Limbs){x.a + y.a, x.b + y.b}; }
+
+static inline Limbs l_sub(Limbs x, Limbs y) { return (Limbs){x.a - y.a, x.b - y.b}; }
+
+/* x + 2^48*y, x - 2^48*y. */
+static inline Limbs l_add_48(Limbs x, Limbs y) {
+  return (Limbs){x.a - (y.b << 16), x.b + ((y.a + y.b) << 16)};
 }
 
-static inline void f_radix4(F* x0, F* x1, F* x2, F* x3, __local const S* by) {
-  const F a = f_scale(*x2, by[0]), b = f_scale(*x1, by[1]), c = f_scale(*x3, by[2]);
-  const F sum = f_add(*x0, a), difference = f_sub(*x0, a);
-  const F p = f_add(b, c), q = f_scale(f_sub(b, c), by[3]);
-  *x0 = f_add(sum, p);
-  *x1 = f_sub(sum, p);
-  *x2 = f_add(difference, q);
-  *x3 = f_sub(difference, q);
+static inline Limbs l_sub_48(Limbs x, Limbs y) {
+  return (Limbs){x.a + (y.b << 16), x.b - ((y.a + y.b) << 16)};
 }
+
+/* 2^24*x + 2^72*y. */
+static inline Limbs l_add_24_72(Limbs x, Limbs y) {
+  return (Limbs){(x.a << 24) - ((y.a + y.b) << 8), (x.b << 24) + (y.a << 8)};
+}
+
+/* x and a multiple of P that makes both limbs of any sum in this file positive and below 2^62: with
+ * c = 2^29, (2^32*c + c, (2^32 - 1)*c - c) = c*P. */
+static inline Limbs l_offset(F x) {
+  return (Limbs){(x & LOW_WORDS) + (F)((1ul << 61) + (1ul << 29)),
+                 (x >> 32) + (F)((1ul << 61) - (1ul << 30))};
+}
+
+/* x*w, x any word; w and, `stride` on, its high half. The limbs are below 2^34 and 2^35. */
+static inline Limbs l_scale(F x, __local const S* w, uint stride) {
+  const F x1 = x >> 32, w0 = (F)(w[0]), w1 = (F)(w[stride]);
+  const F p = words_mul(x, w0), q = words_mul(x, w1), r = words_mul(x1, w0), t = words_mul(x1, w1);
+  const F u = (q >> 32) + (r >> 32) + (t & LOW_WORDS);
+  return (Limbs){(p & LOW_WORDS) - u - (t >> 32),
+                 (p >> 32) + (q & LOW_WORDS) + (r & LOW_WORDS) + u};
+}
+
+/* A word of positive limbs below 2^62. */
+static inline F l_word(Limbs x) {
+  const F b = x.b + (x.a >> 32), low = (b << 32) | (x.a & LOW_WORDS);
+  const F r = low + words_mul(b >> 32, (F)(EPSILON));
+  /* What is added is below 2^63: an overflow takes the highest bit from one to zero. */
+  return r + words_mul((low & ~r) >> 63, (F)(EPSILON));
+}
+
+/* Steps of a transform (ntt/pass.cl). With s the root of the last level, row j is multiplied by s^j;
+ * what remains are roots of order 2, 4 and 8, of which w = -2^24 and i = w^2 = 2^48 are those of the
+ * host's table. With the roots inverted, some rows change places. */
+#define MAX_STEP_LEVELS 3
+#define STEP_LEVELS(left) ((left) % 3 == 0 ? 3 : (left) == 1 ? 1 : 2)
+#define STEP_FACTORS(levels) (2 * ((1u << (levels)) - 1))
+
+/* Factors 2j and 2j + 1 are s^(j+1) and its high half. */
+static inline void step_factors(F* to, F s, const uint levels, S i) {
+  F power[7];
+  power[0] = s;
+#pragma unroll
+  for (uint j = 1; j < 7; j++)
+    if (j + 1 < (1u << levels)) power[j] = f_mul(power[j / 2], power[(j - 1) / 2]);
+#pragma unroll
+  for (uint j = 0; j < 7; j++) {
+    if (j + 1 < (1u << levels)) {
+      to[2 * j] = power[j];
+      to[2 * j + 1] = power[j] >> 32;
+    }
+  }
+}
+
+static inline void f_split(F* x, const uint levels, __local const S* by, uint stride) {
+#define SCALED(j) l_scale(x[j], by + (2 * (j) - 2) * stride, stride)
+  const Limbs x0 = l_offset(x[0]), x1 = SCALED(1);
+  if (levels == 1) {
+    x[0] = l_word(l_add(x0, x1));
+    x[1] = l_word(l_sub(x0, x1));
+    return;
+  }
+  Limbs s0 = x0, s1 = x1, s2 = SCALED(2), s3 = SCALED(3);
+  if (levels == 3) {
+    const Limbs x4 = SCALED(4), x5 = SCALED(5);
+    const Limbs x6 = SCALED(6), x7 = SCALED(7);
+    const Limbs d0 = l_sub(s0, x4), d1 = l_sub(s1, x5), d2 = l_sub(s2, x6), d3 = l_sub(s3, x7);
+    s0 = l_add(s0, x4), s1 = l_add(s1, x5), s2 = l_add(s2, x6), s3 = l_add(s3, x7);
+    const Limbs u = l_add_48(d0, d2), v = l_sub_48(d0, d2);
+    const Limbs a = l_add_24_72(d1, d3), b = l_add_24_72(d3, d1);
+    x[INVERSE ? 7 : 4] = l_word(l_sub(u, a));
+    x[INVERSE ? 6 : 5] = l_word(l_add(u, a));
+    x[INVERSE ? 5 : 6] = l_word(l_sub(v, b));
+    x[INVERSE ? 4 : 7] = l_word(l_add(v, b));
+  }
+  const Limbs p = l_add(s0, s2), q = l_add(s1, s3), d = l_sub(s0, s2), e = l_sub(s1, s3);
+  x[0] = l_word(l_add(p, q));
+  x[1] = l_word(l_sub(p, q));
+  x[INVERSE ? 3 : 2] = l_word(l_add_48(d, e));
+  x[INVERSE ? 2 : 3] = l_word(l_sub_48(d, e));
+}
+
+#endif

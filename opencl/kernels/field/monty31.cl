@@ -19,6 +19,8 @@ static inline S s_mul(S a, S b) {
 
 static inline F f_splat(S a) { return (F)(a); }
 
+static inline F f_canonical(F a) { return a; }
+
 /* x and x +- P differ by P, and exactly one of the two is in [0, P): the smaller, unsigned. */
 static inline F f_add(F a, F b) {
   F s = a + b;
@@ -108,18 +110,22 @@ static inline F f_dot(const F* a, __constant S* b) {
 
 #endif
 
-/* Two levels of a transform: splits by r, then by s and s*i, i^2 = -1; i follows from the roots.
+/* Steps of a transform (ntt/pass.cl): one level splits by s, two by r = s^2 and then by s and s*i,
+ * i^2 = -1:
  *   y0, y1 = (x0 + r*x2) +- (s*x1 + r*s*x3);   y2, y3 = (x0 - r*x2) +- (s*i*x1 - r*s*i*x3)
  * Sums of two products, 2P^2 < P*R, take one reduction. */
-#define RADIX4_FACTORS 5
+#define MAX_STEP_LEVELS 2
+#define STEP_LEVELS(left) ((left) % 2 ? 1 : 2)
+#define STEP_FACTORS(levels) ((levels) == 1 ? 1 : 5)
 
-static inline void radix4_factors(__local S* to, S r, S s, S i) {
-  const S rs = s_mul(r, s);
-  to[0] = r;
-  to[1] = s;
+static inline void step_factors(F* to, F s, const uint levels, S i) {
+  to[0] = s;
+  if (levels == 1) return;
+  const F r = f_mul(s, s), rs = f_mul(r, s);
+  to[1] = r;
   to[2] = rs;
-  to[3] = s_mul(s, i);
-  to[4] = s_mul(rs, P - i);
+  to[3] = f_scale(s, i);
+  to[4] = f_scale(rs, P - i);
 }
 
 #if VW == 1
@@ -141,12 +147,18 @@ static inline F f_scale2(F x, S a, F y, S b) {
 
 #endif
 
-static inline void f_radix4(F* x0, F* x1, F* x2, F* x3, __local const S* by) {
-  const F a = f_scale(*x2, by[0]);
-  const F b = f_scale2(*x1, by[1], *x3, by[2]), c = f_scale2(*x1, by[3], *x3, by[4]);
-  const F sum = f_add(*x0, a), difference = f_sub(*x0, a);
-  *x0 = f_add(sum, b);
-  *x1 = f_sub(sum, b);
-  *x2 = f_add(difference, c);
-  *x3 = f_sub(difference, c);
+static inline void f_split(F* x, const uint levels, __local const S* by, uint stride) {
+  if (levels == 1) {
+    const F a = x[0], b = f_scale(x[1], by[0]);
+    x[0] = f_add(a, b);
+    x[1] = f_sub(a, b);
+    return;
+  }
+  const F a = f_scale(x[2], by[stride]);
+  const F b = f_scale2(x[1], by[0], x[3], by[2 * stride]), c = f_scale2(x[1], by[3 * stride], x[3], by[4 * stride]);
+  const F sum = f_add(x[0], a), difference = f_sub(x[0], a);
+  x[0] = f_add(sum, b);
+  x[1] = f_sub(sum, b);
+  x[2] = f_add(difference, c);
+  x[3] = f_sub(difference, c);
 }

@@ -1,16 +1,16 @@
 /* Products of 32-bit words in vectors of 64-bit lanes.
  *
- * WIDE is a vector of VW * sizeof(S) / 8 such lanes. words_mul(a, b) multiplies the low words of each
+ * WIDE is a vector of VW * sizeof(S) / 8 such lanes, one where VW is 1. words_mul(a, b) multiplies the low words of each
  * lane and ignores the high ones, as all vector units can; but a compiler that is given that as
  * (a & m) * (b & m) drops a mask where it thinks that the next operation does not need it, and then
  * makes four instructions of the one. On x86-64 the instruction is named.
  *
- * Expects: VW and FIELD_BITS. Empty where VW is 1.
+ * Expects: VW and FIELD_BITS.
  * Oracle: the fields' own tests. */
 
-#if VW > 1
-
-#if FIELD_BITS > 32
+#if VW == 1
+#define WIDE_WIDTH 1
+#elif FIELD_BITS > 32
 #define WIDE_WIDTH VW
 #elif VW == 2
 #error "a lane of 32-bit words has at least four"
@@ -22,7 +22,11 @@
 #define WIDE_WIDTH 8
 #endif
 
+#if WIDE_WIDTH == 1
+typedef ulong WIDE;
+#else
 typedef CAT(ulong, WIDE_WIDTH) WIDE;
+#endif
 
 #define LOW_WORDS ((WIDE)(0xfffffffful))
 
@@ -37,7 +41,5 @@ static inline WIDE words_mul(WIDE a, WIDE b) {
 #else
 
 static inline WIDE words_mul(WIDE a, WIDE b) { return (a & LOW_WORDS) * (b & LOW_WORDS); }
-
-#endif
 
 #endif

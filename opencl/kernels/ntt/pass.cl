@@ -9,7 +9,7 @@
  * network takes values to n times the coefficients.
  *
  * A pass does levels [level, level + log_k) at once: a work-group takes 2^log_k rows of one block, a
- * strip of (VW << log_width) adjacent words of each, through local memory, two levels a step. Several
+ * strip of (VW << log_width) adjacent words of each, through local memory, a few levels a step. Several
  * matrices of the same n that lie one after the other are transformed together, each on its own coset.
  * The first step reads from `in`, the last one writes to `out`, times `scale`.
  *
@@ -19,7 +19,7 @@
  *         in bit-reversed order (level 0 only).
  *         roots[2^(level + log_k - 1)], at least 2 where log_k > 1; constants: scale, and from `shifts` on
  *         the factor of each level, [copies * log_k].
- *         tile[(VW << log_width) << log_k] elements; factors[RADIX4_FACTORS * 2^log_k].
+ *         tile[(VW << log_width) << log_k] elements; factors[2^(log_k + 1)].
  * Launch: one group of WGS per block and strip. IN_PLACE:
  *         copies * 2^level * ceil(inner / (VW << log_width)) groups;
  *         else copies * (n >> log_k) * ceil(columns / (VW << log_width)).
@@ -41,68 +41,53 @@ typedef struct {
 
 static inline F row_load(const Place* at, uint row, uint word) {
   const uint from = at->reversed ? reverse_bits(row, at->log_k) : row;
-  return f_load(at->in + from * at->in_stride + word, at->words - word);
+  return f_fetch(at->in + from * at->in_stride + word, at->words - word);
 }
 
 static inline void row_store(const Place* at, uint row, uint word, F x) {
-  if (at->scaled) x = f_scale(x, at->scale);
+  x = at->scaled ? f_scale(x, at->scale) : f_canonical(x);
   f_store(at->out + row * at->out_stride + word, x, at->words - word);
 }
 
-/* Two levels, of which `done` levels of the pass went before: rows m + i*h, i < 4. */
-static inline void step4(const Place* at, __local F* tile, __local const S* factors, uint done,
-                         const bool first, const bool last) {
-  const uint log_width = at->log_width, log_h = at->log_k - done - 2;
+/* `levels` levels, of which `done` of the pass went before: rows m + j*h, j < 2^levels. */
+static inline void step(const Place* at, __local F* tile, __local const S* factors, uint done,
+                        const uint levels, const bool first, const bool last) {
+  const uint log_width = at->log_width, log_h = at->log_k - done - levels;
   /* Rows that are h apart lie that far apart in the tile. */
   const uint log_apart = log_h + log_width, apart = 1u << log_apart;
-  for (uint i = get_local_id(0); i < (1u << (at->log_k - 2 + log_width)); i += WGS) {
+  for (uint i = get_local_id(0); i < (1u << (at->log_k - levels + log_width)); i += WGS) {
     const uint part = first ? 0 : i >> log_apart, in_part = first ? i : i & (apart - 1);
-    const uint row = (part << (log_h + 2)) + (in_part >> log_width);
+    const uint row = (part << (log_h + levels)) + (in_part >> log_width);
     const uint word = (i & ((1u << log_width) - 1)) * VW;
     if ((first || last) && word >= at->words) continue;
-    __local F* x = tile + ((part << (log_apart + 2)) + in_part);
-    F x0, x1, x2, x3;
-    if (first) {
-      x0 = row_load(at, row, word);
-      x1 = row_load(at, row + (1u << log_h), word);
-      x2 = row_load(at, row + (2u << log_h), word);
-      x3 = row_load(at, row + (3u << log_h), word);
-    } else {
-      x0 = x[0];
-      x1 = x[apart];
-      x2 = x[2 * apart];
-      x3 = x[3 * apart];
-    }
-    f_radix4(&x0, &x1, &x2, &x3, factors + part * RADIX4_FACTORS);
-    if (last) {
-      row_store(at, row, word, x0);
-      row_store(at, row + (1u << log_h), word, x1);
-      row_store(at, row + (2u << log_h), word, x2);
-      row_store(at, row + (3u << log_h), word, x3);
-    } else {
-      x[0] = x0;
-      x[apart] = x1;
-      x[2 * apart] = x2;
-      x[3 * apart] = x3;
+    __local F* rows = tile + ((part << (log_apart + levels)) + in_part);
+    F x[1 << MAX_STEP_LEVELS];
+#pragma unroll
+    for (uint j = 0; j < (1u << levels); j++)
+      x[j] = first ? row_load(at, row + (j << log_h), word) : rows[j * apart];
+    f_split(x, levels, factors + part, 1u << done);
+#pragma unroll
+    for (uint j = 0; j < (1u << levels); j++) {
+      if (last)
+        row_store(at, row + (j << log_h), word, x[j]);
+      else
+        rows[j * apart] = x[j];
     }
   }
 }
 
-/* The first level of the pass alone: rows m and m + h. */
-static inline void step2(const Place* at, __local F* tile, S root, const bool last) {
-  const uint log_h = at->log_k - 1, log_width = at->log_width;
-  for (uint i = get_local_id(0); i < (1u << (log_h + log_width)); i += WGS) {
-    const uint row = i >> log_width, w = i & ((1u << log_width) - 1), word = w * VW;
-    if (word >= at->words) continue;
-    const F a = row_load(at, row, word);
-    const F b = f_scale(row_load(at, row + (1u << log_h), word), root);
-    if (last) {
-      row_store(at, row, word, f_add(a, b));
-      row_store(at, row + (1u << log_h), word, f_sub(a, b));
-    } else {
-      tile[i] = f_add(a, b);
-      tile[i + (1u << (log_h + log_width))] = f_sub(a, b);
-    }
+/* The factors of a step of `levels` levels at 2^log_nodes nodes: from the roots of its last level,
+ * every second or fourth of the table; those of the levels before are their powers. */
+static inline void factors_store(__local S* to, __global const S* roots, S shift, S i, uint log_nodes,
+                                 const uint levels) {
+  const uint nodes = 1u << log_nodes;
+  for (uint node = get_local_id(0) * VW; node < nodes; node += WGS * VW) {
+    F of[STEP_FACTORS(MAX_STEP_LEVELS)];
+    const F root = f_gather(roots + (node << (levels - 1)), 1u << (levels - 1), nodes - node);
+    step_factors(of, f_scale(root, shift), levels, i);
+#pragma unroll
+    for (uint j = 0; j < STEP_FACTORS(levels); j++)
+      f_keep(to + ((j << log_nodes) + node), of[j], nodes - node);
   }
 }
 
@@ -169,35 +154,56 @@ __kernel GROUP_SIZE void KERNEL(ntt_pass)(__global const S* in,
   }
 #endif
 
-  /* The factors of each node that the pass splits at, in the order of its steps. */
-  const uint odd = log_k & 1;
+  /* The factors of each node that the pass splits at, in the order of its steps; of a step, factor j
+   * of all nodes before factor j + 1. */
   __global const S* shift = constants + shifts + copy * log_k;
-  for (uint done = odd, from = 0; done < log_k; done += 2) {
-    for (uint part = get_local_id(0); part < (1u << done); part += WGS) {
-      const uint node = (block << done) + part;
-      radix4_factors(factors + (from + part) * RADIX4_FACTORS, s_mul(roots[node], shift[done]),
-                     s_mul(roots[2 * node], shift[done + 1]), roots[1]);
-    }
-    from += 1u << done;
+  const S i = log_k > 1 ? roots[1] : roots[0];
+  __local S* to = factors;
+  for (uint done = 0; done < log_k;) {
+    const uint levels = STEP_LEVELS(log_k - done);
+    __global const S* of_block = roots + ((block << done) << (levels - 1));
+    const S by = shift[done + levels - 1];
+    if (levels == 1)
+      factors_store(to, of_block, by, i, done, 1);
+    else if (levels == 2)
+      factors_store(to, of_block, by, i, done, 2);
+#if MAX_STEP_LEVELS > 2
+    else
+      factors_store(to, of_block, by, i, done, 3);
+#endif
+    to += STEP_FACTORS(levels) << done;
+    done += levels;
   }
-  if (odd) step2(&at, tile, s_mul(roots[block], shift[0]), log_k == 1);
   barrier(CLK_LOCAL_MEM_FENCE);
 
-  uint done = odd;
-  if (log_k == 2) {
-    step4(&at, tile, factors, 0, true, true);
-    return;
-  }
-  if (!odd) {
-    step4(&at, tile, factors, 0, true, false);
+#define STEP(count)                                                    \
+  if (done == 0 && done + count == log_k)                              \
+    step(&at, tile, factors, 0, count, true, true);                    \
+  else if (done == 0)                                                  \
+    step(&at, tile, factors, 0, count, true, false);                   \
+  else if (done + count == log_k)                                      \
+    step(&at, tile, factors, done, count, false, true);                \
+  else                                                                 \
+    step(&at, tile, factors, done, count, false, false);
+
+  for (uint done = 0; done < log_k;) {
+    const uint levels = STEP_LEVELS(log_k - done);
+    if (levels == 1) {
+      /* Only ever the first. */
+      if (log_k == 1)
+        step(&at, tile, factors, 0, 1, true, true);
+      else
+        step(&at, tile, factors, 0, 1, true, false);
+    } else if (levels == 2) {
+      STEP(2)
+    }
+#if MAX_STEP_LEVELS > 2
+    else {
+      STEP(3)
+    }
+#endif
     barrier(CLK_LOCAL_MEM_FENCE);
-    factors += RADIX4_FACTORS;
-    done = 2;
+    factors += STEP_FACTORS(levels) << done;
+    done += levels;
   }
-  for (; done + 2 < log_k; done += 2) {
-    step4(&at, tile, factors, done, false, false);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    factors += RADIX4_FACTORS << done;
-  }
-  if (done < log_k) step4(&at, tile, factors, done, false, true);
 }

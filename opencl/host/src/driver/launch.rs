@@ -26,8 +26,6 @@ pub(crate) struct NttPass<'a> {
     pub(crate) shifts: usize,
     pub(crate) scaled: bool,
     pub(crate) word_bytes: usize,
-    /// Constants of a node of a step of two levels, as compiled into the kernel.
-    pub(crate) factors: usize,
     /// Matrices of `2^log_n` rows in `data`, one after the other.
     pub(crate) copies: usize,
     pub(crate) log_n: u32,
@@ -91,7 +89,7 @@ impl NttPass<'_> {
             Argument::Buffer(self.roots),
             Argument::Buffer(self.constants),
             Argument::Local((strip_words << self.log_k) * self.word_bytes),
-            Argument::Local((self.factors << self.log_k) * self.word_bytes),
+            Argument::Local((2 << self.log_k) * self.word_bytes),
             Argument::U64(self.inner() as u64),
             Argument::U32(columns),
             Argument::U32(self.level),
@@ -104,8 +102,8 @@ impl NttPass<'_> {
         // SAFETY: in place, a group touches rows of its own block and words below `inner` of each, so
         // all of them reach exactly the words of all copies; else it reads 2^log_k whole rows of the
         // input and writes the same rows of its copy, words below `columns`. Nodes stay below
-        // 2^(level + log_k - 1); the tile has the strip's words for each of its 2^log_k rows, and a
-        // pass has fewer than 2^log_k nodes.
+        // 2^(level + log_k - 1); the tile has the strip's words for each of its 2^log_k rows, and the
+        // factors of all nodes of a pass are at most 2^(log_k + 1).
         unsafe { queue.enqueue(kernel, &arguments, groups, shape.group_size as usize) }
     }
 }

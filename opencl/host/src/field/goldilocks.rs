@@ -16,10 +16,12 @@ impl Field for Goldilocks {
 
     const NAME: &'static str = "goldilocks";
     const SOURCES: &'static [&'static str] = &[
+        "#define FIELD_BITS 64\n",
+        super::WORDS_SOURCE,
         include_str!("../../../kernels/field/goldilocks.cl"),
         super::MEMORY_SOURCE,
     ];
-    const RADIX4_FACTORS: usize = 4;
+    const DIRECTED: bool = true;
     const TWO_ADICITY: u32 = 32;
     const ZERO: u64 = 0;
     const ONE: u64 = 1;

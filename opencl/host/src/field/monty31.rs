@@ -55,7 +55,7 @@ impl<M: Monty31> Field for M {
         include_str!("../../../kernels/field/monty31.cl"),
         super::MEMORY_SOURCE,
     ];
-    const RADIX4_FACTORS: usize = 5;
+    const DIRECTED: bool = false;
     const TWO_ADICITY: u32 = M::TWO_ADICITY;
     const ZERO: u32 = 0;
     const ONE: u32 = stored::<M>(1);

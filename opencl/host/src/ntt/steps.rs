@@ -232,7 +232,8 @@ impl<'a, F: Field> Network<'a, F> {
             return Ok(());
         }
         let roots = engine.roots::<F>(self.direction, log_n.saturating_sub(1))?;
-        let compiled = engine.kernel::<F>(Operation::NttPass)?;
+        let inverse = F::DIRECTED && self.direction == Direction::Inverse;
+        let compiled = engine.kernel::<F>(Operation::NttPass { inverse })?;
         let constants = engine.upload(&self.constants(&passes))?;
         let mut shifts = 1;
         for plan::Pass { level, log_k } in passes {
@@ -247,7 +248,6 @@ impl<'a, F: Field> Network<'a, F> {
                 shifts,
                 scaled: self.scale.is_some() && level + log_k == log_n,
                 word_bytes,
-                factors: F::RADIX4_FACTORS,
                 copies,
                 log_n,
                 columns,

@@ -10,10 +10,12 @@ use crate::driver::launch::LaneShape;
 use crate::driver::{Failure, Kernel, Queue, Word};
 use crate::error::{Error, Result};
 use crate::field::Field;
+use crate::hash::Poseidon2;
+use crate::hash::bn254::{self, NAME as BN254_3};
 use crate::layout::Layout;
 use crate::memory::{Lease, Memory, Refusal};
 use crate::operand::Operand;
-use crate::program::{Operation, program};
+use crate::program::{Operation, bn254_program, hash_program, program};
 use crate::session::Patch;
 use crate::stats::Stats;
 
@@ -37,6 +39,8 @@ pub(crate) struct Engine {
     // Fields drop in order: what lives in the context before the queue that holds the context.
     kernels: HashMap<(Operation, &'static str), Rc<Compiled>>,
     roots: HashMap<(&'static str, Direction), (u32, Rc<Lease>)>,
+    /// Round constants, by permutation.
+    hash_constants: HashMap<&'static str, Rc<Lease>>,
     memory: Memory,
     queue: Queue,
     layout: Layout,
@@ -59,6 +63,7 @@ impl Engine {
         Ok(Self {
             kernels: HashMap::new(),
             roots: HashMap::new(),
+            hash_constants: HashMap::new(),
             memory: Memory::new(layout.limit_bytes),
             queue,
             layout,
@@ -90,6 +95,23 @@ impl Engine {
         self.layout.shape_of(size_of::<F::Word>())
     }
 
+    /// The lanes of the words that a permutation hashes.
+    pub(crate) fn hash_shape<P: Poseidon2>(&self) -> LaneShape {
+        self.shape::<P::Field>().paired()
+    }
+
+    /// The lanes of the permutation over BN254: four elements, or one.
+    pub(crate) fn bn254_shape(&self) -> LaneShape {
+        let LaneShape {
+            vector_width,
+            group_size,
+        } = self.layout.shape;
+        LaneShape {
+            vector_width: if vector_width > 1 { 4 } else { 1 },
+            group_size,
+        }
+    }
+
     /// Bytes that the next operation may use.
     pub(crate) fn available_bytes(&self) -> usize {
         self.memory.available_bytes()
@@ -119,13 +141,39 @@ impl Engine {
 
     /// The kernel, compiled at its first use.
     pub(crate) fn kernel<F: Field>(&mut self, operation: Operation) -> Result<Rc<Compiled>> {
-        let key = (operation, F::NAME);
+        let shape = self.shape::<F>();
+        self.compiled((operation, F::NAME), shape, || program::<F>(operation))
+    }
+
+    /// The kernel of a permutation, compiled at its first use.
+    pub(crate) fn hash_kernel<P: Poseidon2>(
+        &mut self,
+        operation: Operation,
+    ) -> Result<Rc<Compiled>> {
+        let shape = self.hash_shape::<P>();
+        let source = || hash_program::<P>(operation);
+        self.compiled((operation, P::NAME), shape, source)
+    }
+
+    /// The kernel of the permutation over BN254, compiled at its first use.
+    pub(crate) fn bn254_kernel(&mut self) -> Result<Rc<Compiled>> {
+        let shape = self.bn254_shape();
+        let source = || bn254_program(shape.vector_width > 1);
+        self.compiled((Operation::Poseidon2Permute, BN254_3), shape, source)
+    }
+
+    fn compiled(
+        &mut self,
+        key: (Operation, &'static str),
+        shape: LaneShape,
+        program: impl FnOnce() -> (String, String),
+    ) -> Result<Rc<Compiled>> {
         if let Some(compiled) = self.kernels.get(&key) {
             return Ok(Rc::clone(compiled));
         }
-        let (name, source) = program::<F>(operation);
+        let (name, source) = program();
         let source = (self.patch)(&source);
-        let options = self.shape::<F>().build_options();
+        let options = shape.build_options();
         let kernel =
             self.queue
                 .compile(&source, &options, &name)
@@ -257,6 +305,15 @@ impl Engine {
         })
     }
 
+    /// Fills `out` from the start of a buffer, when all that was launched is done.
+    pub(crate) fn download_words<W: Word>(&self, buffer: &Lease, out: &mut [W]) -> Result<()> {
+        self.queue
+            .read(buffer, out)
+            .map_err(|failure| explain(&self.device, failure, 0))?;
+        self.count(|stats| stats.downloaded_bytes += size_of_val(out) as u64);
+        Ok(())
+    }
+
     /// The table `roots[k] = w^(+-bitrev(k))` with at least `2^log_length` entries.
     pub(crate) fn roots<F: Field>(
         &mut self,
@@ -273,6 +330,33 @@ impl Engine {
         self.roots.remove(&key);
         let table = Rc::new(self.upload(&bit_reversed_roots::<F>(direction, log_length))?);
         self.roots.insert(key, (log_length, Rc::clone(&table)));
+        Ok(table)
+    }
+
+    /// The round constants of a permutation, as its kernels take them.
+    pub(crate) fn hash_constants<P: Poseidon2>(&mut self) -> Result<Rc<Lease>> {
+        self.constants(P::NAME, || {
+            let constants = P::constants().into_iter();
+            constants.map(P::kernel_constant).collect()
+        })
+    }
+
+    /// The round constants of the permutation over BN254, as its kernel takes them.
+    pub(crate) fn bn254_constants(&mut self) -> Result<Rc<Lease>> {
+        let in_vectors = self.bn254_shape().vector_width > 1;
+        self.constants(BN254_3, || bn254::kernel_constants(in_vectors))
+    }
+
+    fn constants<W: Word>(
+        &mut self,
+        name: &'static str,
+        constants: impl FnOnce() -> Vec<W>,
+    ) -> Result<Rc<Lease>> {
+        if let Some(table) = self.hash_constants.get(name) {
+            return Ok(Rc::clone(table));
+        }
+        let table = Rc::new(self.upload(&constants())?);
+        self.hash_constants.insert(name, Rc::clone(&table));
         Ok(table)
     }
 

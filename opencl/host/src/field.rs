@@ -8,6 +8,8 @@ pub(crate) mod elements;
 mod extension;
 mod goldilocks;
 mod koalabear;
+#[allow(dead_code)] // Written for more than hashing.
+pub(crate) mod mont256;
 mod monty31;
 
 pub use babybear::BabyBear;
@@ -17,6 +19,7 @@ pub use extension::{
 };
 pub use goldilocks::Goldilocks;
 pub use koalabear::KoalaBear;
+pub(crate) use monty31::Monty31;
 
 pub use crate::driver::Word;
 

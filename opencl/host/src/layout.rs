@@ -74,12 +74,27 @@ impl LaneShape {
         }
     }
 
+    /// Two vectors to a lane, where there are vectors: a kernel that is one long chain of products
+    /// waits less when it goes through two of them side by side.
+    pub(crate) fn paired(self) -> Self {
+        Self {
+            vector_width: match self.vector_width {
+                1 => 1,
+                width => (2 * width).min(16),
+            },
+            ..self
+        }
+    }
+
     /// What the sources are compiled with.
     pub(crate) fn build_options(self) -> String {
         let Self {
             vector_width,
             group_size,
         } = self;
-        format!("-cl-std=CL1.2 -DVW={vector_width} -DWGS={group_size}")
+        format!(
+            "-cl-std=CL1.2 -DVW={vector_width} -DHALF_WIDTH={} -DWGS={group_size}",
+            (vector_width / 2).max(1)
+        )
     }
 }

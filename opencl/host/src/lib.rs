@@ -1,7 +1,7 @@
 //! OpenCL: devices, programs and typed launchers for the kernels of `opencl/kernels`.
 //!
 //! [`Device::discover`] lists what this machine has; [`Session::open`] opens one device, checks it
-//! against known answers and owns all that lives on it; [`Ntt`] and [`Fold`] launch work on a
+//! against known answers and owns all that lives on it; [`Ntt`], [`Fold`] and [`Merkle`] launch work on a
 //! session. All of it computes bit for bit what the CPU code of the proof system computes.
 //!
 //! This crate is the only one that names OpenCL. It knows fields and kernels; it deliberately knows
@@ -14,9 +14,11 @@ mod engine;
 mod error;
 mod field;
 mod fold;
+mod hash;
 mod identity;
 mod layout;
 mod memory;
+mod merkle;
 mod ntt;
 mod operand;
 mod plan;
@@ -33,7 +35,14 @@ pub use field::{
     Goldilocks5, KoalaBear, KoalaBear4, KoalaBear5, Word,
 };
 pub use fold::Fold;
+pub use hash::{
+    BabyBear16, BabyBear24, Goldilocks8, Goldilocks12, KoalaBear16, KoalaBear24, MerkleHash,
+    Permute, PermuteBn254, Poseidon2,
+};
 pub use identity::PciAddress;
+pub use merkle::{
+    LeafMatrix, Merkle, MerkleBabyBear, MerkleGoldilocks, MerkleKoalaBear, MerkleLayers,
+};
 pub use ntt::{Ntt, NttBabyBear, NttGoldilocks, NttKoalaBear};
 pub use session::{Session, SessionOptions};
 pub use stats::{KernelStats, Stats};

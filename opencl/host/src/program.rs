@@ -4,6 +4,7 @@
 //! than it is asked to run.
 
 use crate::field::Field;
+use crate::hash::Poseidon2;
 
 /// A kernel, for every field: its name without the field, and its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +19,9 @@ pub(crate) enum Operation {
         degree: u8,
         log_arity: u8,
     },
+    Poseidon2Permute,
+    MerkleLeaves,
+    MerkleNodes,
 }
 
 impl Operation {
@@ -26,6 +30,9 @@ impl Operation {
             Self::NttPass { .. } => "ntt_pass",
             Self::NttSpread => "ntt_spread",
             Self::FriFold { .. } => "fri_fold",
+            Self::Poseidon2Permute => "poseidon2_permute",
+            Self::MerkleLeaves => "merkle_leaves",
+            Self::MerkleNodes => "merkle_nodes",
         }
     }
 
@@ -34,6 +41,9 @@ impl Operation {
             Self::NttPass { .. } => include_str!("../../kernels/ntt/pass.cl"),
             Self::NttSpread => include_str!("../../kernels/ntt/spread.cl"),
             Self::FriFold { .. } => include_str!("../../kernels/fri/fold.cl"),
+            Self::Poseidon2Permute => include_str!("../../kernels/hash/permute.cl"),
+            Self::MerkleLeaves => include_str!("../../kernels/hash/leaves.cl"),
+            Self::MerkleNodes => include_str!("../../kernels/hash/nodes.cl"),
         }
     }
 
@@ -41,7 +51,9 @@ impl Operation {
     fn definitions(self) -> String {
         match self {
             Self::NttPass { inverse } => format!("#define INVERSE {}\n", u8::from(inverse)),
-            Self::NttSpread => String::new(),
+            Self::NttSpread | Self::Poseidon2Permute | Self::MerkleLeaves | Self::MerkleNodes => {
+                String::new()
+            }
             Self::FriFold { degree, log_arity } => {
                 format!("#define EXT_DEGREE {degree}\n#define LOG_ARITY {log_arity}\n")
             }
@@ -63,4 +75,35 @@ pub(crate) fn program<F: Field>(operation: Operation) -> (String, String) {
     ]
     .concat();
     (name, sources.join("\n"))
+}
+
+/// The name and the source of the permutation over BN254, in the variant of the layout.
+pub(crate) fn bn254_program(in_vectors: bool) -> (String, String) {
+    let arithmetic = if in_vectors {
+        include_str!("../../kernels/field/mont256_lanes.cl")
+    } else {
+        include_str!("../../kernels/field/mont256.cl")
+    };
+    let sources = [
+        LANE_SOURCE,
+        include_str!("../../kernels/field/bn254_fr.cl"),
+        arithmetic,
+        include_str!("../../kernels/hash/bn254_3.cl"),
+    ];
+    ("poseidon2_permute_bn254_3".to_owned(), sources.join("\n"))
+}
+
+/// What follows the permutation in every program that hashes.
+const HASH_LANES_SOURCE: &str = include_str!("../../kernels/hash/lanes.cl");
+
+/// The name and the source of `operation` with the permutation `P`.
+pub(crate) fn hash_program<P: Poseidon2>(operation: Operation) -> (String, String) {
+    let name = format!("{}_{}", operation.name(), P::NAME);
+    let sources = [
+        &[LANE_SOURCE],
+        P::Field::SOURCES,
+        P::SOURCES,
+        &[HASH_LANES_SOURCE, operation.source()],
+    ];
+    (name, sources.concat().join("\n"))
 }

@@ -5,6 +5,8 @@
 //! step of a pass. A card that fails only when it is hot is not found here; a proof is verified
 //! after it was made.
 
+pub(crate) mod hash;
+
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::field::{Extension, Field};

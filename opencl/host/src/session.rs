@@ -298,6 +298,44 @@ mod tests {
         }
     }
 
+    /// A session for transforms opens all the same: nothing of the hash was compiled for it.
+    #[test]
+    fn a_device_that_hashes_wrongly_builds_no_tree() {
+        let bugs: [(&str, Patch); 6] = [
+            ("a round constant", |s| {
+                s.replace("constants + 4 * WIDTH)", "constants + 4 * WIDTH + 1)")
+            }),
+            ("a matrix", |s| {
+                s.replace("_add(left, x01)", "_add(left, x23)")
+            }),
+            ("a diagonal", |s| {
+                s.replace("f_shrink(s[9], 8)", "f_shrink(s[9], 7)")
+            }),
+            ("a block", |s| s.replace("at += take;", "at += RATE;")),
+            ("a child", |s| {
+                s.replace("from + 2 * (ulong)node", "from + (ulong)node")
+            }),
+            ("an injected row", |s| {
+                s.replace("pass <= inject", "pass < 1")
+            }),
+        ];
+        for (bug, patch) in bugs {
+            let Some(opened) = open_patched(patch) else {
+                return;
+            };
+            let session = opened.expect("the device opens");
+            let leaf = crate::LeafMatrix {
+                values: vec![p3_baby_bear::BabyBear::default()].into(),
+                columns: 1,
+            };
+            let built = crate::MerkleBabyBear::new(&session).build(vec![leaf]);
+            assert!(
+                matches!(built, Err(Error::WrongAnswer { .. })),
+                "{bug}: {built:?}"
+            );
+        }
+    }
+
     #[test]
     fn what_is_used_later_is_tested_before() {
         let Some(opened) =

@@ -3,6 +3,8 @@
 //! The assertions state our own bounds; callers check shapes that come from outside before they
 //! plan a launch.
 
+pub(crate) mod hash;
+
 use super::queue::Argument;
 use super::{Buffer, Failure, Kernel, Queue};
 

@@ -5,6 +5,8 @@
 //! machine without one still executes that path.
 
 mod fold;
+mod hash;
+mod merkle;
 mod ntt;
 mod session;
 

@@ -10,6 +10,7 @@
  *         digests[(first_digest + rows + pad) * DIGEST]; constants as in hash/poseidon2.cl.
  * Launch: ceil(rows / (VW * span * WGS)) groups of WGS; a group does VW * span * WGS rows.
  * Aliasing: none. Canonical in, canonical out.
+ * Expects: hash/poseidon2.cl; RATE and DIGEST of the hash's file.
  * Source: p3-symmetric 0.8, PaddingFreeSponge. Oracle: p3-merkle-tree 0.8 in the host crate's tests. */
 
 __kernel GROUP_SIZE void HASH_KERNEL(merkle_leaves)(__global const S* restrict matrix,

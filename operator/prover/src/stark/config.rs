@@ -1,16 +1,17 @@
-//! The configuration of a proof whose transforms and folding run on a device.
+//! The configuration of a proof whose transforms, trees and folding run on a device.
 
 use std::sync::Arc;
 
 use froben_circuits::Params;
-use froben_circuits::config::{self, Challenge, ChallengeMmcs, Challenger, ValMmcs};
+use froben_circuits::config::{self, Challenge, Challenger};
 use froben_opencl::Session;
 use p3_uni_stark::StarkConfig;
 
-use super::OpenClPcs;
+use super::{OpenClChallengeMmcs, OpenClMmcs, OpenClPcs};
 
 /// [`froben_circuits::config::StockConfig`] on a device.
-pub type OpenClConfig = StarkConfig<OpenClPcs<ValMmcs, ChallengeMmcs>, Challenge, Challenger>;
+pub type OpenClConfig =
+    StarkConfig<OpenClPcs<OpenClMmcs, OpenClChallengeMmcs>, Challenge, Challenger>;
 
 /// The configuration of proofs under `params` on `session`.
 ///
@@ -18,6 +19,6 @@ pub type OpenClConfig = StarkConfig<OpenClPcs<ValMmcs, ChallengeMmcs>, Challenge
 /// refuses all further work.
 #[must_use]
 pub fn opencl(params: Params, session: &Arc<Session>) -> OpenClConfig {
-    let pcs = OpenClPcs::new(Arc::clone(session), config::val_mmcs(), config::fri(params));
+    let pcs = OpenClPcs::on_device(Arc::clone(session), params);
     OpenClConfig::new(pcs, config::challenger())
 }

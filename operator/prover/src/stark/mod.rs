@@ -1,7 +1,7 @@
 //! Proving on an OpenCL device.
 //!
-//! Plonky3's prover with its transforms and its FRI folding on the device of a [`Session`], through
-//! the hooks that Plonky3 has for them. Whatever is not a hook stays Plonky3's own code, and the
+//! Plonky3's prover with its transforms, its Merkle trees and its FRI folding on the device of a
+//! [`Session`], through the hooks that Plonky3 has for them. Whatever is not a hook stays Plonky3's own code, and the
 //! proofs are byte for byte those of the stock prover: a verifier never learns where they were made.
 //!
 //! Nothing is computed elsewhere in silence. Plonky3's traits leave no room for a device that fails,
@@ -12,12 +12,14 @@ mod config;
 mod dft;
 mod fault;
 mod fold;
+mod mmcs;
 mod pcs;
 
 pub use config::{OpenClConfig, opencl};
 pub use dft::OpenClDft;
 pub use fold::OpenClFold;
 pub use froben_opencl::Session;
+pub use mmcs::{OpenClChallengeMmcs, OpenClMmcs, OpenClTree};
 pub use pcs::{OpenClPcs, ProverError};
 
 use fault::Fault;

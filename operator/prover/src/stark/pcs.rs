@@ -1,4 +1,4 @@
-//! Plonky3's FRI commitment scheme with its transforms and its folding on a device.
+//! Plonky3's FRI commitment scheme with its transforms, its trees and its folding on a device.
 //!
 //! `TwoAdicFriPcs` takes any transform but only its own folding, so [`OpenClPcs`] passes everything on
 //! to one of them and makes the opening itself, from the same public parts: the claims and the
@@ -8,6 +8,7 @@ mod opening;
 
 use std::sync::Arc;
 
+use froben_circuits::Params;
 use froben_circuits::config::{Challenge, Domain, Val};
 use froben_opencl::Session;
 use p3_challenger::{CanObserve, FieldChallenger, GrindingChallenger};
@@ -24,7 +25,7 @@ use p3_fri::{
 };
 use p3_matrix::dense::RowMajorMatrix;
 
-use super::{Fault, OpenClDft, OpenClFold};
+use super::{Fault, OpenClChallengeMmcs, OpenClDft, OpenClFold, OpenClMmcs};
 use opening::{Opening, Round};
 
 /// A FRI commitment scheme over BabyBear whose proofs are those of `TwoAdicFriPcs`.
@@ -48,11 +49,30 @@ pub enum ProverError {
     Device(#[from] froben_opencl::Error),
 }
 
+impl OpenClPcs<OpenClMmcs, OpenClChallengeMmcs> {
+    /// A scheme on `session`, its trees too, that commits as the stock one does.
+    #[must_use]
+    pub fn on_device(session: Arc<Session>, params: Params) -> Self {
+        let fault = Fault::default();
+        let mmcs = OpenClMmcs::new(Arc::clone(&session), fault.clone());
+        let fri = params.fri(OpenClChallengeMmcs::new(mmcs.clone()));
+        Self::with_fault(session, mmcs, fri, fault)
+    }
+}
+
 impl<InputMmcs: Clone, FriMmcs: Clone> OpenClPcs<InputMmcs, FriMmcs> {
     /// A scheme on `session` with the trees and the parameters of a stock one.
     #[must_use]
     pub fn new(session: Arc<Session>, mmcs: InputMmcs, fri: FriParameters<FriMmcs>) -> Self {
-        let fault = Fault::default();
+        Self::with_fault(session, mmcs, fri, Fault::default())
+    }
+
+    fn with_fault(
+        session: Arc<Session>,
+        mmcs: InputMmcs,
+        fri: FriParameters<FriMmcs>,
+        fault: Fault,
+    ) -> Self {
         let dft = OpenClDft::new(Arc::clone(&session), fault.clone());
         Self {
             inner: TwoAdicFriPcs::new(dft, mmcs.clone(), fri.clone()),

@@ -3,13 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use froben_circuits::config::{
-    Challenge, ChallengeMmcs, Challenger, Domain, StockPcs, Val, ValMmcs, challenger, fri, stock,
-    val_mmcs,
+    Challenge, Challenger, Domain, StockPcs, Val, challenger, fri, stock, val_mmcs,
 };
+use froben_circuits::params::LOG_MERKLE_CAP;
 use froben_circuits::{Circuit, Params, Witness, prove, verify};
 use froben_opencl::{Device, Error, Session, SessionOptions};
 use p3_challenger::{CanObserve, FieldChallenger};
-use p3_commit::{OpeningRequest, Pcs, UnivariateStarkPcs};
+use p3_commit::{Mmcs, OpeningRequest, Pcs, UnivariateStarkPcs};
 use p3_dft::{Radix2DitParallel, TwoAdicSubgroupDft};
 use p3_field::{Field, PrimeCharacteristicRing};
 use p3_fri::FriProverError;
@@ -86,7 +86,12 @@ fn proofs_are_byte_for_byte_those_of_the_stock_prover() {
         assert!(ours == theirs, "{circuit}, {params}");
         verify(params, circuit, &witness.statement, &ours).unwrap();
         let ran = session.stats().since(&before);
-        for kernel in ["ntt_pass_babybear", "fri_fold_babybear"] {
+        for kernel in [
+            "ntt_pass_babybear",
+            "fri_fold_babybear",
+            "merkle_leaves_babybear_16",
+            "merkle_nodes_babybear_16",
+        ] {
             assert!(
                 ran.kernels.contains_key(kernel),
                 "{circuit}: {kernel} in {ran:?}"
@@ -135,7 +140,7 @@ fn a_device_that_fails_in_the_folding_ends_the_opening() {
     ));
 }
 
-fn natural_domain(pcs: &OpenClPcs<ValMmcs, ChallengeMmcs>, height: usize) -> Domain {
+fn natural_domain(pcs: &impl Pcs<Challenge, Challenger, Domain = Domain>, height: usize) -> Domain {
     Pcs::<Challenge, Challenger>::natural_domain_for_degree(pcs, height)
 }
 
@@ -151,10 +156,12 @@ fn openings_of_mixed_batches_are_those_of_the_stock_scheme() {
         &[(256, 8, &[v])],
         &[(32, 2, &[z, v, w]), (256, 5, &[z]), (16, 4, &[])],
     ];
-    let ours = OpenClPcs::new(Arc::clone(session), val_mmcs(), fri(Params::Dev));
+    let ours = OpenClPcs::on_device(Arc::clone(session), Params::Dev);
+    let stock_trees = OpenClPcs::new(Arc::clone(session), val_mmcs(), fri(Params::Dev));
     let theirs = StockPcs::new(Radix2DitParallel::default(), val_mmcs(), fri(Params::Dev));
-    let (ours, theirs) = with_one_thread(|| (open(&ours, &rounds), open(&theirs, &rounds)));
-    assert!(ours == theirs);
+    let theirs = with_one_thread(|| open(&theirs, &rounds));
+    assert!(with_one_thread(|| open(&ours, &rounds)) == theirs);
+    assert!(with_one_thread(|| open(&stock_trees, &rounds)) == theirs);
 }
 
 /// Commits to random matrices of the given shapes, opens them and encodes all that results.
@@ -250,4 +257,74 @@ fn transforms_are_those_of_the_cpu() {
         }
     }
     assert_eq!(fault.get(), None);
+}
+
+/// Commits and opens each leaf, some leaves twice and all at once, through the trait as Plonky3 calls
+/// it; every opening is verified, and all that was made comes back encoded.
+fn trees<M: Mmcs<Val>>(mmcs: &M, shapes: &[(usize, usize)]) -> Vec<u8> {
+    let matrices = (1..).zip(shapes);
+    let matrices = matrices.map(|(seed, &(height, width))| matrix(seed, height, width));
+    let (commitment, data) = mmcs.commit(matrices.collect());
+    let matrices = mmcs.get_matrices(&data);
+    let dimensions: Vec<_> = matrices.iter().map(|matrix| matrix.dimensions()).collect();
+    let mut encoded = bytes(&commitment);
+    let height = mmcs.get_max_height(&data);
+    for index in 0..height {
+        let opening = mmcs.open_batch(index, &data);
+        let verified = mmcs.verify_batch(&commitment, &dimensions, index, (&opening).into());
+        verified.expect("an opening holds");
+        let (values, proof) = opening.unpack();
+        encoded.extend(bytes(&values));
+        encoded.extend(bytes(&proof));
+    }
+    let some = [0, height - 1, height / 3, height / 3, height / 2, 0];
+    let all: Vec<_> = (0..height).rev().collect();
+    for indices in [&some[..], &some[..1], &all] {
+        let (values, proof) = mmcs.open_multi_batch(indices, &data);
+        let verified = mmcs.verify_multi_batch(&commitment, &dimensions, indices, &values, &proof);
+        verified.expect("an opening of several holds");
+        encoded.extend(bytes(&values));
+        encoded.extend(bytes(&proof));
+    }
+    encoded
+}
+
+/// Above, at and below the height of the cap, and heights that are no powers of two where the stock
+/// scheme has trees of them.
+#[test]
+fn trees_are_those_of_the_stock_scheme() {
+    let Some(session) = session() else { return };
+    let fault = Fault::default();
+    let ours = OpenClMmcs::new(Arc::clone(session), fault.clone());
+    let shapes: [&[(usize, usize)]; 9] = [
+        &[(1, 1)],
+        &[(2, 9)],
+        &[(1 << LOG_MERKLE_CAP, 3)],
+        &[(2 << LOG_MERKLE_CAP, 8)],
+        &[(128, 1)],
+        &[(64, 3), (64, 17), (32, 8), (4, 2), (1, 5)],
+        &[(16, 2), (128, 4), (32, 1), (128, 7)],
+        &[(63, 5), (32, 1), (63, 2)],
+        &[(127, 2), (64, 8), (16, 3)],
+    ];
+    for shapes in shapes {
+        assert!(
+            trees(&ours, shapes) == trees(&val_mmcs(), shapes),
+            "{shapes:?}"
+        );
+    }
+    assert_eq!(fault.get(), None);
+}
+
+#[test]
+fn a_device_that_fails_in_a_tree_is_noted_and_leaves_zeros() {
+    let Some(session) = small_session(16 << 10) else {
+        return;
+    };
+    let fault = Fault::default();
+    let mmcs = OpenClMmcs::new(session, fault.clone());
+    let (cap, _) = mmcs.commit_matrix(matrix(1, 512, 2));
+    assert!(matches!(fault.get(), Some(Error::OutOfDeviceMemory { .. })));
+    assert_eq!(cap.num_roots(), 1 << LOG_MERKLE_CAP);
+    assert!(cap.roots().iter().flatten().all(|&word| word == Val::ZERO));
 }

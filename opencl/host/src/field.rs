@@ -23,9 +23,9 @@ pub(crate) use monty31::Monty31;
 
 pub use crate::driver::Word;
 
-/// What field files have in common: how lanes are loaded and stored.
 /// How vectors multiply words.
 const WORDS_SOURCE: &str = include_str!("../../kernels/field/words.cl");
+/// What field files have in common: how lanes are loaded and stored.
 const MEMORY_SOURCE: &str = include_str!("../../kernels/field/memory.cl");
 
 /// A prime field with kernels: how an element is stored, and where the sources are.
@@ -42,6 +42,8 @@ pub trait Field: Copy + Eq + std::fmt::Debug + Send + Sync + 'static {
     const SOURCES: &'static [&'static str];
     /// Whether the sources of a transform differ by direction.
     const DIRECTED: bool;
+    /// Levels of a whole step of a transform, `MAX_STEP_LEVELS` of the sources.
+    const STEP_LEVELS: u32;
     /// Multiplicative subgroups exist up to the order two to this.
     const TWO_ADICITY: u32;
     /// The stored form of zero.

@@ -18,18 +18,34 @@ pub(crate) struct Pass {
     pub(crate) log_k: u32,
 }
 
-/// Cuts `log_n` levels into as few passes as the tile allows, as even as they can be.
-pub(crate) fn passes(log_n: u32, max_log_k: u32) -> Vec<Pass> {
+/// Cuts `log_n` levels into as few passes as the tile allows, as even as they can be: even in whole steps
+/// of `step` levels where one pass has room for the rest of them.
+pub(crate) fn passes(log_n: u32, max_log_k: u32, step: u32) -> Vec<Pass> {
     let count = log_n.div_ceil(max_log_k);
+    let even = shares(log_n, count);
+    let mut lengths: Vec<_> = shares(log_n / step, count)
+        .map(|steps| steps * step)
+        .collect();
+    if let Some(last) = lengths.last_mut() {
+        *last += log_n % step;
+    }
+    if lengths.iter().any(|log_k| !(1..=max_log_k).contains(log_k)) {
+        lengths = even.collect();
+    }
     let mut level = 0;
-    (0..count)
-        .map(|index| {
-            let log_k = (log_n - level).div_ceil(count - index);
+    lengths
+        .into_iter()
+        .map(|log_k| {
             let pass = Pass { level, log_k };
             level += log_k;
             pass
         })
         .collect()
+}
+
+/// `total` in `count` shares that differ by one at most, larger ones first.
+fn shares(total: u32, count: u32) -> impl Iterator<Item = u32> {
+    (0..count).map(move |index| (total + count - 1 - index) / count)
 }
 
 /// Width of a tile, in lanes, base two: what fits `tile_bytes`, and no more than a row run has.
@@ -59,23 +75,28 @@ mod tests {
 
     #[test]
     fn passes_cover_every_level_once() {
-        let cut = |log_n| {
-            passes(log_n, 8)
+        let cut = |log_n, step| {
+            passes(log_n, 8, step)
                 .iter()
                 .map(|pass| pass.log_k)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(cut(0), []);
-        assert_eq!(cut(1), [1]);
-        assert_eq!(cut(8), [8]);
-        assert_eq!(cut(9), [5, 4]);
-        assert_eq!(cut(16), [8, 8]);
-        assert_eq!(cut(17), [6, 6, 5]);
-        assert_eq!(cut(27), [7, 7, 7, 6]);
-        for log_n in 0..=27 {
-            let mut next = 0;
-            for pass in passes(log_n, 1 + log_n % 8) {
+        assert_eq!(cut(0, 2), []);
+        assert_eq!(cut(1, 2), [1]);
+        assert_eq!(cut(8, 2), [8]);
+        assert_eq!(cut(9, 2), [4, 5]);
+        assert_eq!(cut(16, 2), [8, 8]);
+        assert_eq!(cut(17, 2), [6, 6, 5]);
+        assert_eq!(cut(20, 2), [8, 6, 6]);
+        assert_eq!(cut(27, 2), [8, 6, 6, 7]);
+        assert_eq!(cut(16, 3), [8, 8]);
+        assert_eq!(cut(18, 3), [6, 6, 6]);
+        assert_eq!(cut(20, 3), [6, 6, 8]);
+        for (log_n, step) in (0..=27).flat_map(|log_n| [(log_n, 2), (log_n, 3)]) {
+            let (mut next, max_log_k) = (0, 1 + log_n % 8);
+            for pass in passes(log_n, max_log_k, step) {
                 assert_eq!(pass.level, next);
+                assert!((1..=max_log_k).contains(&pass.log_k));
                 next += pass.log_k;
             }
             assert_eq!(next, log_n);

@@ -284,8 +284,12 @@ mod tests {
             ("the order of rows in a tile", |s| {
                 s.replace("reverse_bits(row, at->log_k)", "row")
             }),
-            ("a node", |s| s.replace("(block << done) << (levels - 1)", "block << done")),
-            ("a coset", |s| s.replace("shift[done + levels - 1]", "shift[0]")),
+            ("a node", |s| {
+                s.replace("(block << done) << (levels - 1)", "block << done")
+            }),
+            ("a coset", |s| {
+                s.replace("shift[done + levels - 1]", "shift[0]")
+            }),
         ];
         for (bug, patch) in bugs {
             let Some(opened) = open_patched(patch) else {

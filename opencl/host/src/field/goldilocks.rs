@@ -22,6 +22,7 @@ impl Field for Goldilocks {
         super::MEMORY_SOURCE,
     ];
     const DIRECTED: bool = true;
+    const STEP_LEVELS: u32 = 3;
     const TWO_ADICITY: u32 = 32;
     const ZERO: u64 = 0;
     const ONE: u64 = 1;

@@ -56,6 +56,7 @@ impl<M: Monty31> Field for M {
         super::MEMORY_SOURCE,
     ];
     const DIRECTED: bool = false;
+    const STEP_LEVELS: u32 = 2;
     const TWO_ADICITY: u32 = M::TWO_ADICITY;
     const ZERO: u32 = 0;
     const ONE: u32 = stored::<M>(1);

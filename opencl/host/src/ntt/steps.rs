@@ -227,7 +227,11 @@ impl<'a, F: Field> Network<'a, F> {
         let copies = self.shifts.len();
         let word_bytes = size_of::<F::Word>();
         let (shape, tile_bytes) = (engine.shape::<F>(), engine.layout().tile_bytes);
-        let passes = plan::passes(log_n, plan::max_log_k(word_bytes, shape, tile_bytes));
+        let passes = plan::passes(
+            log_n,
+            plan::max_log_k(word_bytes, shape, tile_bytes),
+            F::STEP_LEVELS,
+        );
         if passes.is_empty() {
             return Ok(());
         }

@@ -4,6 +4,9 @@
 //! through two drivers, and the host's processor through two CPU runtimes; the vendor's own driver
 //! is preferred, and the other view is left out of [`Device::discover`].
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -27,6 +30,7 @@ mod ocl_parameters {
     pub(super) const NAME: u32 = 0x102b;
     pub(super) const VENDOR: u32 = 0x102c;
     pub(super) const DRIVER_VERSION: u32 = 0x102d;
+    pub(super) const VERSION: u32 = 0x102f;
     pub(super) const NATIVE_VECTOR_WIDTH_INT: u32 = 0x1038;
 
     pub(super) const TYPE_CPU: u64 = 1 << 1;
@@ -172,11 +176,7 @@ impl Device {
         }
         let kind = DeviceKind::from_bits(handle.number(TYPE)?);
         let pci = PciAddress::find(|parameter| handle.bytes(parameter));
-        let id = match (pci, kind) {
-            (Some(address), _) => format!("pci:{address}"),
-            (None, DeviceKind::Cpu) => "cpu".to_owned(),
-            (None, _) => format!("{platform}/{name}"),
-        };
+        let id = identity(platform, &name, kind, pci);
         let small = |parameter| {
             let number = handle.number(parameter)?;
             u32::try_from(number).ok()
@@ -199,6 +199,19 @@ impl Device {
         })
     }
 
+    /// All that the driver says of itself and of what it compiles for: what a compiled program and a
+    /// measured layout hold for.
+    pub(crate) fn signature(&self) -> [String; 6] {
+        [
+            self.name.clone(),
+            self.vendor.clone(),
+            self.platform.clone(),
+            self.driver_version.clone(),
+            self.handle.text(VERSION),
+            self.handle.platform_version(),
+        ]
+    }
+
     /// How much its own vendor stands behind this view of the card: less is better.
     fn driver_rank(&self) -> u32 {
         const GENERIC: [&str; 3] = ["Portable Computing Language", "rusticl", "Clover"];
@@ -213,6 +226,15 @@ impl fmt::Display for Device {
             "{} ({}, {} {})",
             self.id, self.name, self.platform, self.driver_version
         )
+    }
+}
+
+/// What a device is called before positions are counted.
+fn identity(platform: &str, name: &str, kind: DeviceKind, pci: Option<PciAddress>) -> String {
+    match (pci, kind) {
+        (Some(address), _) => format!("pci:{address}"),
+        (None, DeviceKind::Cpu) => "cpu".to_owned(),
+        (None, _) => format!("{platform}/{name}"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use crate::driver::Buffer;
 use crate::driver::launch::FriFold;
 use crate::engine::{Direction, Engine};
 use crate::error::{Error, Result};
@@ -11,7 +12,7 @@ use crate::self_test;
 use crate::session::Session;
 
 /// The largest arity of one launch, base two: a run stays in registers.
-const MAX_LOG_ARITY: u32 = 4;
+pub(crate) const MAX_LOG_ARITY: u32 = 4;
 
 /// Folds evaluations over the challenge field `E` on a session.
 #[derive(Clone, Copy, Debug)]
@@ -124,11 +125,52 @@ pub(crate) fn fold<E: Extension>(
             log_arity,
             rows,
         };
-        let result = launch.enqueue(engine.queue(), &compiled.kernel, engine.shape::<E::Base>());
+        let shape = engine.shape::<E::Base>(Operation::FriFold {
+            degree: degree as u8,
+            log_arity: log_arity as u8,
+        });
+        let result = launch.enqueue(engine.queue(), &compiled.kernel, shape);
         engine.launched(&compiled, launch.traffic(), result)?;
         data = output;
     }
     engine.take::<E::Base>(data, rows * degree)
+}
+
+/// One launch over `evaluations` that lie on the device already. For measurements.
+pub(crate) fn launch<E: Extension>(
+    engine: &mut Engine,
+    input: &Buffer,
+    output: &Buffer,
+    evaluations: usize,
+    log_arity: u32,
+    beta: &[Word<E>],
+) -> Result<()> {
+    let (degree, mut beta) = (E::DEGREE, beta.to_vec());
+    let inverse_roots = engine.roots::<E::Base>(Direction::Inverse, evaluations.ilog2() - 1)?;
+    let mut matrices = Vec::new();
+    for _ in 0..log_arity {
+        matrices.extend(multiplication::<E>(&beta));
+        beta = E::mul(&beta, &beta);
+    }
+    let matrix = engine.upload(&matrices)?;
+    let operation = Operation::FriFold {
+        degree: degree as u8,
+        log_arity: log_arity as u8,
+    };
+    let compiled = engine.kernel::<E::Base>(operation)?;
+    let launch = FriFold {
+        input,
+        output,
+        inverse_roots: &inverse_roots,
+        matrix: &matrix,
+        word_bytes: size_of::<Word<E>>(),
+        degree,
+        log_arity,
+        rows: evaluations >> log_arity,
+    };
+    let shape = engine.shape::<E::Base>(operation);
+    let result = launch.enqueue(engine.queue(), &compiled.kernel, shape);
+    engine.launched(&compiled, launch.traffic(), result)
 }
 
 /// The matrix of `x -> x * beta`: entry `j*D + k` is coefficient `j` of `X^k * beta`.

@@ -2,6 +2,8 @@
 
 use crate::device::{Device, DeviceKind};
 use crate::driver::launch::LaneShape;
+use crate::plan;
+use crate::tune::Tuning;
 
 /// The layout of a session.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +41,22 @@ impl Layout {
         }
     }
 
+    /// How a kernel over words of so many bytes is laid out where nothing was measured.
+    pub(crate) fn tuning(&self, word_bytes: usize) -> Tuning {
+        let LaneShape {
+            vector_width,
+            group_size,
+        } = self.shape_of(word_bytes);
+        Tuning {
+            vector_width,
+            group_size,
+            tile_bytes: self.tile_bytes,
+            levels: plan::MAX_LOG_K,
+        }
+    }
+
     /// The lanes of a word that takes so many bytes: as many as of a 32-bit word take as much together.
-    pub(crate) fn shape_of(&self, word_bytes: usize) -> LaneShape {
+    fn shape_of(&self, word_bytes: usize) -> LaneShape {
         let LaneShape {
             vector_width,
             group_size,

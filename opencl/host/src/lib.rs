@@ -8,7 +8,9 @@
 //! nothing of proofs, transcripts or commitments, and it never falls back to another device: work
 //! that cannot be done here is an [`Error`].
 
+pub mod bench;
 mod device;
+pub mod diagnosis;
 mod driver;
 mod engine;
 mod error;
@@ -20,6 +22,8 @@ mod layout;
 mod memory;
 mod merkle;
 mod ntt;
+#[cfg(test)]
+mod oclgrind;
 mod operand;
 mod plan;
 mod program;
@@ -27,8 +31,13 @@ mod reference;
 mod self_test;
 mod session;
 mod stats;
+mod storage;
+mod timing;
+pub mod tune;
+mod work;
 
 pub use device::{Device, DeviceKind};
+pub use driver::loader;
 pub use error::{Error, Result};
 pub use field::{
     BabyBear, BabyBear4, BabyBear5, Elements, Extension, Field, Goldilocks, Goldilocks2,
@@ -45,4 +54,5 @@ pub use merkle::{
 };
 pub use ntt::{Ntt, NttBabyBear, NttGoldilocks, NttKoalaBear};
 pub use session::{Session, SessionOptions};
-pub use stats::{KernelStats, Stats};
+pub use stats::{KernelStats, ProgramStats, Stats};
+pub use storage::Storage;

@@ -3,7 +3,7 @@
 use crate::driver::launch::LaneShape;
 
 /// Levels of one pass at most: a tile of 2^8 rows keeps a whole cache line of each in 16 KiB.
-const MAX_LOG_K: u32 = 8;
+pub(crate) const MAX_LOG_K: u32 = 8;
 
 /// Levels that one pass may do in `tile_bytes` of local memory.
 pub(crate) fn max_log_k(word_bytes: usize, shape: LaneShape, tile_bytes: usize) -> u32 {

@@ -3,6 +3,8 @@
 //! A program holds one kernel for one field and one lane shape, so that a device compiles no more
 //! than it is asked to run.
 
+pub(crate) mod cache;
+
 use crate::field::Field;
 use crate::hash::Poseidon2;
 
@@ -22,10 +24,17 @@ pub(crate) enum Operation {
     Poseidon2Permute,
     MerkleLeaves,
     MerkleNodes,
+    MemoryCopy,
 }
 
 impl Operation {
-    const fn name(self) -> &'static str {
+    /// Whether it works in tiles of local memory.
+    pub(crate) const fn has_tile(self) -> bool {
+        matches!(self, Self::NttPass { .. })
+    }
+
+    /// The kernel's name, without that of the field.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::NttPass { .. } => "ntt_pass",
             Self::NttSpread => "ntt_spread",
@@ -33,6 +42,7 @@ impl Operation {
             Self::Poseidon2Permute => "poseidon2_permute",
             Self::MerkleLeaves => "merkle_leaves",
             Self::MerkleNodes => "merkle_nodes",
+            Self::MemoryCopy => "memory_copy",
         }
     }
 
@@ -44,6 +54,7 @@ impl Operation {
             Self::Poseidon2Permute => include_str!("../../kernels/hash/permute.cl"),
             Self::MerkleLeaves => include_str!("../../kernels/hash/leaves.cl"),
             Self::MerkleNodes => include_str!("../../kernels/hash/nodes.cl"),
+            Self::MemoryCopy => include_str!("../../kernels/memory/copy.cl"),
         }
     }
 
@@ -51,9 +62,11 @@ impl Operation {
     fn definitions(self) -> String {
         match self {
             Self::NttPass { inverse } => format!("#define INVERSE {}\n", u8::from(inverse)),
-            Self::NttSpread | Self::Poseidon2Permute | Self::MerkleLeaves | Self::MerkleNodes => {
-                String::new()
-            }
+            Self::NttSpread
+            | Self::Poseidon2Permute
+            | Self::MerkleLeaves
+            | Self::MerkleNodes
+            | Self::MemoryCopy => String::new(),
             Self::FriFold { degree, log_arity } => {
                 format!("#define EXT_DEGREE {degree}\n#define LOG_ARITY {log_arity}\n")
             }

@@ -57,7 +57,7 @@ fn require(engine: &Engine, right: bool, check: String) -> Result<()> {
 }
 
 /// Elements that reach both ends of the range, then ones without pattern (Knuth's LCG).
-fn sample<F: Field>(count: usize) -> Vec<F::Word> {
+pub(crate) fn sample<F: Field>(count: usize) -> Vec<F::Word> {
     let half = F::inverse_power_of_two(1);
     let edges = [F::ZERO, F::ONE, F::sub(F::ZERO, F::ONE), half];
     let mut state = 0x5eed_u64;

@@ -16,19 +16,25 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::field::BabyBear;
 use crate::layout::Layout;
+use crate::program::cache::Cache;
 use crate::self_test;
 use crate::stats::Stats;
+use crate::storage::Storage;
+use crate::tune::Tunings;
+use crate::tune::file::TuningFile;
 
 /// Calls that may wait for the device before a caller waits to be heard.
 const WAITING_CALLS: usize = 64;
 
 /// How to open a session; `Default` suits every device.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SessionOptions {
     /// Device memory to use at most, in bytes; by default seven eighths of it.
     pub memory_limit_bytes: Option<u64>,
     /// Lay kernels out as for a GPU even where the device is a CPU. For tests without a GPU.
     pub gpu_layout: bool,
+    /// Where compiled programs and tunings are kept.
+    pub storage: Storage,
 }
 
 /// What is done to a kernel's source before it is compiled: nothing, unless a test plants a bug.
@@ -41,6 +47,7 @@ type Job = Box<dyn FnOnce(&mut Engine) + Send>;
 /// BabyBear's transforms are tested when it opens, all else before its first use.
 pub struct Session {
     device: Device,
+    tuning_file: Option<TuningFile>,
     stats: Arc<Mutex<Stats>>,
     fate: Fate,
     jobs: Option<SyncSender<Job>>,
@@ -66,12 +73,30 @@ impl Session {
     }
 
     /// Opens with every kernel source run through `patch`, so that tests can plant a bug.
-    fn open_patched(device: &Device, options: SessionOptions, patch: Patch) -> Result<Self> {
+    pub(crate) fn open_patched(
+        device: &Device,
+        options: SessionOptions,
+        patch: Patch,
+    ) -> Result<Self> {
+        let session = Self::open_untested(device, options, patch)?;
+        session.run(|engine| engine.trust(0, self_test::ntt::<BabyBear>))?;
+        Ok(session)
+    }
+
+    /// Opens without a test, to find out what a device answers.
+    pub(crate) fn open_untested(
+        device: &Device,
+        options: SessionOptions,
+        patch: Patch,
+    ) -> Result<Self> {
         let mut layout = Layout::for_device(device, options.memory_limit_bytes);
         if options.gpu_layout {
             layout.shape = LaneShape::gpu(device.max_group_size);
             layout.in_place = false;
         }
+        // What was measured in the device's own layout says nothing of another.
+        let file = TuningFile::new(&options.storage, device).filter(|_| !options.gpu_layout);
+        let tunings = file.as_ref().map(TuningFile::load).unwrap_or_default();
         let stats = Arc::new(Mutex::new(Stats::default()));
         let fate = Fate::new(device);
         let (jobs, queue) = mpsc::sync_channel(WAITING_CALLS);
@@ -79,6 +104,8 @@ impl Session {
         let thread = Owner {
             device: device.clone(),
             layout,
+            tunings,
+            programs: Cache::new(&options.storage, device),
             patch,
             stats: Arc::clone(&stats),
             fate: fate.clone(),
@@ -92,6 +119,7 @@ impl Session {
             })?;
         let session = Self {
             device: device.clone(),
+            tuning_file: file,
             stats,
             fate,
             jobs: Some(jobs),
@@ -106,6 +134,10 @@ impl Session {
     #[must_use]
     pub const fn device(&self) -> &Device {
         &self.device
+    }
+
+    pub(crate) const fn tuning_file(&self) -> Option<&TuningFile> {
+        self.tuning_file.as_ref()
     }
 
     /// What ran on the device so far.
@@ -166,6 +198,8 @@ impl fmt::Debug for Session {
 struct Owner {
     device: Device,
     layout: Layout,
+    tunings: Tunings,
+    programs: Cache,
     patch: Patch,
     stats: Arc<Mutex<Stats>>,
     fate: Fate,
@@ -192,9 +226,16 @@ impl Owner {
     }
 
     fn open(self) -> Result<Engine> {
-        let mut engine = Engine::open(self.device, self.layout, self.stats, self.patch)?;
-        engine.trust(0, self_test::ntt::<BabyBear>)?;
-        Ok(engine)
+        let Self {
+            device,
+            layout,
+            tunings,
+            programs,
+            patch,
+            stats,
+            fate: _,
+        } = self;
+        Engine::open(device, layout, tunings, programs, stats, patch)
     }
 }
 
@@ -256,16 +297,22 @@ mod tests {
     use crate::field::{BabyBear4, Elements};
     use crate::fold::Fold;
 
-    fn open_patched(patch: Patch) -> Option<Result<Session>> {
-        let device = match Device::discover() {
-            Ok(devices) => devices.into_iter().next()?,
+    fn device() -> Option<Device> {
+        match Device::discover() {
+            Ok(devices) => devices.into_iter().next(),
             Err(error) => {
                 println!("SKIP: {error}");
-                return None;
+                None
             }
+        }
+    }
+
+    fn open_patched(patch: Patch) -> Option<Result<Session>> {
+        let options = SessionOptions {
+            storage: Storage::None,
+            ..SessionOptions::default()
         };
-        let options = SessionOptions::default();
-        Some(Session::open_patched(&device, options, patch))
+        Some(Session::open_patched(&device()?, options, patch))
     }
 
     /// Each bug stands for a class: steps of a transform, arithmetic, order of rows, roots, cosets.

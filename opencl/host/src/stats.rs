@@ -11,11 +11,22 @@ pub struct KernelStats {
     pub bytes: u64,
 }
 
+/// Where a session's programs came from, those of its self-test among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProgramStats {
+    /// Compiled from source.
+    pub compiled: u64,
+    /// Taken from a file that an earlier session left.
+    pub loaded: u64,
+}
+
 /// Work done by a session since it was opened, its self-test left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// By kernel name.
     pub kernels: BTreeMap<String, KernelStats>,
+    /// Programs that were made ready.
+    pub programs: ProgramStats,
     /// Bytes copied to the device.
     pub uploaded_bytes: u64,
     /// Bytes copied from the device.
@@ -39,6 +50,10 @@ impl Stats {
         }
         Self {
             kernels,
+            programs: ProgramStats {
+                compiled: self.programs.compiled - earlier.programs.compiled,
+                loaded: self.programs.loaded - earlier.programs.loaded,
+            },
             uploaded_bytes: self.uploaded_bytes - earlier.uploaded_bytes,
             downloaded_bytes: self.downloaded_bytes - earlier.downloaded_bytes,
         }

@@ -59,7 +59,7 @@ static inline void step(const Place* at, __local F* tile, __local const S* facto
     const uint part = first ? 0 : i >> log_apart, in_part = first ? i : i & (apart - 1);
     const uint row = (part << (log_h + levels)) + (in_part >> log_width);
     const uint word = (i & ((1u << log_width) - 1)) * VW;
-    if ((first || last) && word >= at->words) continue;
+    if (word >= at->words) continue;
     __local F* rows = tile + ((part << (log_apart + levels)) + in_part);
     F x[1 << MAX_STEP_LEVELS];
 #pragma unroll
@@ -202,7 +202,8 @@ __kernel GROUP_SIZE void KERNEL(ntt_pass)(__global const S* in,
       STEP(3)
     }
 #endif
-    barrier(CLK_LOCAL_MEM_FENCE);
+    /* Global too: in place, what one item has loaded another one stores. */
+    barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
     factors += STEP_FACTORS(levels) << done;
     done += levels;
   }

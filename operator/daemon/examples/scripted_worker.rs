@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use froben_model::{DeviceSpec, ErrorClass, Kind, Value};
 use froben_protocol::{
-    Error, Failure, Introduction, Level, Role, Run, TaskCtx, Worker, announce, serve,
+    EXIT_UNFIT, Error, Failure, Introduction, Level, Role, Run, TaskCtx, Worker, announce, serve,
 };
 use nix::sys::signal::{Signal, raise};
 
@@ -151,7 +151,7 @@ fn main() -> ExitCode {
 
 fn begin(mut flags: impl Iterator<Item = String>) -> Result<(), Error> {
     let (mut socket, mut role, mut device) = (None, Role::Cpu, None);
-    let (mut probe, mut sick) = (false, false);
+    let (mut probe, mut sick, mut unfit) = (false, false, false);
     while let Some(flag) = flags.next() {
         match flag.as_str() {
             "--socket" => socket = flags.next(),
@@ -159,12 +159,17 @@ fn begin(mut flags: impl Iterator<Item = String>) -> Result<(), Error> {
             "--device" => device = flags.next(),
             "--probe" => probe = true,
             "--sick" => sick = true,
+            "--unfit" => unfit = true,
             other => eprintln!("unknown flag {other}"),
         }
     }
     if sick && role == Role::Device {
         eprintln!("the driver is broken");
         std::process::abort();
+    }
+    if unfit && role == Role::Device && !probe {
+        eprintln!("the device computes wrongly");
+        std::process::exit(i32::from(EXIT_UNFIT));
     }
     let socket = socket.unwrap_or_default();
     let lost = false;

@@ -23,10 +23,10 @@ pub struct Cli {
 }
 
 const AFTER: &str = "\
-`froben-operator devices` shows what this machine would offer.
+`froben-operator devices` shows what this machine would offer; `selftest`, `tune` and `bench` try its devices.
 Data goes to standard output, everything else to standard error.
 Exit codes: 0 stopped as told, 1 unexpected, 2 usage, 3 not found, 5 denied by the coordinator, \
-6 coordinator unreachable, 7 timeout, 10 no device, 75 coordinator busy, try again.";
+6 coordinator unreachable, 7 timeout, 10 no device, 11 a device failed, 75 coordinator busy, try again.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -34,6 +34,25 @@ pub enum Command {
     Run(Box<Run>),
     /// Show the devices and kinds that the prover finds on this machine
     Devices(Devices),
+    /// Measure how fast each kernel runs on each device
+    ///
+    /// Needs no coordinator. Each result is checked before it is timed, on data that lies on the device
+    /// already; the figure is the median. MEMORY is what the kernel's launches read and write, and OF COPY
+    /// holds its rate against that of a plain copy on the same device: a kernel near 100 % cannot be faster
+    /// there.
+    Bench(Bench),
+    /// Find the best layout of each kernel on each device and keep it
+    ///
+    /// Needs no coordinator; takes some seconds a kernel, when the machine should have no other work. Every
+    /// layout is checked before it is timed. What is found holds for this device and driver and lies in the
+    /// user's cache folder, ~/.cache/froben/opencl/tunings; workers use it from their next start. Run it as the
+    /// user that runs the daemon, and again after an update of the driver.
+    Tune(Tune),
+    /// Ask each device for known answers of each kernel
+    ///
+    /// Needs no coordinator. A device that gives a wrong one computes wrongly: update its driver, undo its
+    /// overclocking, and do not prove on it until this passes. Exit code 11 if any does.
+    Selftest(Selftest),
 }
 
 /// What may also stand in the file of --config, under the same names; the command line wins.
@@ -94,6 +113,104 @@ pub struct Devices {
     /// How to print
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// This kernel alone, like ntt, lde or fold; may be given several times
+    #[arg(long = "kernel", value_name = "NAME")]
+    pub kernels: Vec<String>,
+    /// Samples whose median counts, 7 at least
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub runs: u32,
+    #[command(flatten)]
+    pub on: OnDevices,
+}
+
+#[derive(Debug, Args)]
+pub struct Tune {
+    /// This kernel alone, like ntt_pass, ntt_spread or fri_fold2; may be given several times
+    #[arg(long = "kernel", value_name = "NAME")]
+    pub kernels: Vec<String>,
+    #[command(flatten)]
+    pub on: OnDevices,
+}
+
+#[derive(Debug, Args)]
+pub struct Selftest {
+    /// This kernel alone, like ntt or fold; may be given several times
+    #[arg(long = "kernel", value_name = "NAME")]
+    pub kernels: Vec<String>,
+    #[command(flatten)]
+    pub on: OnDevices,
+}
+
+#[derive(Debug, Args)]
+pub struct OnDevices {
+    /// A prover whose devices they are; may be given several times [default: froben-prover beside this program]
+    #[arg(long = "prover", value_name = "PATH")]
+    pub programs: Vec<PathBuf>,
+    /// This device alone, by the id that `devices` shows
+    #[arg(long, value_name = "ID")]
+    pub device: Option<String>,
+    /// How to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+}
+
+/// What can be found out about a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    Bench,
+    Tune,
+    Selftest,
+}
+
+/// What all verbs about devices take.
+#[derive(Debug)]
+pub struct Examine {
+    pub programs: Vec<PathBuf>,
+    pub device: Option<String>,
+    /// For the prover.
+    pub arguments: Vec<String>,
+    pub output: Format,
+}
+
+impl OnDevices {
+    fn examine(self, kernels: Vec<String>, more: Vec<String>) -> Examine {
+        let OnDevices {
+            programs,
+            device,
+            output,
+        } = self;
+        let kernels = kernels
+            .into_iter()
+            .flat_map(|kernel| ["--kernel".to_owned(), kernel]);
+        Examine {
+            programs,
+            device,
+            arguments: kernels.chain(more).collect(),
+            output,
+        }
+    }
+}
+
+impl From<Bench> for Examine {
+    fn from(Bench { kernels, runs, on }: Bench) -> Self {
+        on.examine(kernels, vec!["--runs".to_owned(), runs.to_string()])
+    }
+}
+
+impl From<Tune> for Examine {
+    fn from(Tune { kernels, on }: Tune) -> Self {
+        on.examine(kernels, Vec::new())
+    }
+}
+
+impl From<Selftest> for Examine {
+    fn from(Selftest { kernels, on }: Selftest) -> Self {
+        on.examine(kernels, Vec::new())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

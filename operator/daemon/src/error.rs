@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use froben_wire::Disposition;
 
-/// How the daemon ends; the numbers are those of `froben help exit-codes`.
+/// How the daemon ends; the numbers are those of `froben help exit-codes`, and 11 is its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     Unexpected,
@@ -15,6 +15,7 @@ pub enum Exit {
     Unreachable,
     Timeout,
     NoCapacity,
+    DeviceFailed,
     RetryLater,
 }
 
@@ -28,6 +29,7 @@ impl Exit {
             Exit::Unreachable => 6,
             Exit::Timeout => 7,
             Exit::NoCapacity => 10,
+            Exit::DeviceFailed => 11,
             Exit::RetryLater => 75,
         }
     }

@@ -16,6 +16,7 @@ mod machine;
 mod offer;
 mod outbox;
 pub mod session;
+mod verbs;
 pub mod workers;
 
 pub use config::Config;
@@ -23,3 +24,4 @@ pub use devices::devices;
 pub use error::{Error, Exit};
 pub use life::run;
 pub use outbox::Outbox;
+pub use verbs::examine;

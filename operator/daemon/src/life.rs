@@ -74,6 +74,9 @@ async fn live(config: Config) -> Result<(), Error> {
         () = stop.drained.cancelled() => return Ok(()),
     };
     offer::check(&programs, config.cpu_only)?;
+    for note in programs.iter().flat_map(|program| &program.report.notes) {
+        say(note);
+    }
     warn_of_idle_prices(&config, &programs);
     let pool = Arc::new(Pool::open(
         programs,
@@ -173,6 +176,13 @@ async fn stay_connected(terms: &Terms, stop: &Stop) -> Result<(), froben_wire::E
             Ok(Ended::Stopped) => return Ok(()),
             Ok(Ended::Lost(reason)) => {
                 format!("lost the coordinator: {}", limits::one_line(&reason))
+            }
+            Ok(Ended::Fenced(devices)) => {
+                for (device, why) in devices {
+                    say(&format!("device {device} is fenced: its worker {why}"));
+                }
+                say("the machine registers again without the devices that are fenced");
+                continue;
             }
             Err(error) if !ever && hopeless(&error) => return Err(error),
             Err(error) => error.to_string(),

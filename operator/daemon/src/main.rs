@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use froben_operator::args::{Cli, Command};
-use froben_operator::{Error, devices, run};
+use froben_operator::args::{Cli, Command, Verb};
+use froben_operator::{Error, devices, examine, run};
 
 /// As in the coordinator.
 #[global_allocator]
@@ -15,6 +15,9 @@ fn main() -> ExitCode {
     let done = log_to_stderr(&cli.log).and_then(|()| match cli.command {
         Command::Run(args) => run(*args),
         Command::Devices(args) => devices(args),
+        Command::Bench(args) => examine(Verb::Bench, args.into()),
+        Command::Tune(args) => examine(Verb::Tune, args.into()),
+        Command::Selftest(args) => examine(Verb::Selftest, args.into()),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -34,7 +34,7 @@ pub(crate) async fn programs(
     Ok(programs)
 }
 
-/// Refuses to go on without a device, unless that is what was asked for.
+/// Refuses to go on without anything to prove on, unless that is what was asked for.
 pub(crate) fn check(programs: &[Program], cpu_only: bool) -> Result<(), Error> {
     let (mut devices, mut kinds) = (false, false);
     for Program { report, .. } in programs {
@@ -47,7 +47,7 @@ pub(crate) fn check(programs: &[Program], cpu_only: bool) -> Result<(), Error> {
         return Err(Error::new(
             Exit::NoCapacity,
             format!(
-                "no OpenCL device was found{why}; install a driver, on Debian for example `apt-get install pocl-opencl-icd`, or offer the CPU alone with --cpu-only"
+                "no device can be offered{why}; see what `froben-operator selftest` says, or offer the CPU alone with --cpu-only"
             ),
         ));
     }

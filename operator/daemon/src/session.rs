@@ -1,5 +1,6 @@
 //! One connection to the coordinator, from dialling to its end.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Outbox;
 use crate::life::say;
 use crate::machine::Machine;
-use crate::workers::Pool;
+use crate::workers::{FenceWatch, Pool};
 use crate::{blobs, offer};
 
 /// What a session needs to know.
@@ -65,6 +66,8 @@ pub enum Ended {
     Stopped,
     /// The connection is gone; why.
     Lost(String),
+    /// The machine has to register again without the devices that compute wrongly; which, and why.
+    Fenced(BTreeMap<String, String>),
 }
 
 /// Connects, registers the machine, and takes tasks until the connection ends or it is to stop.
@@ -78,6 +81,8 @@ pub async fn serve(
 ) -> Result<Ended, Error> {
     let identity = Identity::load(&terms.identity)?;
     let operator = OperatorId::new(identity.subject.name.clone()).map_err(word)?;
+    // Before what it would tell of is read.
+    let mut fences = terms.pool.watch_fences();
     let spec = offer::spec(operator.clone(), terms);
     let id = MachineId::of(&operator, &terms.label).map_err(word)?;
 
@@ -126,12 +131,22 @@ pub async fn serve(
         reason = cutter.ended() => Ended::Lost(reason),
         () = stop.now.cancelled() => Ended::Stopped,
         () = drained(terms, &machine, &registration, link.patience(), stop) => Ended::Stopped,
+        fenced = fenced(&mut fences, &machine) => Ended::Fenced(fenced),
     };
     machine.stop();
     // Unregisters, so that the coordinator need not find out.
     drop(registration);
     link.connection.close().await;
     Ok(ended)
+}
+
+/// Until a device is fenced and nothing runs any more: what is registered cannot be changed, and a machine that
+/// refuses what is offered for one of its devices is passed over with all of them.
+async fn fenced(fences: &mut FenceWatch, machine: &Machine) -> BTreeMap<String, String> {
+    let fenced = fences.next().await;
+    machine.drain();
+    machine.idle().await;
+    fenced
 }
 
 /// Until the machine was told to leave and what it had is over, or its time for that is.

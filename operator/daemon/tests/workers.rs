@@ -225,6 +225,37 @@ async fn a_broken_driver_costs_the_devices_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_device_that_computes_wrongly_is_fenced_and_costs_nothing_else() {
+    let spec = spec(&["--unfit"]);
+    assert!(!probed(&spec).await.devices.is_empty(), "known to be good");
+    let pool = pool_of(spec, timing(), 1).await;
+    let mut fences = pool.watch_fences();
+    let devices = pool.devices();
+    for _ in &devices {
+        let fenced = fences.next().await;
+        assert!(fenced.values().all(|why| why.contains("computes wrongly")));
+        if pool.devices().is_empty() {
+            break;
+        }
+    }
+    assert!(pool.devices().is_empty() && pool.device_kinds().is_empty());
+    for device in devices {
+        let task = device_task("echo", &device.id);
+        let Err(refusal) = pool.start(task, Arc::new(Store::default())) else {
+            panic!("{} takes tasks", device.id);
+        };
+        let Refusal::DeviceFenced { why, .. } = &refusal else {
+            panic!("{refusal}");
+        };
+        assert!(why.contains("the device computes wrongly"), "{why}");
+        let told = refusal.to_string();
+        assert!(told.contains(&device.id), "{told}");
+    }
+    assert_eq!(pool.cpu_kinds().len(), 1);
+    assert_works(&pool).await;
+}
+
+#[tokio::test]
 async fn a_program_that_is_no_worker_is_refused_with_a_reason() {
     let ask = async |spec: WorkerSpec| {
         probe(&spec, &ROLES, &runtime(), &timing())

@@ -45,3 +45,6 @@ pub const ALIVE_MS: u64 = 2_000;
 
 /// Exit code of a worker whose daemon has gone.
 pub const EXIT_ORPHANED: i32 = 75;
+
+/// Exit code of a worker, before its hello, whose device computes wrongly. It is not started again.
+pub const EXIT_UNFIT: u8 = 76;

@@ -4,6 +4,9 @@
 //! protocol with it. It computes witnesses, proves circuits on an OpenCL device and bundles proofs;
 //! it knows neither the network nor the coordinator.
 
+mod fence;
 pub mod kinds;
+pub mod place;
 pub mod stark;
+pub mod verbs;
 pub mod worker;

@@ -1,12 +1,12 @@
 //! This program as a worker: what it offers in each role, and which kind goes where.
 
-use std::sync::Arc;
-
 use froben_model::{DeviceSpec, ErrorClass};
-use froben_opencl::{Device, Error, Session};
+use froben_opencl::{Device, Error};
 use froben_protocol::{Failure, Introduction, Role, Run, TaskCtx, Worker};
 
+use crate::fence::fence;
 use crate::kinds;
+use crate::place::{Place, device_spec, stock_spec};
 
 /// Takes tasks that claim cores; never looks for a device.
 #[derive(Debug)]
@@ -37,44 +37,49 @@ impl Worker for CpuWorker {
 /// Takes tasks that claim the device it was started for.
 #[derive(Debug)]
 pub struct DeviceWorker {
-    session: Arc<Session>,
+    place: Place,
     fit: bool,
 }
 
 impl DeviceWorker {
     /// Opens the device with this id; compiles its kernels and tests them.
     pub fn open(id: &str) -> Result<Self, Error> {
-        let session = Session::open(&Device::find(id)?)?;
-        // What the self-test took is no task's.
-        session.take_peak_bytes()?;
         Ok(DeviceWorker {
-            session: Arc::new(session),
+            place: Place::open(id)?,
             fit: true,
         })
     }
 
-    /// What this machine's devices offer, none of them opened. That there are none is no error.
+    /// What this machine offers to prove on: its devices, less those that fail their test, or its processor
+    /// if it has no OpenCL at all. The notes say so.
     pub fn probe() -> Introduction {
         let kinds = [kinds::PROVE];
         match Device::discover() {
             Ok(devices) => {
-                let devices = devices.iter().map(device_spec).collect();
-                introduction(Role::Device, &kinds, devices, Vec::new())
+                let fenced = fence(devices);
+                let devices = fenced.offered.iter().map(device_spec).collect();
+                introduction(Role::Device, &kinds, devices, fenced.notes)
             }
-            Err(error) => introduction(Role::Device, &kinds, Vec::new(), vec![explain(&error)]),
+            Err(error) => {
+                let note = format!(
+                    "proofs are made on the CPU without OpenCL, by Plonky3's own prover: {}",
+                    explain(&error)
+                );
+                introduction(Role::Device, &kinds, vec![stock_spec()], vec![note])
+            }
         }
     }
 }
 
 impl Worker for DeviceWorker {
     fn introduction(&self) -> Introduction {
-        let devices = vec![device_spec(self.session.device())];
+        let devices = vec![self.place.spec()];
         introduction(Role::Device, &[kinds::PROVE], devices, Vec::new())
     }
 
     fn run(&mut self, run: &Run, ctx: &TaskCtx) -> Result<(), Failure> {
         match run.kind.as_str() {
-            kinds::PROVE => kinds::prove::run(run, ctx, &self.session, &mut self.fit),
+            kinds::PROVE => kinds::prove::run(run, ctx, &self.place, &mut self.fit),
             _ => Err(unknown(run)),
         }
     }
@@ -110,16 +115,5 @@ fn introduction(
         kinds: kinds.iter().map(|name| kinds::kind(name)).collect(),
         devices,
         notes,
-    }
-}
-
-fn device_spec(device: &Device) -> DeviceSpec {
-    DeviceSpec {
-        id: device.id.clone(),
-        name: device.name.clone(),
-        vendor: device.vendor.clone(),
-        driver: format!("{} {}", device.platform, device.driver_version),
-        // What a session uses by default.
-        vram_bytes: device.global_memory_bytes - device.global_memory_bytes / 8,
     }
 }

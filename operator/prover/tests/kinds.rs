@@ -10,8 +10,10 @@ use froben_circuits::{Circuit, Params, SEGMENT_BYTES, Witness, verify, verify_bu
 use froben_model::{BlobRef, ErrorClass, Kind, Value};
 use froben_opencl::Device;
 use froben_protocol::{
-    EXIT_ORPHANED, Failure, FromWorker, Hello, Link, Run, RunItem, TOKEN_VARIABLE, ToWorker,
+    EXIT_ORPHANED, EXIT_UNFIT, Failure, FromWorker, Hello, Link, Run, RunItem, TOKEN_VARIABLE,
+    ToWorker,
 };
+use froben_prover::place::STOCK_ID;
 use tokio::net::UnixListener;
 use tokio::process::{Child, Command};
 
@@ -564,7 +566,7 @@ async fn a_probe_says_what_there_is_and_why_there_is_nothing() {
         ("OPENCL_VENDOR_PATH", "/nowhere/"),
     ];
     let mut none = Process::start(&["--role", "device", "--probe"], &nowhere).await;
-    assert!(none.hello.devices.is_empty());
+    assert_eq!(none.hello.devices.len(), 1, "the processor");
     let [note] = &none.hello.notes[..] else {
         panic!("{:?}", none.hello.notes);
     };
@@ -588,7 +590,7 @@ async fn flags_that_make_no_sense_are_explained() {
         (&[][..], 2, "froben-operator starts this program"),
         (&["--role", "cpu"], 2, "--socket"),
         (&["--socket", "/x", "--role", "device"], 2, "--device"),
-        (&["--list-devices", "--probe"], 2, "--probe"),
+        (&["--probe", "devices"], 2, "--probe"),
         (
             &["--socket", "/x", "--role", "cpu"],
             1,
@@ -604,4 +606,89 @@ async fn flags_that_make_no_sense_are_explained() {
         assert_eq!(output.status.code(), Some(code), "{flags:?}: {text}");
         assert!(text.contains(expected), "{flags:?}: {text}");
     }
+}
+
+#[tokio::test]
+async fn without_opencl_the_processor_proves_and_says_so() {
+    let nowhere = [
+        ("OCL_ICD_VENDORS", "/nowhere/"),
+        ("OPENCL_VENDOR_PATH", "/nowhere/"),
+    ];
+    let mut probe = Process::start(&["--role", "device", "--probe"], &nowhere).await;
+    let [offered] = &probe.hello.devices[..] else {
+        panic!("{:?}", probe.hello.devices);
+    };
+    let id = offered.id.clone();
+    assert_eq!(id, STOCK_ID);
+    assert!(offered.name.contains("without OpenCL"), "{offered:?}");
+    assert!(probe.child.wait().await.unwrap().success());
+
+    let flags = ["--role", "device", "--device", &id];
+    let mut stock = Process::start(&flags, &nowhere).await;
+    let witness = Witness::compute(b"some bytes".to_vec(), 3).unwrap();
+    let prove = async |process: &mut Process| {
+        let blob = process.put(witness.encode().unwrap());
+        let input = prove_input("poseidon2", "dev");
+        let (items, failure) = process
+            .run("commitments.prove/1", input, vec![prove_item(3, blob)])
+            .await;
+        assert_eq!(failure, None);
+        let [(0, Ok(value), Some(device))] = &items[..] else {
+            panic!("{items:?}");
+        };
+        (process.get(value, "proof"), device.clone())
+    };
+    let (proof, by) = prove(&mut stock).await;
+    assert_eq!(by, format!("CPU without OpenCL ({STOCK_ID})"));
+    let circuit: Circuit = "poseidon2".parse().unwrap();
+    verify(Params::Dev, circuit, &witness.statement, &proof).unwrap();
+    stock.stop().await;
+
+    // The same bytes as where there is a device.
+    if let Some(mut device) = Process::device().await {
+        let (same, by) = prove(&mut device).await;
+        assert!(!by.contains(STOCK_ID), "{by}");
+        assert!(same == proof, "the proofs differ");
+        device.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_computes_wrongly_is_fenced() {
+    let found = match Device::discover() {
+        Ok(devices) => devices.into_iter().next().unwrap(),
+        Err(error) => return println!("SKIP: {error}"),
+    };
+    // PoCL adds this to the options of every program: kernels work in other lanes than the host counts with.
+    let dir = tempfile::tempdir().unwrap();
+    let miscompiling = [
+        ("POCL_EXTRA_BUILD_FLAGS", "-DVW=4"),
+        ("XDG_CACHE_HOME", dir.path().to_str().unwrap()),
+    ];
+    let mut probe = Process::start(&["--role", "device", "--probe"], &miscompiling).await;
+    if !probe.hello.devices.is_empty() {
+        return println!("SKIP: {found} cannot be made to compute wrongly");
+    }
+    let [note] = &probe.hello.notes[..] else {
+        panic!("{:?}", probe.hello.notes);
+    };
+    let expected = format!("device {} is fenced: ", found.id);
+    assert!(
+        note.starts_with(&expected) && note.contains("computes wrongly"),
+        "{note}"
+    );
+    assert!(probe.child.wait().await.unwrap().success());
+
+    // One that begins to compute wrongly later on says so by its exit code, before its hello.
+    let output = Command::new(env!("CARGO_BIN_EXE_froben-prover"))
+        .args(["--socket", "/nowhere", "--role", "device", "--device"])
+        .arg(&found.id)
+        .envs(miscompiling)
+        .env(TOKEN_VARIABLE, TOKEN)
+        .output()
+        .await
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(i32::from(EXIT_UNFIT)), "{text}");
+    assert!(text.contains("computes wrongly"), "{text}");
 }

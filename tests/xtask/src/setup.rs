@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A package and what it is for.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 7] = [
     ("g++", "compiles RocksDB and Luau"),
     ("make", "builds what they come with"),
     (
@@ -17,6 +17,7 @@ const PACKAGES: [(&str, &str); 6] = [
         "the OpenCL loader that the prover links",
     ),
     ("pocl-opencl-icd", "an OpenCL device on any CPU"),
+    ("oclgrind", "watches the kernels' every access in a test"),
 ];
 
 /// Installs what is missing.

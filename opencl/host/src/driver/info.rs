@@ -77,22 +77,29 @@ fn device_ids(platform: PlatformId) -> Vec<DeviceId> {
 }
 
 fn platform_name(platform: PlatformId) -> String {
-    let bytes = query(|size, value, needed| {
+    text(&platform_info(platform, ffi::CL_PLATFORM_NAME).unwrap_or_default())
+}
+
+fn platform_info(platform: PlatformId, parameter: u32) -> Option<Vec<u8>> {
+    query(|size, value, needed| {
         // SAFETY: `value` has room for `size` bytes, or is null and `size` is zero.
-        unsafe {
-            ffi::clGetPlatformInfo(
-                platform.as_ptr(),
-                ffi::CL_PLATFORM_NAME,
-                size,
-                value,
-                needed,
-            )
-        }
-    });
-    text(&bytes.unwrap_or_default())
+        unsafe { ffi::clGetPlatformInfo(platform.as_ptr(), parameter, size, value, needed) }
+    })
 }
 
 impl DeviceHandle {
+    /// A handle for tests that ask no driver.
+    #[cfg(test)]
+    pub(crate) fn of_nothing() -> Self {
+        // SAFETY: null names nothing, and nothing is done with it but to move it about.
+        unsafe {
+            Self {
+                platform: PlatformId::null(),
+                device: DeviceId::null(),
+            }
+        }
+    }
+
     /// The raw answer to a device query, or `None` where the device does not know the question.
     pub(crate) fn bytes(self, parameter: u32) -> Option<Vec<u8>> {
         query(|size, value, needed| {
@@ -104,6 +111,11 @@ impl DeviceHandle {
     /// The answer as text, empty where there is none.
     pub(crate) fn text(self, parameter: u32) -> String {
         text(&self.bytes(parameter).unwrap_or_default())
+    }
+
+    /// The version of the platform, which for some drivers tells the compiler's as well.
+    pub(crate) fn platform_version(self) -> String {
+        text(&platform_info(self.platform, ffi::CL_PLATFORM_VERSION).unwrap_or_default())
     }
 
     /// The answer as a number of four or eight bytes.

@@ -9,7 +9,7 @@ use super::queue::Argument;
 use super::{Buffer, Failure, Kernel, Queue};
 
 /// How kernels are laid out on a device; see `lane.cl`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct LaneShape {
     /// Field elements in a lane: `VW`.
     pub(crate) vector_width: u32,
@@ -253,6 +253,44 @@ impl FriFold<'_> {
                 shape.group_size as usize,
             )
         }
+    }
+}
+
+/// A launch of `memory/copy.cl`.
+pub(crate) struct MemoryCopy<'a> {
+    pub(crate) input: &'a Buffer,
+    pub(crate) output: &'a Buffer,
+    pub(crate) word_bytes: usize,
+    pub(crate) words: usize,
+}
+
+impl MemoryCopy<'_> {
+    /// Bytes of global memory read and written.
+    pub(crate) fn traffic(&self) -> u64 {
+        2 * (self.words * self.word_bytes) as u64
+    }
+
+    pub(crate) fn enqueue(
+        &self,
+        queue: &Queue,
+        kernel: &Kernel,
+        shape: LaneShape,
+    ) -> Result<(), Failure> {
+        assert!(self.words > 0, "nothing to copy");
+        let bytes = self.words * self.word_bytes;
+        assert!(bytes <= self.input.bytes(), "input too short");
+        assert!(bytes <= self.output.bytes(), "output too short");
+        let span = span(shape);
+        let lanes = self.words.div_ceil(shape.vector_width as usize);
+        let groups = lanes.div_ceil(span as usize * shape.group_size as usize);
+        let arguments = [
+            Argument::Buffer(self.input),
+            Argument::Buffer(self.output),
+            Argument::U64(self.words as u64),
+            Argument::U32(span),
+        ];
+        // SAFETY: items are lanes of words, the last one clipped to `words`.
+        unsafe { queue.enqueue(kernel, &arguments, groups, shape.group_size as usize) }
     }
 }
 

@@ -11,6 +11,8 @@
 
 mod info;
 pub(crate) mod launch;
+pub mod loader;
+mod program;
 mod queue;
 mod words;
 

@@ -1,11 +1,9 @@
 //! A context with one in-order queue on one device, and what lives in it.
 
-use std::ffi::CString;
 use std::ops::Deref;
 
 use ocl::core::{
     self, ArgVal, CommandQueue, Context, ContextProperties, Event, MapFlags, MemFlags, MemMap,
-    ProgramBuildInfo,
 };
 
 use super::{DeviceHandle, Word};
@@ -24,7 +22,7 @@ pub(crate) enum Failure {
     },
 }
 
-fn failure(operation: &'static str) -> impl FnOnce(core::Error) -> Failure {
+pub(super) fn failure(operation: &'static str) -> impl FnOnce(core::Error) -> Failure {
     move |error| match error.api_status() {
         Some(
             core::Status::CL_MEM_OBJECT_ALLOCATION_FAILURE | core::Status::CL_OUT_OF_HOST_MEMORY,
@@ -86,7 +84,7 @@ impl<W> Deref for Adopted<W> {
 }
 
 /// A compiled kernel. Its arguments are set anew at every launch.
-pub(crate) struct Kernel(core::Kernel);
+pub(crate) struct Kernel(pub(super) core::Kernel);
 
 /// An argument of a kernel.
 pub(super) enum Argument<'a> {
@@ -101,8 +99,8 @@ pub(super) enum Argument<'a> {
 pub(crate) struct Queue {
     // Fields drop in order: the queue before the context it belongs to.
     queue: CommandQueue,
-    context: Context,
-    device: DeviceHandle,
+    pub(super) context: Context,
+    pub(super) device: DeviceHandle,
 }
 
 impl Queue {
@@ -118,53 +116,6 @@ impl Queue {
             context,
             device,
         })
-    }
-
-    /// Compiles `source` and takes the kernel `name` out of it.
-    pub(crate) fn compile(
-        &self,
-        source: &str,
-        options: &str,
-        name: &str,
-    ) -> Result<Kernel, Failure> {
-        let no_nul = |text: &str| {
-            CString::new(text).map_err(|error| Failure::Status {
-                operation: "reading a source",
-                status: error.to_string(),
-            })
-        };
-        let program = core::create_program_with_source(&self.context, &[no_nul(source)?])
-            .map_err(failure("creating a program"))?;
-        let devices = [self.device.device];
-        let built = core::build_program(&program, Some(&devices), &no_nul(options)?, None, None);
-        if !self.is_built(&program) {
-            let refusal = built.err().map(|error| error.to_string());
-            return Err(Failure::Build(
-                self.build_log(&program).or(refusal).unwrap_or_default(),
-            ));
-        }
-        built.map_err(failure("building a program"))?;
-        core::create_kernel(&program, name)
-            .map(Kernel)
-            .map_err(failure("creating a kernel"))
-    }
-
-    /// Asked apart from the build's own status: `ocl` takes a failure without a log for success.
-    fn is_built(&self, program: &core::Program) -> bool {
-        use core::{ProgramBuildInfoResult::BuildStatus, ProgramBuildStatus::Success};
-        let query = ProgramBuildInfo::BuildStatus;
-        let answer = core::get_program_build_info(program, self.device.device, query);
-        matches!(answer, Ok(BuildStatus(Success)))
-    }
-
-    fn build_log(&self, program: &core::Program) -> Option<String> {
-        let query = ProgramBuildInfo::BuildLog;
-        match core::get_program_build_info(program, self.device.device, query) {
-            Ok(core::ProgramBuildInfoResult::BuildLog(log)) => {
-                Some(log.trim().to_owned()).filter(|log| !log.is_empty())
-            }
-            _ => None,
-        }
     }
 
     /// Reserves `bytes` of device memory, contents undefined.
@@ -263,6 +214,30 @@ impl Queue {
             )
         }
         .map_err(failure("copying from the device"))
+    }
+
+    /// Enqueues a copy of the first `bytes` of `from` to the start of `to`.
+    pub(crate) fn copy(&self, from: &Buffer, to: &Buffer, bytes: usize) -> Result<(), Failure> {
+        assert!(
+            bytes <= from.bytes.min(to.bytes) && from.memory.as_ptr() != to.memory.as_ptr(),
+            "a copy past the end of a buffer, or onto itself"
+        );
+        core::enqueue_copy_buffer::<u8, _, _, _>(
+            &self.queue,
+            &from.memory,
+            &to.memory,
+            0,
+            0,
+            bytes,
+            None::<Event>,
+            None::<&mut Event>,
+        )
+        .map_err(failure("copying on the device"))
+    }
+
+    /// Returns when all that was enqueued is done.
+    pub(crate) fn wait(&self) -> Result<(), Failure> {
+        core::finish(&self.queue).map_err(failure("waiting for the device"))
     }
 
     /// Enqueues `groups` groups of `group_size`.

@@ -69,10 +69,35 @@ impl<F: Field> Steps<F> {
     }
 
     /// Matrices that come out for one that goes in.
-    const fn copies(&self) -> usize {
+    pub(crate) const fn copies(&self) -> usize {
         match &self.kind {
             Kind::Values { .. } | Kind::Coefficients { .. } => 1,
             Kind::Extension { shifts } => shifts.len(),
+        }
+    }
+
+    /// Transforms what lies on the device already: values in place, an extension of wide rows to `output`.
+    ///
+    /// For measurements, which need nothing else.
+    pub(crate) fn launch(
+        &self,
+        engine: &mut Engine,
+        data: &Buffer,
+        output: &Buffer,
+        columns: usize,
+    ) -> Result<()> {
+        match &self.kind {
+            Kind::Values { shift } => {
+                Network::<F>::in_place(Direction::Forward, &[*shift], self.log_n, columns)
+                    .run(engine, data)
+            }
+            Kind::Extension { shifts } if fused::<F>(self.log_n, columns) => {
+                coefficients::<F>(engine, data, self.log_n, columns)?;
+                values_on::<F>(engine, data, output, shifts, self.log_n, columns)
+            }
+            Kind::Extension { .. } | Kind::Coefficients { .. } => {
+                unreachable!("invariant: neither is measured")
+            }
         }
     }
 
@@ -158,18 +183,10 @@ impl<F: Field> Steps<F> {
                 Spread::<F> { shifts, scale }.run(engine, data, log_n, columns)?
             }
             Kind::Extension { shifts } if fused::<F>(log_n, columns) => {
-                Network {
-                    scale: Some(scale),
-                    ..Network::<F>::in_place(Direction::Inverse, &[F::ONE], log_n, columns)
-                }
-                .run(engine, &data)?;
+                coefficients::<F>(engine, &data, log_n, columns)?;
                 let (input, host) = data.split();
                 let output = engine.make::<F>(words, host)?;
-                Network {
-                    input: Some(&input),
-                    ..Network::<F>::in_place(Direction::Forward, shifts, log_n, columns)
-                }
-                .run(engine, &output)?;
+                values_on::<F>(engine, &input, &output, shifts, log_n, columns)?;
                 output
             }
             Kind::Extension { shifts } => {
@@ -184,6 +201,36 @@ impl<F: Field> Steps<F> {
         };
         engine.take::<F>(data, words)
     }
+}
+
+/// Values to coefficients in bit-reversed order, in place.
+fn coefficients<F: Field>(
+    engine: &mut Engine,
+    data: &Buffer,
+    log_n: u32,
+    columns: usize,
+) -> Result<()> {
+    Network {
+        scale: Some(F::inverse_power_of_two(log_n)),
+        ..Network::<F>::in_place(Direction::Inverse, &[F::ONE], log_n, columns)
+    }
+    .run(engine, data)
+}
+
+/// What [`coefficients`] made, to values on cosets.
+fn values_on<F: Field>(
+    engine: &mut Engine,
+    input: &Buffer,
+    output: &Buffer,
+    shifts: &[F::Word],
+    log_n: u32,
+    columns: usize,
+) -> Result<()> {
+    Network {
+        input: Some(input),
+        ..Network::<F>::in_place(Direction::Forward, shifts, log_n, columns)
+    }
+    .run(engine, output)
 }
 
 /// Whether the first pass of an extension can read the coefficients itself: it takes each row by itself,
@@ -226,18 +273,17 @@ impl<'a, F: Field> Network<'a, F> {
         let Self { log_n, columns, .. } = *self;
         let copies = self.shifts.len();
         let word_bytes = size_of::<F::Word>();
-        let (shape, tile_bytes) = (engine.shape::<F>(), engine.layout().tile_bytes);
-        let passes = plan::passes(
-            log_n,
-            plan::max_log_k(word_bytes, shape, tile_bytes),
-            F::STEP_LEVELS,
-        );
+        let inverse = F::DIRECTED && self.direction == Direction::Inverse;
+        let operation = Operation::NttPass { inverse };
+        let tuning = engine.tuning::<F>(operation);
+        let (shape, tile_bytes) = (tuning.shape(), tuning.tile_bytes);
+        let max_log_k = plan::max_log_k(word_bytes, shape, tile_bytes).min(tuning.levels);
+        let passes = plan::passes(log_n, max_log_k, F::STEP_LEVELS);
         if passes.is_empty() {
             return Ok(());
         }
         let roots = engine.roots::<F>(self.direction, log_n.saturating_sub(1))?;
-        let inverse = F::DIRECTED && self.direction == Direction::Inverse;
-        let compiled = engine.kernel::<F>(Operation::NttPass { inverse })?;
+        let compiled = engine.kernel::<F>(operation)?;
         let constants = engine.upload(&self.constants(&passes))?;
         let mut shifts = 1;
         for plan::Pass { level, log_k } in passes {
@@ -319,7 +365,8 @@ impl<F: Field> Spread<'_, F> {
             reverse: true,
             log_low,
         };
-        let result = spread.enqueue(engine.queue(), &compiled.kernel, engine.shape::<F>());
+        let shape = engine.shape::<F>(Operation::NttSpread);
+        let result = spread.enqueue(engine.queue(), &compiled.kernel, shape);
         engine.launched(&compiled, spread.traffic(), result)?;
         Ok(output)
     }

@@ -6,6 +6,7 @@
 
 mod fold;
 mod hash;
+mod measure;
 mod merkle;
 mod ntt;
 mod session;

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use froben_model::ErrorClass;
-use froben_protocol::Failure;
+use froben_protocol::{EXIT_UNFIT, Failure};
 use nix::sys::signal::Signal;
 
 /// What Rust's and C++'s runtimes print before they abort for want of memory.
@@ -35,6 +35,12 @@ impl Death {
             last_lines,
             oom_kills,
         }
+    }
+
+    /// Whether it says that its device computes wrongly.
+    pub(super) fn is_unfit(&self) -> bool {
+        let code = self.status.and_then(|status| status.code());
+        code == Some(i32::from(EXIT_UNFIT))
     }
 
     fn class(&self) -> ErrorClass {

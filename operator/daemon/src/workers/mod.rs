@@ -11,6 +11,7 @@
 mod blobs;
 mod death;
 mod error;
+mod fences;
 mod job;
 mod memory;
 mod output;
@@ -25,6 +26,7 @@ mod traffic;
 
 pub use blobs::{BlobAccess, BoxFuture, Upload};
 pub use error::Error;
+pub use fences::FenceWatch;
 pub use froben_protocol::{Failure, Level};
 pub use job::{RunTask, Running, WorkerEvent};
 pub use pool::{Pool, Program, Refusal};

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::blobs::BlobAccess;
+use super::fences::{FenceWatch, Fences};
 use super::job::{Job, RunTask, Running};
 use super::probe::ProbeReport;
 use super::runtime_dir::RuntimeDir;
@@ -28,6 +29,8 @@ pub enum Refusal {
     UnknownKind { kind: Kind, role: &'static str },
     #[error("no worker for `{kind}` has the device {device}")]
     UnknownDevice { kind: Kind, device: String },
+    #[error("the device {device} is fenced: its worker {why}")]
+    DeviceFenced { device: String, why: String },
     #[error("the device {device} has a task already")]
     DeviceBusy { device: String },
     #[error("all {workers} CPU workers have tasks already")]
@@ -44,6 +47,7 @@ pub struct Pool {
     slots: Mutex<Slots>,
     /// Cancels every task.
     stop: CancellationToken,
+    fences: Fences,
     runtime: Arc<RuntimeDir>,
     timing: Timing,
     cpu_workers: usize,
@@ -88,6 +92,7 @@ impl Pool {
             }),
             programs,
             stop: CancellationToken::new(),
+            fences: Fences::new(),
             runtime: Arc::new(runtime),
             timing,
             cpu_workers: cpu_workers.max(1),
@@ -120,6 +125,7 @@ impl Pool {
             promised: member.report.clone(),
             runtime: self.runtime.clone(),
             timing: self.timing,
+            fences: self.fences.clone(),
         };
         slots.keepers.spawn(slot.keep(jobs));
         slots.places[which].push((place, handle));
@@ -131,13 +137,24 @@ impl Pool {
         self.collect(|report| &report.cpu_kinds, |kind| kind.as_str())
     }
 
-    /// Kinds that device workers take.
+    /// Kinds that device workers take; none where every device is fenced.
     pub fn device_kinds(&self) -> Vec<Kind> {
+        if self.devices().is_empty() {
+            return Vec::new();
+        }
         self.collect(|report| &report.device_kinds, |kind| kind.as_str())
     }
 
+    /// The devices that take tasks.
     pub fn devices(&self) -> Vec<DeviceSpec> {
-        self.collect(|report| &report.devices, |device| &device.id)
+        let mut devices = self.collect(|report| &report.devices, |device| &device.id);
+        devices.retain(|device| self.fences.why(&device.id).is_none());
+        devices
+    }
+
+    /// Tells of devices that are fenced from here on.
+    pub fn watch_fences(&self) -> FenceWatch {
+        self.fences.watch()
     }
 
     /// What all programs report, each thing once.
@@ -188,6 +205,10 @@ impl Pool {
         if !self.programs.iter().any(|member| takes(&member)) {
             let (kind, role) = (kind.clone(), " on a device");
             return Err(Refusal::UnknownKind { kind, role });
+        }
+        if let Some(why) = self.fences.why(device) {
+            let device = device.to_owned();
+            return Err(Refusal::DeviceFenced { device, why });
         }
         let wanted = Place::Device(device.to_owned());
         for (which, member) in self.programs.iter().enumerate() {

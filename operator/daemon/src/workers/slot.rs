@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::error::Error;
+use super::fences::Fences;
 use super::job::{Job, Load};
 use super::probe::ProbeReport;
 use super::process::{Live, launch};
@@ -73,6 +74,7 @@ pub(super) struct Slot {
     pub(super) promised: Arc<ProbeReport>,
     pub(super) runtime: Arc<RuntimeDir>,
     pub(super) timing: Timing,
+    pub(super) fences: Fences,
 }
 
 /// How bringing a process up went.
@@ -118,6 +120,17 @@ impl Slot {
                         Fallen::Closed => return,
                     }
                 }
+                Raised::Failed(error) if self.fence(&error) => {
+                    let failure = Failure::new(ErrorClass::WorkerFailed, error.to_string());
+                    if let Some(job) = waiting.take() {
+                        job.drop_with(failure.clone());
+                    }
+                    // What the pool had given before it knew.
+                    while let Some(job) = jobs.recv().await {
+                        job.drop_with(failure.clone());
+                    }
+                    return;
+                }
                 Raised::Failed(error) => {
                     failures = failures.saturating_add(1);
                     tracing::warn!(place = ?self.place, failures, %error, "cannot start a worker");
@@ -128,6 +141,17 @@ impl Slot {
                 }
                 Raised::Closed => return,
             }
+        }
+    }
+
+    /// Fences the slot's device if that is what the error means.
+    fn fence(&self, error: &Error) -> bool {
+        match (&self.place, error) {
+            (Place::Device(id), Error::Died { death, .. }) if death.is_unfit() => {
+                self.fences.fence(id, death.to_string());
+                true
+            }
+            _ => false,
         }
     }
 

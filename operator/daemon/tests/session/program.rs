@@ -1,6 +1,7 @@
 //! The program itself: how it starts, stops, and what it leaves behind.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,13 +18,17 @@ struct Daemon {
 }
 
 fn command(address: &str, identity: &Path, dir: &Path) -> Command {
+    command_of(&worker(), address, identity, dir)
+}
+
+fn command_of(prover: &Path, address: &str, identity: &Path, dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_froben-operator"));
     command
         .args(["run", "--coordinator", address])
         .arg("--identity")
         .arg(identity)
         .arg("--prover")
-        .arg(worker())
+        .arg(prover)
         .arg("--runtime-dir")
         .arg(dir)
         .stdin(Stdio::piped())
@@ -33,7 +38,10 @@ fn command(address: &str, identity: &Path, dir: &Path) -> Command {
 
 impl Daemon {
     fn start(network: &Network, identity: &Path) -> Daemon {
-        let mut command = command(&network.address, identity, network.dir());
+        Self::start_as(command(&network.address, identity, network.dir()))
+    }
+
+    fn start_as(mut command: Command) -> Daemon {
         let mut child = command
             .args(["--label", "m1", "--until-stdin-closes"])
             .spawn()
@@ -98,6 +106,34 @@ fn gone(pid: Pid) -> bool {
         .rsplit_once(')')
         .and_then(|(_, rest)| rest.split_whitespace().next());
     state.is_none_or(|state| state == "Z")
+}
+
+#[test]
+fn a_device_that_goes_bad_is_fenced_and_the_machine_registers_without_it() {
+    let network = Network::start();
+    let identity = network.issue(Role::Operator, "op");
+    // Good when it is asked what it can do, and bad from then on.
+    let prover = network.dir().join("unfit");
+    let script = format!("#!/bin/sh\nexec {} --unfit \"$@\"\n", worker().display());
+    std::fs::write(&prover, script).unwrap();
+    std::fs::set_permissions(&prover, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let command = command_of(&prover, &network.address, &identity, network.dir());
+    let mut daemon = Daemon::start_as(command);
+    // Its devices may be found out before it registers first, or after; one by one, or together.
+    let without = (0..3).any(|_| {
+        let line = daemon.line();
+        assert!(line.starts_with("registered op/m1 with "), "{line}");
+        line.contains(" with 0 devices")
+    });
+    assert!(without, "it keeps its devices");
+    // The processor is still offered.
+    run(async {
+        let id = network.submit("echo", froben_model::Value::Int(1)).await;
+        let value = network.outcome(id, "value").await;
+        assert_eq!(value, Some(froben_model::Value::Int(1)));
+    });
+    kill(daemon.pid(), Signal::SIGTERM).unwrap();
+    assert_eq!(daemon.wait(), Some(0));
 }
 
 #[test]

@@ -3,17 +3,14 @@
 //! A proof is verified before it is handed out: that costs little beside the proving, and a device
 //! that begins to compute wrongly is found out by its owner before anybody else.
 
-use std::sync::Arc;
-
-use froben_circuits::{Circuit, MAX_WITNESS_BYTES, Params, Witness, prove, verify};
+use froben_circuits::{Circuit, MAX_WITNESS_BYTES, Params, Witness, verify};
 use froben_model::{ErrorClass, Value};
-use froben_opencl::{Error as DeviceError, Session};
+use froben_opencl::Error as DeviceError;
 use froben_protocol::{Failure, Run, TaskCtx};
-use p3_uni_stark::StarkGenericConfig;
 
 use super::fields::Fields;
 use super::{bad_request, chain, failure};
-use crate::stark::opencl;
+use crate::place::{NoProof, Place};
 
 /// A failure, and whether the device can be trusted with more work.
 struct Refused {
@@ -28,20 +25,15 @@ impl From<Failure> for Refused {
 }
 
 /// Proves each item's witness. Sets `fit` to false if the device has to be opened anew.
-pub(crate) fn run(
-    run: &Run,
-    ctx: &TaskCtx,
-    session: &Arc<Session>,
-    fit: &mut bool,
-) -> Result<(), Failure> {
+pub(crate) fn run(run: &Run, ctx: &TaskCtx, place: &Place, fit: &mut bool) -> Result<(), Failure> {
     let input = Fields::of("input", &run.input)?;
     let circuit: Circuit = input.named("circuit")?;
     let params: Params = input.named("params")?;
-    let device = session.device();
+    let device = place.spec();
     let device = format!("{} ({})", device.name, device.id);
     for item in &run.items {
         ctx.check_cancelled()?;
-        let outcome = match proof(circuit, params, &item.input, ctx, session) {
+        let outcome = match proof(circuit, params, &item.input, ctx, place) {
             Ok(value) => Ok(value),
             Err(Refused { failure, .. }) if failure.class == ErrorClass::Cancelled => {
                 return Err(failure);
@@ -54,8 +46,7 @@ pub(crate) fn run(
                 Err(failure)
             }
         };
-        // A session that is lost has said so already.
-        ctx.held_vram(session.take_peak_bytes().unwrap_or(0));
+        ctx.held_vram(place.take_peak_bytes());
         ctx.item(item.index, outcome, &device)?;
         if !*fit {
             let message = format!("{device} failed; its worker starts anew");
@@ -70,7 +61,7 @@ fn proof(
     params: Params,
     item: &Value,
     ctx: &TaskCtx,
-    session: &Arc<Session>,
+    place: &Place,
 ) -> Result<Value, Refused> {
     let item = Fields::of("item", item)?;
     let index = item.u32("index")?;
@@ -81,18 +72,17 @@ fn proof(
         return Err(bad_request(format!("the witness of segment {index} is that of {met}")).into());
     }
 
-    let config = opencl(params, session);
-    let bytes =
-        prove(&config, circuit, &witness).map_err(|error| match config.pcs().device_error() {
-            Some(device) => device_failure(device),
-            None => failure(&error).into(),
-        })?;
+    let made = place.prove(params, circuit, &witness);
+    let bytes = made.map_err(|error| match error {
+        NoProof::Device(error) => device_failure(&error),
+        NoProof::Circuit(error) => failure(&error).into(),
+    })?;
     verify(params, circuit, &witness.statement, &bytes).map_err(|error| Refused {
         failure: Failure::new(
             ErrorClass::InvalidResult,
             format!(
                 "{} made a proof that does not hold: {}",
-                session.device(),
+                place.spec().id,
                 chain(&error)
             ),
         ),

@@ -1,0 +1,145 @@
+//! The known answers of every kernel, one by one: which of them a device gives.
+//!
+//! A session stops at the first wrong answer, since it only has to know whether to go on. This goes
+//! through all of them, for whoever has to find out what is wrong with a card.
+
+use crate::device::Device;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::field::{
+    BabyBear, BabyBear4, Extension, Field, Goldilocks, Goldilocks2, KoalaBear, KoalaBear4,
+};
+use crate::fold::MAX_LOG_ARITY;
+use crate::self_test;
+use crate::session::{Patch, Session, SessionOptions};
+
+/// A kernel over a field, and the answers that it must give.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownAnswer {
+    kernel: &'static str,
+    field: &'static str,
+    run: fn(&mut Engine) -> Result<()>,
+}
+
+/// All known answers. A new kernel is a line here.
+const KNOWN_ANSWERS: &[KnownAnswer] = &[
+    KnownAnswer::of::<BabyBear>("ntt", self_test::ntt::<BabyBear>),
+    KnownAnswer::of::<BabyBear>("fold", fold::<BabyBear4>),
+    KnownAnswer::of::<KoalaBear>("ntt", self_test::ntt::<KoalaBear>),
+    KnownAnswer::of::<KoalaBear>("fold", fold::<KoalaBear4>),
+    KnownAnswer::of::<Goldilocks>("ntt", self_test::ntt::<Goldilocks>),
+    KnownAnswer::of::<Goldilocks>("fold", fold::<Goldilocks2>),
+];
+
+/// Folding by every arity that has a kernel.
+fn fold<E: Extension>(engine: &mut Engine) -> Result<()> {
+    (1..=MAX_LOG_ARITY).try_for_each(|log_arity| self_test::fold::<E>(engine, log_arity))
+}
+
+/// All known answers, in the order of a report.
+#[must_use]
+pub const fn known_answers() -> &'static [KnownAnswer] {
+    KNOWN_ANSWERS
+}
+
+impl KnownAnswer {
+    const fn of<F: Field>(kernel: &'static str, run: fn(&mut Engine) -> Result<()>) -> Self {
+        Self {
+            kernel,
+            field: F::NAME,
+            run,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn ask(&self, engine: &mut Engine) -> Result<()> {
+        (self.run)(engine)
+    }
+
+    /// Name of the kernel.
+    #[must_use]
+    pub const fn kernel(&self) -> &'static str {
+        self.kernel
+    }
+
+    /// Name of the field.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        self.field
+    }
+}
+
+/// A device that is open although nothing is known of it yet. It takes no work.
+#[derive(Debug)]
+pub struct Examination(Session);
+
+impl Examination {
+    /// Opens `device` without a test.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn open(device: &Device, options: SessionOptions) -> Result<Self> {
+        Self::open_patched(device, options, str::to_owned)
+    }
+
+    fn open_patched(device: &Device, options: SessionOptions, patch: Patch) -> Result<Self> {
+        Session::open_untested(device, options, patch).map(Self)
+    }
+
+    /// Asks for one of the known answers.
+    ///
+    /// # Errors
+    /// [`crate::Error::WrongAnswer`], [`crate::Error::BuildFailed`], and what the driver reports.
+    pub fn ask(&self, answer: &KnownAnswer) -> Result<()> {
+        let run = answer.run;
+        self.0.run(move |engine| engine.test(run))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::storage::Storage;
+
+    #[test]
+    fn each_kernel_that_answers_wrongly_is_named_and_no_other() {
+        let device = match Device::discover() {
+            Ok(devices) => devices.into_iter().next().expect("discovery finds one"),
+            Err(error) => return println!("SKIP: {error}"),
+        };
+        let wrong = |patch: Patch| {
+            let options = SessionOptions {
+                storage: Storage::None,
+                ..SessionOptions::default()
+            };
+            let examination =
+                Examination::open_patched(&device, options, patch).expect("the device opens");
+            let failed = known_answers().iter().filter(|answer| {
+                let asked = examination.ask(answer);
+                assert!(
+                    matches!(asked, Ok(()) | Err(Error::WrongAnswer { .. })),
+                    "{asked:?}"
+                );
+                asked.is_err()
+            });
+            failed
+                .map(|answer| format!("{} {}", answer.kernel, answer.field))
+                .collect::<Vec<_>>()
+        };
+        assert!(wrong(str::to_owned).is_empty());
+        // A modulus, a butterfly, a fold.
+        assert_eq!(
+            wrong(|s| s.replace("#define MU 0x88000001u", "#define MU 0x88000003u")),
+            ["ntt babybear", "fold babybear"]
+        );
+        assert_eq!(
+            wrong(|s| s.replace("x[1] = f_sub(sum, b)", "x[1] = f_add(sum, b)")),
+            ["ntt babybear", "ntt koalabear"]
+        );
+        assert_eq!(
+            wrong(|s| s.replace("x[0][k] = f_halve(x[0][k])", "x[0][k] = x[0][k]")),
+            ["fold babybear", "fold koalabear", "fold goldilocks"]
+        );
+    }
+}

@@ -1,0 +1,199 @@
+//! Work that stays on its device, so that kernels can be timed without the way there and back.
+
+mod spot;
+
+use crate::device::{Device, DeviceKind};
+use crate::driver::Buffer;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::field::{Extension, Field};
+use crate::fold;
+use crate::memory::Lease;
+use crate::ntt::Steps;
+use crate::self_test::sample;
+
+/// How large work is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scale {
+    /// Rows of a matrix that is transformed, base two.
+    log_rows: u32,
+    /// Evaluations that are folded, base two.
+    log_evaluations: u32,
+    /// Words that are copied, base two.
+    log_copied: u32,
+}
+
+const COLUMNS: usize = 16;
+const ADDED_BITS: u32 = 2;
+/// The largest, which most of a proof's foldings have.
+pub(crate) const LOG_ARITY: u32 = 3;
+
+impl Scale {
+    /// Large enough that every core is busy, small enough for a person to wait for.
+    pub(crate) fn of(device: &Device) -> Self {
+        match device.kind {
+            DeviceKind::Cpu => Self {
+                log_rows: 16,
+                log_evaluations: 20,
+                log_copied: 24,
+            },
+            DeviceKind::Gpu | DeviceKind::Accelerator => Self {
+                log_rows: 20,
+                log_evaluations: 24,
+                log_copied: 26,
+            },
+        }
+    }
+
+    /// 32-bit words whose copy tells the bandwidth of memory: far more than any cache holds.
+    pub(crate) const fn copied_words(self) -> usize {
+        1 << self.log_copied
+    }
+}
+
+/// Whether a result can be right, by the values that it was made of.
+type Spot<W> = Box<dyn Fn(&[W], &[W]) -> bool>;
+/// From the first buffer to the second, or in place.
+type Launch = Box<dyn Fn(&mut Engine, &Buffer, &Buffer) -> Result<()>>;
+
+/// One operation on values that lie on the device.
+pub(crate) struct Work<F: Field> {
+    kernel: &'static str,
+    shape: String,
+    values: Vec<F::Word>,
+    /// Words of the result.
+    out_words: usize,
+    launch: Launch,
+    spot: Spot<F::Word>,
+    input: Option<Lease>,
+    /// `None` where the result takes the place of the input.
+    output: Option<Lease>,
+    /// The result when it was first looked at.
+    first: Option<Vec<F::Word>>,
+}
+
+impl<F: Field> Work<F> {
+    /// A transform of every column.
+    pub(crate) fn ntt(scale: Scale) -> Self {
+        let log_rows = scale.log_rows.min(F::TWO_ADICITY);
+        let shape = format!("2^{log_rows} x {COLUMNS}");
+        let spot = |values: &[F::Word], result: &[F::Word]| spot::ntt::<F>(values, result, COLUMNS);
+        Self::transform("ntt", shape, log_rows, Steps::dft(log_rows), Box::new(spot))
+    }
+
+    /// A low-degree extension by four; of a quarter of the rows, so that the result is as large as that of
+    /// the others.
+    pub(crate) fn lde(scale: Scale) -> Self {
+        let log_rows = (scale.log_rows - ADDED_BITS).min(F::TWO_ADICITY - ADDED_BITS);
+        let shape = format!("2^{log_rows} x {COLUMNS}, by {}", 1 << ADDED_BITS);
+        let shift = F::from_u64(31);
+        let steps = Steps::coset_lde(log_rows, ADDED_BITS, shift);
+        let spot = move |values: &[F::Word], result: &[F::Word]| {
+            spot::lde::<F>(values, result, COLUMNS, shift)
+        };
+        Self::transform("lde", shape, log_rows, steps, Box::new(spot))
+    }
+
+    fn transform(
+        kernel: &'static str,
+        shape: String,
+        log_rows: u32,
+        steps: Steps<F>,
+        spot: Spot<F::Word>,
+    ) -> Self {
+        let words = COLUMNS << log_rows;
+        let out_words = words * steps.copies();
+        let launch = Box::new(move |engine: &mut Engine, data: &Buffer, output: &Buffer| {
+            steps.launch(engine, data, output, COLUMNS)
+        });
+        Self::new(kernel, shape, words, out_words, launch, spot)
+    }
+
+    /// One folding by [`LOG_ARITY`].
+    pub(crate) fn fold<E: Extension<Base = F>>(scale: Scale) -> Self {
+        let log_evaluations = scale.log_evaluations.min(F::TWO_ADICITY);
+        let shape = format!("2^{log_evaluations}, by {}", 1 << LOG_ARITY);
+        let words = E::DEGREE << log_evaluations;
+        let beta = sample::<F>(E::DEGREE + 4)[4..].to_vec();
+        let at = beta.clone();
+        let spot = move |values: &[F::Word], result: &[F::Word]| {
+            spot::fold::<E>(values, result, LOG_ARITY, &at)
+        };
+        let launch = Box::new(move |engine: &mut Engine, data: &Buffer, output: &Buffer| {
+            fold::launch::<E>(engine, data, output, words / E::DEGREE, LOG_ARITY, &beta)
+        });
+        let out_words = words >> LOG_ARITY;
+        Self::new("fold", shape, words, out_words, launch, Box::new(spot))
+    }
+
+    fn new(
+        kernel: &'static str,
+        shape: String,
+        words: usize,
+        out_words: usize,
+        launch: Launch,
+        spot: Spot<F::Word>,
+    ) -> Self {
+        Self {
+            kernel,
+            shape,
+            values: sample::<F>(words),
+            out_words,
+            launch,
+            spot,
+            input: None,
+            output: None,
+            first: None,
+        }
+    }
+
+    pub(crate) const fn kernel(&self) -> &'static str {
+        self.kernel
+    }
+
+    /// What it is about, for people.
+    pub(crate) fn shape(&self) -> &str {
+        &self.shape
+    }
+
+    /// Field elements of the input or of the result, whichever has more.
+    pub(crate) fn elements(&self) -> u64 {
+        self.values.len().max(self.out_words) as u64
+    }
+
+    /// Puts the input on the device.
+    pub(crate) fn load(&mut self, engine: &mut Engine) -> Result<()> {
+        // What is there makes room first.
+        (self.input, self.output) = (None, None);
+        self.input = Some(engine.upload(&self.values)?);
+        if self.out_words != self.values.len() {
+            self.output = Some(engine.lease::<F::Word>(self.out_words)?);
+        }
+        Ok(())
+    }
+
+    /// Launches it once. What it is done to is what was loaded, or what earlier launches left of it:
+    /// values do not change how long it takes.
+    pub(crate) fn enqueue(&mut self, engine: &mut Engine) -> Result<()> {
+        let input = self.input.as_ref().expect("invariant: loaded first");
+        let output = self.output.as_ref().unwrap_or(input);
+        (self.launch)(engine, input, output)
+    }
+
+    /// Whether the result of the first launch after a load is right in a few places, the first time, and
+    /// the same everywhere from then on.
+    pub(crate) fn agrees(&mut self, engine: &Engine) -> Result<bool> {
+        let output = self.output.as_ref().or(self.input.as_ref());
+        let output = output.expect("invariant: loaded first");
+        let mut result = vec![F::ZERO; self.out_words];
+        engine.download(output, &mut result)?;
+        Ok(match &self.first {
+            Some(first) => *first == result,
+            None => {
+                let right = (self.spot)(&self.values, &result);
+                self.first = Some(result);
+                right
+            }
+        })
+    }
+}

@@ -1,0 +1,166 @@
+//! A few results of large work, each computed anew from the whole input by its definition.
+//!
+//! The full oracles of [`crate::reference`] are quadratic; one value at a time is not, and a transform
+//! that is wrong anywhere is most likely wrong nearly everywhere.
+
+use crate::field::{Extension, Field};
+use crate::reference::reverse_bits;
+
+/// Rows that are looked at: both ends and one in between.
+fn rows(count: usize) -> [usize; 3] {
+    [0, count / 3, count - 1]
+}
+
+/// Whether `result` are the values of the polynomials with coefficients `values` on the subgroup, rows
+/// bit-reversed.
+pub(super) fn ntt<F: Field>(values: &[F::Word], result: &[F::Word], columns: usize) -> bool {
+    let count = result.len() / columns;
+    rows(count).into_iter().all(|row| {
+        let column = row % columns;
+        let x = point::<F>(row, count.ilog2());
+        let coefficients = values[column..].iter().step_by(columns);
+        let value = coefficients.rev().fold(F::ZERO, |sum, &coefficient| {
+            F::add(F::mul(sum, x), coefficient)
+        });
+        result[row * columns + column] == value
+    })
+}
+
+/// Whether `result` are the values on `shift * K`, rows bit-reversed, of the polynomials that take
+/// `values` on `H`: `p(x) = (x^n - 1)/n * sum v_i h_i/(x - h_i)`.
+pub(super) fn lde<F: Field>(
+    values: &[F::Word],
+    result: &[F::Word],
+    columns: usize,
+    shift: F::Word,
+) -> bool {
+    let (n, count) = (values.len() / columns, result.len() / columns);
+    let h = F::root(n.ilog2());
+    rows(count).into_iter().all(|row| {
+        let column = row % columns;
+        let x = F::mul(shift, point::<F>(row, count.ilog2()));
+        let mut h_i = F::ONE;
+        let mut sum = F::ZERO;
+        for &value in values[column..].iter().step_by(columns) {
+            let Some(inverse) = F::inverse(F::sub(x, h_i)) else {
+                return false;
+            };
+            sum = F::add(sum, F::mul(F::mul(value, h_i), inverse));
+            h_i = F::mul(h_i, h);
+        }
+        let vanishing = F::sub(F::pow(x, n as u64), F::ONE);
+        let scale = F::mul(vanishing, F::inverse_power_of_two(n.ilog2()));
+        result[row * columns + column] == F::mul(sum, scale)
+    })
+}
+
+/// Whether `result` are runs of `values` folded at `beta`, by halves:
+/// `(lo + hi)/2 + beta*(lo - hi)/(2x)`, at `beta^2` and `x^2`, and so on.
+pub(super) fn fold<E: Extension>(
+    values: &[Word<E>],
+    result: &[Word<E>],
+    log_arity: u32,
+    beta: &[Word<E>],
+) -> bool {
+    let (degree, arity) = (E::DEGREE, 1 << log_arity);
+    let count = result.len() / degree;
+    let half = E::Base::inverse_power_of_two(1);
+    rows(count).into_iter().all(|row| {
+        let mut run = values[row * arity * degree..(row + 1) * arity * degree].to_vec();
+        let (mut beta, mut first) = (beta.to_vec(), row * arity);
+        let mut log_layer = (count * arity).ilog2();
+        while run.len() > degree {
+            let mut next = Vec::new();
+            for (at, pair) in run.chunks_exact(2 * degree).enumerate() {
+                let (lo, hi) = pair.split_at(degree);
+                let x = point::<E::Base>(first + 2 * at, log_layer);
+                let Some(inverse) = E::Base::inverse(x) else {
+                    return false;
+                };
+                let scale = E::Base::mul(half, inverse);
+                let odd: Vec<_> = (lo.iter().zip(hi))
+                    .map(|(&a, &b)| E::Base::mul(E::Base::sub(a, b), scale))
+                    .collect();
+                let even =
+                    (lo.iter().zip(hi)).map(|(&a, &b)| E::Base::mul(E::Base::add(a, b), half));
+                next.extend(
+                    even.zip(E::mul(&odd, &beta))
+                        .map(|(a, b)| E::Base::add(a, b)),
+                );
+            }
+            run = next;
+            beta = E::mul(&beta, &beta);
+            first /= 2;
+            log_layer -= 1;
+        }
+        run == result[row * degree..(row + 1) * degree]
+    })
+}
+
+type Word<E> = <<E as Extension>::Base as Field>::Word;
+
+/// The point of a row in bit-reversed order over the subgroup of order `2^log_n`.
+fn point<F: Field>(row: usize, log_n: u32) -> F::Word {
+    F::pow(F::root(log_n), reverse_bits(row, log_n) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::{BabyBear4, Goldilocks2, KoalaBear4};
+    use crate::reference;
+    use crate::self_test::sample;
+
+    fn bit_reversed<F: Field>(values: &[F::Word], columns: usize) -> Vec<F::Word> {
+        let rows = values.len() / columns;
+        let of = |row| reverse_bits(row, rows.ilog2()) * columns;
+        (0..rows)
+            .flat_map(|row| values[of(row)..of(row) + columns].to_vec())
+            .collect()
+    }
+
+    /// Right by the full oracles, and wrong once any value that is looked at is.
+    fn holds<F: Field>(result: &[F::Word], columns: usize, check: impl Fn(&[F::Word]) -> bool) {
+        assert!(check(result), "{}", F::NAME);
+        for row in rows(result.len() / columns) {
+            let mut wrong = result.to_vec();
+            let at = row * columns + row % columns;
+            wrong[at] = F::add(wrong[at], F::ONE);
+            assert!(!check(&wrong), "{}, row {row}", F::NAME);
+        }
+    }
+
+    fn agree<E: Extension>() {
+        agree_on_transforms::<E::Base>();
+        for log_arity in 1..=3 {
+            let (layer, beta) = (
+                sample::<E::Base>(E::DEGREE << 6),
+                sample::<E::Base>(E::DEGREE),
+            );
+            let folded = reference::fold::<E>(&layer, log_arity, &beta);
+            holds::<E::Base>(&folded, E::DEGREE, |result| {
+                fold::<E>(&layer, result, log_arity, &beta)
+            });
+        }
+    }
+
+    fn agree_on_transforms<F: Field>() {
+        let (columns, shift) = (3, F::from_u64(31));
+        let values = sample::<F>(columns << 5);
+        let dft = reference::coset_dft::<F>(&values, columns, F::ONE);
+        holds::<F>(&bit_reversed::<F>(&dft, columns), columns, |result| {
+            ntt::<F>(&values, result, columns)
+        });
+        let extended = reference::coset_lde::<F>(&values, columns, 2, shift);
+        holds::<F>(&bit_reversed::<F>(&extended, columns), columns, |result| {
+            lde::<F>(&values, result, columns, shift)
+        });
+    }
+
+    #[test]
+    fn a_look_at_a_few_values_agrees_with_the_full_oracles() {
+        agree::<BabyBear4>();
+        agree::<KoalaBear4>();
+        agree::<Goldilocks2>();
+    }
+}

@@ -1,0 +1,131 @@
+//! Where proofs are made: on an OpenCL device or, on a machine that has none, by the stock prover.
+
+use std::fs;
+use std::sync::Arc;
+
+use froben_circuits::{Circuit, Params, Witness, config, prove};
+use froben_model::DeviceSpec;
+use froben_opencl::{Device, Error as DeviceError, Session};
+
+use p3_uni_stark::StarkGenericConfig;
+
+use crate::stark::opencl;
+
+/// What a machine without OpenCL is offered under: its processor, as one device.
+pub const STOCK_ID: &str = "cpu-plonky3";
+
+/// A place that proofs are made at.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    OpenCl(Arc<Session>),
+    /// Plonky3's own code on all cores.
+    Stock,
+}
+
+/// Why there is no proof.
+pub(crate) enum NoProof {
+    /// The witness or the proof system.
+    Circuit(froben_circuits::Error),
+    Device(DeviceError),
+}
+
+impl Place {
+    /// Opens the device with this id, compiles its kernels and tests them.
+    pub(crate) fn open(id: &str) -> Result<Place, DeviceError> {
+        if id == STOCK_ID {
+            tracing::warn!("no OpenCL here: proofs are made by Plonky3 on the processor");
+            return Ok(Place::Stock);
+        }
+        let session = Session::open(&Device::find(id)?)?;
+        // What the self-test took is no task's.
+        session.take_peak_bytes()?;
+        Ok(Place::OpenCl(Arc::new(session)))
+    }
+
+    pub(crate) fn spec(&self) -> DeviceSpec {
+        match self {
+            Place::OpenCl(session) => device_spec(session.device()),
+            Place::Stock => stock_spec(),
+        }
+    }
+
+    /// Device memory that was held since this was last asked; 0 where nobody knows.
+    pub(crate) fn take_peak_bytes(&self) -> u64 {
+        match self {
+            // A session that is lost has said so already.
+            Place::OpenCl(session) => session.take_peak_bytes().unwrap_or(0),
+            Place::Stock => 0,
+        }
+    }
+
+    /// The proof of a circuit; the same bytes wherever it is made.
+    pub(crate) fn prove(
+        &self,
+        params: Params,
+        circuit: Circuit,
+        witness: &Witness,
+    ) -> Result<Vec<u8>, NoProof> {
+        match self {
+            Place::OpenCl(session) => {
+                let config = opencl(params, session);
+                prove(&config, circuit, witness).map_err(|error| {
+                    match config.pcs().device_error() {
+                        Some(device) => NoProof::Device(device.clone()),
+                        None => NoProof::Circuit(error),
+                    }
+                })
+            }
+            Place::Stock => {
+                prove(&config::stock(params), circuit, witness).map_err(NoProof::Circuit)
+            }
+        }
+    }
+}
+
+/// What a device is offered as.
+pub(crate) fn device_spec(device: &Device) -> DeviceSpec {
+    DeviceSpec {
+        id: device.id.clone(),
+        name: device.name.clone(),
+        vendor: device.vendor.clone(),
+        driver: format!("{} {}", device.platform, device.driver_version),
+        // What a session uses by default.
+        vram_bytes: device.global_memory_bytes - device.global_memory_bytes / 8,
+    }
+}
+
+/// What a machine without OpenCL is offered as.
+pub(crate) fn stock_spec() -> DeviceSpec {
+    DeviceSpec {
+        id: STOCK_ID.to_owned(),
+        name: "CPU without OpenCL".to_owned(),
+        vendor: String::new(),
+        driver: "Plonky3's own prover".to_owned(),
+        vram_bytes: memory_bytes() / 8 * 7,
+    }
+}
+
+/// The machine's memory; 0 if it does not tell.
+fn memory_bytes() -> u64 {
+    let total = |text: String| {
+        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+        let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+        Some(kib << 10)
+    };
+    fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(total)
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processor_has_the_machines_memory_and_an_id_that_no_driver_gives() {
+        let spec = stock_spec();
+        assert!(spec.vram_bytes > 64 << 20, "{spec:?}");
+        assert!(!spec.id.contains(':') && spec.id != "cpu", "{spec:?}");
+    }
+}

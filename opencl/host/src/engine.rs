@@ -14,6 +14,7 @@ use crate::hash::Poseidon2;
 use crate::hash::bn254::{self, NAME as BN254_3};
 use crate::layout::Layout;
 use crate::memory::{Lease, Memory, Refusal};
+use crate::msm::MsmKernel;
 use crate::operand::Operand;
 use crate::program::cache::{Cache, Origin};
 use crate::program::{Operation, bn254_program, hash_program, program};
@@ -41,6 +42,7 @@ pub(crate) struct Compiled {
 pub(crate) struct Engine {
     // Fields drop in order: what lives in the context before the queue that holds the context.
     kernels: HashMap<(Operation, &'static str, LaneShape), Rc<Compiled>>,
+    msm_kernels: HashMap<&'static str, Rc<Compiled>>,
     roots: HashMap<(&'static str, Direction), (u32, Rc<Lease>)>,
     /// Round constants, by permutation.
     hash_constants: HashMap<&'static str, Rc<Lease>>,
@@ -69,6 +71,7 @@ impl Engine {
         let queue = Queue::open(device.handle).map_err(|failure| explain(&device, failure, 0))?;
         Ok(Self {
             kernels: HashMap::new(),
+            msm_kernels: HashMap::new(),
             roots: HashMap::new(),
             hash_constants: HashMap::new(),
             memory: Memory::new(layout.limit_bytes),
@@ -184,11 +187,12 @@ impl Engine {
 
     /// Drops all kernels if any of them, or a layout, came from a file, and reads no more files.
     fn forget_kept(&mut self) -> bool {
-        let mut kernels = self.kernels.values();
+        let mut kernels = self.kernels.values().chain(self.msm_kernels.values());
         let loaded = kernels.any(|compiled| compiled.origin == Origin::Cache);
         let kept = self.tunings.forget() || loaded;
         if kept {
             self.kernels.clear();
+            self.msm_kernels.clear();
             self.trusted.clear();
             self.programs.distrust();
         }
@@ -229,7 +233,25 @@ impl Engine {
             return Ok(Rc::clone(compiled));
         }
         let (name, source) = program();
-        let source = (self.patch)(&source);
+        let compiled = self.compile(name, &source, shape)?;
+        self.kernels.insert(key, Rc::clone(&compiled));
+        Ok(compiled)
+    }
+
+    /// A kernel of a multi-scalar multiplication, compiled at its first use.
+    pub(crate) fn msm_kernel(&mut self, kernel: MsmKernel) -> Result<Rc<Compiled>> {
+        let name = kernel.name();
+        if let Some(compiled) = self.msm_kernels.get(name) {
+            return Ok(Rc::clone(compiled));
+        }
+        let shape = kernel.shape(self.layout.shape);
+        let compiled = self.compile(name.to_owned(), &kernel.source(), shape)?;
+        self.msm_kernels.insert(name, Rc::clone(&compiled));
+        Ok(compiled)
+    }
+
+    fn compile(&self, name: String, source: &str, shape: LaneShape) -> Result<Rc<Compiled>> {
+        let source = (self.patch)(source);
         let options = shape.build_options();
         let made = self.programs.kernel(&self.queue, &source, &options, &name);
         let (kernel, origin) = made.map_err(|failure| match failure {
@@ -244,13 +266,11 @@ impl Engine {
             Origin::Source => stats.programs.compiled += 1,
             Origin::Cache => stats.programs.loaded += 1,
         });
-        let compiled = Rc::new(Compiled {
+        Ok(Rc::new(Compiled {
             name,
             kernel,
             origin,
-        });
-        self.kernels.insert(key, Rc::clone(&compiled));
-        Ok(compiled)
+        }))
     }
 
     /// Adds the result of a launch to the counters.

@@ -8,8 +8,9 @@ pub(crate) mod elements;
 mod extension;
 mod goldilocks;
 mod koalabear;
-#[allow(dead_code)] // Written for more than hashing.
 pub(crate) mod mont256;
+#[cfg(test)]
+mod mont256_kernels;
 mod monty31;
 
 pub use babybear::BabyBear;

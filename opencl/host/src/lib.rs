@@ -1,8 +1,9 @@
 //! OpenCL: devices, programs and typed launchers for the kernels of `opencl/kernels`.
 //!
 //! [`Device::discover`] lists what this machine has; [`Session::open`] opens one device, checks it
-//! against known answers and owns all that lives on it; [`Ntt`], [`Fold`] and [`Merkle`] launch work on a
-//! session. All of it computes bit for bit what the CPU code of the proof system computes.
+//! against known answers and owns all that lives on it; [`Ntt`], [`Fold`], [`Merkle`] and [`MsmBn254`]
+//! launch work on a session. All of it computes bit for bit what the CPU code of the proof system
+//! computes.
 //!
 //! This crate is the only one that names OpenCL. It knows fields and kernels; it deliberately knows
 //! nothing of proofs, transcripts or commitments, and it never falls back to another device: work
@@ -21,6 +22,7 @@ mod identity;
 mod layout;
 mod memory;
 mod merkle;
+mod msm;
 mod ntt;
 #[cfg(test)]
 mod oclgrind;
@@ -52,6 +54,7 @@ pub use identity::PciAddress;
 pub use merkle::{
     LeafMatrix, Merkle, MerkleBabyBear, MerkleGoldilocks, MerkleKoalaBear, MerkleLayers,
 };
+pub use msm::{Affine, INFINITY, MsmBn254, ScalarForm};
 pub use ntt::{Ntt, NttBabyBear, NttGoldilocks, NttKoalaBear};
 pub use session::{Session, SessionOptions};
 pub use stats::{KernelStats, ProgramStats, Stats};

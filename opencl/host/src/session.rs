@@ -387,6 +387,69 @@ mod tests {
         }
     }
 
+    /// The kernels of a multiplication are tested before its first use, so the session opens.
+    #[test]
+    fn a_device_that_multiplies_wrongly_is_not_believed() {
+        let bugs: [(&str, Patch); 9] = [
+            ("a window without its carry", |s| {
+                s.replace(")) + carry;", "));")
+            }),
+            ("infinity among the bases", |s| {
+                s.replace("scalar = f_zero();", "{}")
+            }),
+            ("stored scalars", |s| {
+                s.replace("scalar = f_number(scalar)", "{}")
+            }),
+            ("a sign", |s| s.replace("i | (digit & 0x80000000u)", "i")),
+            ("a bucket", |s| {
+                s.replace("keys[at] = bucket;", "keys[at] = bucket ^ 1;")
+            }),
+            ("equal points", |s| {
+                s.replace("same_x & same_y &", "~same_x & same_y &")
+                    .replace("(f_is_zero(r))", "(!f_is_zero(r))")
+            }),
+            ("a head", |s| {
+                s.replace("if (has_head) head_keys", "if (false) head_keys")
+                    .replace("head_keys[run] = key;", "")
+            }),
+            ("a segment's place", |s| {
+                s.replace("point_double(&before);", "")
+            }),
+            ("a modulus", |s| {
+                s.replace(
+                    "#define P3 0x30644e72e131a029ul",
+                    "#define P3 0x30644e72e131a02aul",
+                )
+            }),
+        ];
+        let base = crate::INFINITY;
+        for (bug, patch) in bugs {
+            for gpu_layout in [false, true] {
+                let Some(device) = Device::discover()
+                    .ok()
+                    .and_then(|all| all.into_iter().next())
+                else {
+                    println!("SKIP: no device");
+                    return;
+                };
+                let options = SessionOptions {
+                    gpu_layout,
+                    ..SessionOptions::default()
+                };
+                let session = Session::open_patched(&device, options, patch).expect("it opens");
+                let result = crate::MsmBn254::new(&session).msm(
+                    vec![base].into(),
+                    vec![[1, 0, 0, 0]],
+                    crate::ScalarForm::Canonical,
+                );
+                assert!(
+                    matches!(result, Err(Error::WrongAnswer { .. })),
+                    "{bug}, gpu layout {gpu_layout}: {result:?}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn what_is_used_later_is_tested_before() {
         let Some(opened) =

@@ -15,6 +15,7 @@
 #define ONE2 0x666ea36f7879462eul
 #define ONE3 0x0e0a77c19a07df2ful
 #define MU 0xc2e1f593effffffful
+#define FIELD_BITS 254
 #define FOLD(X) \
   X(0x18f05361ul) X(0x012bb1feul) X(0x0f5d8135ul) X(0x1e6275f6ul) X(0x07e7a880ul) \
   X(0x10c6bf1ful) X(0x11f74a6cul) X(0x06fdaecbul) X(0x00183227ul)

@@ -11,7 +11,8 @@
  * LIMB_BITS: 64 for processors, whose multiplier gives 128 bits; 32 for GPUs. By default what suits
  * the layout. The bytes at rest are the same.
  * Expects: P0..P3, ONE0..ONE3, MU (see field/bn254_fq.cl) and lane.cl.
- * Source: Montgomery 1985; the order of steps is CIOS of Koc, Acar, Kaliski 1996.
+ * Source: Montgomery 1985; the order of steps is CIOS of Koc, Acar, Kaliski 1996; even and odd limbs
+ * apart as in Emmart, Luitjens, Weems, Woolley 2016 (ARITH 23).
  * Oracle: ark-ff 0.6 in the host crate's tests. */
 
 #if VW != 1
@@ -130,6 +131,8 @@ static inline F f_one() {
 
 static inline F f_splat(S a) { return a; }
 
+static inline F f_canonical(F a) { return a; }
+
 static inline bool f_is_zero(F a) {
   LIMB any = 0;
 #pragma unroll
@@ -190,6 +193,95 @@ static inline F f_halve(F a) {
   return a;
 }
 
+#if LIMB_BITS == 32 && (defined(__NV_CL_C_VERSION) || defined(EMULATE_CHAINS))
+
+/* Carry chains of NVIDIA's virtual machine: `cc` is a flag that one instruction leaves for the next,
+ * and a low and a high product of the same factors in turn become one wide multiplication. Statements
+ * are volatile so that they keep their order. EMULATE_CHAINS does the same in C, for tests. */
+#ifdef EMULATE_CHAINS
+#define CHAIN uint cc = 0;
+#define SUM_CC(d, a, carry_in)                              \
+  {                                                         \
+    const ulong sum_ = (ulong)(d) + (a) + (carry_in);       \
+    d = (uint)sum_;                                         \
+    cc = (uint)(sum_ >> 32);                                \
+  }
+#define ADD_CC(d, a) SUM_CC(d, a, 0)
+#define ADDC_CC(d, a) SUM_CC(d, a, cc)
+#define TERM_CC(d, product, c, carry_in) \
+  {                                      \
+    uint term_ = (product);              \
+    SUM_CC(term_, c, carry_in)           \
+    d = term_;                           \
+  }
+#define MAD_LO_CC(d, a, b, c) TERM_CC(d, (a) * (b), c, 0)
+#define MADC_LO_CC(d, a, b, c) TERM_CC(d, (a) * (b), c, cc)
+#define MADC_HI_CC(d, a, b, c) TERM_CC(d, mul_hi(a, b), c, cc)
+#else
+#define CHAIN
+#define ADD_CC(d, a) __asm__ volatile("add.cc.u32 %0, %0, %1;" : "+r"(d) : "r"(a));
+#define ADDC_CC(d, a) __asm__ volatile("addc.cc.u32 %0, %0, %1;" : "+r"(d) : "r"(a));
+#define TERM_CC(name, d, a, b, c) \
+  __asm__ volatile(name " %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+#define MAD_LO_CC(d, a, b, c) TERM_CC("mad.lo.cc.u32", d, a, b, c)
+#define MADC_LO_CC(d, a, b, c) TERM_CC("madc.lo.cc.u32", d, a, b, c)
+#define MADC_HI_CC(d, a, b, c) TERM_CC("madc.hi.cc.u32", d, a, b, c)
+#endif
+
+/* sum += the even limbs of a times b; the carry goes to `top`. */
+#define CHAIN_ADD(sum, a, b, top)                 \
+  MAD_LO_CC(sum[0], a[0], b, sum[0])              \
+  MADC_HI_CC(sum[1], a[0], b, sum[1])             \
+  MADC_LO_CC(sum[2], a[2], b, sum[2])             \
+  MADC_HI_CC(sum[3], a[2], b, sum[3])             \
+  MADC_LO_CC(sum[4], a[4], b, sum[4])             \
+  MADC_HI_CC(sum[5], a[4], b, sum[5])             \
+  MADC_LO_CC(sum[6], a[6], b, sum[6])             \
+  MADC_HI_CC(sum[7], a[6], b, sum[7])             \
+  ADDC_CC(top, 0u)
+
+/* One row of f_mul: `even` holds products of even limbs, `odd`, one limb up, those of odd ones. What
+ * goes out is the other way round: the lowest limb is gone and the second is the first. */
+static inline void chain_row(uint* even, uint* odd, const uint* a, const uint* p, uint b) {
+  CHAIN
+  /* The row before left its zero limb at odd[0]: the rest moves down by two. */
+  ADD_CC(even[0], odd[1])
+  MADC_LO_CC(odd[0], a[1], b, odd[2])
+  MADC_HI_CC(odd[1], a[1], b, odd[3])
+  MADC_LO_CC(odd[2], a[3], b, odd[4])
+  MADC_HI_CC(odd[3], a[3], b, odd[5])
+  MADC_LO_CC(odd[4], a[5], b, odd[6])
+  MADC_HI_CC(odd[5], a[5], b, odd[7])
+  MADC_LO_CC(odd[6], a[7], b, 0u)
+  MADC_HI_CC(odd[7], a[7], b, 0u)
+  CHAIN_ADD(even, a, b, odd[7])
+  const uint q = even[0] * (uint)MU;
+  const uint* p1 = p + 1;
+  uint none = 0;
+  CHAIN_ADD(odd, p1, q, none)
+  CHAIN_ADD(even, p, q, odd[7])
+}
+
+static inline F f_mul(F a, F b) {
+  const uint p[LIMBS] = P_LIMBS;
+  uint x[LIMBS], y[LIMBS];
+#pragma unroll
+  for (uint i = 0; i < LIMBS; i++) x[i] = y[i] = 0;
+#pragma unroll
+  for (uint i = 0; i < LIMBS; i += 2) {
+    chain_row(x, y, a.limb, p, b.limb[i]);
+    chain_row(y, x, a.limb, p, b.limb[i + 1]);
+  }
+  F t;
+  LIMB carry = 0;
+#pragma unroll
+  for (uint i = 0; i < LIMBS; i++)
+    t.limb[i] = add_carry(x[i], i + 1 < LIMBS ? y[i + 1] : 0, &carry);
+  return f_reduced(t);
+}
+
+#else
+
 static inline F f_mul(F a, F b) {
   const LIMB p[LIMBS] = P_LIMBS;
   F t = f_zero();
@@ -207,6 +299,8 @@ static inline F f_mul(F a, F b) {
   return f_reduced(t);
 }
 
+#endif
+
 static inline F f_sqr(F a) { return f_mul(a, a); }
 
 /* The number a in [0, P) that the element stands for: a/R. */
@@ -215,3 +309,7 @@ static inline F f_number(F a) {
   one.limb[0] = 1;
   return f_mul(a, one);
 }
+
+static inline S s_mul(S a, S b) { return f_mul(a, b); }
+
+static inline F f_scale(F a, S b) { return f_mul(a, b); }

@@ -1,13 +1,14 @@
 /* The fields of field/mont256.cl in vectors: four elements a lane (VW = 4), nine limbs of 29 bits each.
  *
  * Vector units multiply 32 x 32 -> 64 bits and have no carries, so limbs leave room for sums: a limb
- * is below 2^29 + 2^6 ("near"), or below 2^32 as first operand of f_mul ("loose"), and a value is
- * below a multiple of P that each function states. Montgomery's R is 2^261 here. An element at rest,
+ * is below 2^29 ("exact"), below 2^29 + 2^6 ("near"), or below 3 * 2^30 ("loose") as first operand of
+ * f_mul, which nine products of loose and near limbs and nine of exact ones do not overflow; and a
+ * value is below a multiple of P that each function states. Montgomery's R is 2^261 here. An element at rest,
  * a*2^256, becomes 32 * a*2^256 = a*2^261 when its words are cut into limbs five bits lower, which
  * costs nothing and makes the value 32P at most. Packed elements keep R = 2^261 in four words.
  *
- * f_mul(a, b) = a*b/2^261 < 2.1P + a*b/2^261; P*P/2^261 is P/166. So with a < 80P and b < 40P it is
- * below 22P, and with b < 4P below 5P.
+ * f_mul(a, b) = a*b/2^261 < 2.1P + a*b/2^261; P*P/2^261 is P/166. So with a < 140P and b < 40P it is
+ * below 36P, and with b < 3.4P below 5P.
  * Expects: P0..P3, ONE0..ONE3, MU, FOLD (see field/bn254_fq.cl) and lane.cl.
  * Source: Montgomery 1985; limbs with room as in Bernstein 2006 (Curve25519). */
 
@@ -42,6 +43,8 @@ static inline F f_constant(ulong w0, ulong w1, ulong w2, ulong w3, uint shift) {
   return a;
 }
 
+static inline F f_zero() { return f_constant(0, 0, 0, 0, 0); }
+
 /* One, as a*2^261; below 32P. */
 static inline F f_one() { return f_constant(ONE0, ONE1, ONE2, ONE3, 5); }
 
@@ -50,7 +53,7 @@ static inline LANES product(LANES a, LANES b) {
   return (a & (LANES)(0xfffffffful)) * (b & (LANES)(0xfffffffful));
 }
 
-/* a loose, b near. Near limbs, the lower eight exact.
+/* a loose, b near. Exact limbs.
  *
  * The plain way clears the lowest limb by a multiple of P that takes a multiplication by MU to know. A
  * multiple of P that ends in 2^29 - 1 is known at once: with q the lowest limb, q*(2^29*FOLD - 1) clears
@@ -161,17 +164,13 @@ static F f_mul(F a, F b) {
 
 static inline F f_sqr(F a) { return f_mul(a, a); }
 
-/* Limb i of multiple * P with four units lent from each limb to the one below, so that any near
- * limb can be taken from it. */
-static inline ulong lent(uint multiple, uint i) {
-  ulong limb = 0, carry = 0;
-#pragma unroll
-  for (uint j = 0; j < LIMBS; j++) {
-    const ulong sum = multiple * P_LIMB(j) + carry;
-    carry = sum >> 29;
-    limb = j == i ? (j + 1 < LIMBS ? sum & 0x1ffffffful : sum) : limb;
-  }
-  return limb + (i + 1 < LIMBS ? 1ul << 31 : 0ul) - (i > 0 ? 4ul : 0ul);
+/* Limb i of multiple * P, with `units` of each limb lent to the one below, so that as many limbs
+ * below 2^29 (or one unit less of near ones) can be taken from it. The limbs are asked for in order. */
+static inline ulong lent(uint multiple, uint units, uint i, ulong* carry) {
+  const ulong sum = multiple * P_LIMB(i) + *carry;
+  *carry = sum >> 29;
+  if (i + 1 == LIMBS) return sum - units;
+  return (sum & 0x1ffffffful) + ((ulong)units << 29) - (i > 0 ? units : 0u);
 }
 
 /* Carries every limb once. */
@@ -184,24 +183,47 @@ static inline F f_near(F a) {
   return r;
 }
 
-/* a - b + 34P, b < 33P; near. */
-static inline F f_sub(F a, F b) {
+/* a - b + 34P, b near and below 33P; loose, below 2^31 + 2^7. */
+static inline F f_sub_loose(F a, F b) {
+  ulong carry = 0;
 #pragma unroll
-  for (uint i = 0; i < LIMBS; i++) a.limb[i] += (LANES)(lent(34, i)) - b.limb[i];
-  return f_near(a);
+  for (uint i = 0; i < LIMBS; i++) a.limb[i] += (LANES)(lent(34, 2, i, &carry)) - b.limb[i];
+  return a;
+}
+
+/* The same, near. */
+static inline F f_sub(F a, F b) { return f_near(f_sub_loose(a, b)); }
+
+/* The element's opposite in lanes where the mask is set, limb by limb, as signed numbers: only to be
+ * added to or taken from something larger. */
+static inline F f_signed(LANES mask, F a) {
+#pragma unroll
+  for (uint i = 0; i < LIMBS; i++) a.limb[i] = (a.limb[i] ^ mask) - mask;
+  return a;
+}
+
+/* a - b - c + 68P, b and c below 33P with limbs below 2^29, signed or not; loose, below 3 * 2^30. */
+static inline F f_sub_both(F a, F b, F c) {
+  ulong carry = 0;
+#pragma unroll
+  for (uint i = 0; i < LIMBS; i++)
+    a.limb[i] = a.limb[i] + (LANES)(lent(68, 3, i, &carry)) - b.limb[i] - c.limb[i];
+  return a;
 }
 
 /* The element's opposite in lanes where the mask is set, a < 32P; below 33P, near. */
 static inline F f_negate_where(LANES mask, F a) {
+  ulong carry = 0;
 #pragma unroll
   for (uint i = 0; i < LIMBS; i++) {
-    const LANES opposite = (LANES)(lent(33, i)) - a.limb[i];
+    const LANES opposite = (LANES)(lent(33, 2, i, &carry)) - a.limb[i];
     a.limb[i] = (opposite & mask) | (a.limb[i] & ~mask);
   }
   return f_near(a);
 }
 
-/* a < 120P, near: less so many P that it is below 2P, and limbs exact. */
+/* a < 128P, loose: less so many P that it is below 2P, and limbs exact. The top limb falls short of what
+ * the limbs below it hold, by a few units of millions, so the quotient does not exceed the true one. */
 static inline F f_reduced(F a) {
   const ulong inverse = (1ul << 44) / (P_LIMB(8) + 1);
   const LANES q = product(a.limb[LIMBS - 1], (LANES)(inverse)) >> 44;
@@ -237,7 +259,7 @@ static inline F f_canonical(F a) {
   return less;
 }
 
-/* Lanes that are zero; a < 120P, near. */
+/* Lanes that are zero; a < 128P, loose. */
 static inline LANES f_zeros(F a) {
   a = f_canonical(f_reduced(a));
   LANES bits = a.limb[0];

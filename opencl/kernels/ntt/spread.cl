@@ -33,7 +33,8 @@ __kernel GROUP_SIZE void KERNEL(ntt_spread)(__global const S* restrict in,
   for (uint c = 0; c < copies; c++) {
     uint row = (uint)(first / strips), strip = (uint)(first % strips);
     uint factor_row = ~0u;
-    F factor = f_splat(0);
+    /* Set before it is used; S may be a structure. */
+    F factor = f_splat(low[0]);
     for (ulong item = first; item < end; item += WGS) {
       if (row != factor_row) {
         factor = f_mul(f_splat(high[(c << log_high) + (row >> log_low)]),

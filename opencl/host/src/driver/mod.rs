@@ -11,6 +11,7 @@
 
 mod info;
 pub(crate) mod launch;
+pub(crate) mod launch_msm;
 pub mod loader;
 mod program;
 mod queue;

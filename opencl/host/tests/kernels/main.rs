@@ -8,6 +8,7 @@ mod fold;
 mod hash;
 mod measure;
 mod merkle;
+mod msm;
 mod ntt;
 mod session;
 

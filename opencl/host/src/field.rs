@@ -4,6 +4,7 @@
 //! from any proof library on purpose: the self-test of a device compares the kernels with this.
 
 mod babybear;
+mod bn254;
 pub(crate) mod elements;
 mod extension;
 mod goldilocks;
@@ -14,6 +15,7 @@ mod mont256_kernels;
 mod monty31;
 
 pub use babybear::BabyBear;
+pub use bn254::Bn254Fr;
 pub use elements::Elements;
 pub use extension::{
     BabyBear4, BabyBear5, Extension, Goldilocks2, Goldilocks5, KoalaBear4, KoalaBear5,

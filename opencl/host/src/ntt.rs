@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 pub(crate) use steps::Steps;
 
 use crate::error::{Error, Result};
-use crate::field::{BabyBear, Elements, Field, Goldilocks, KoalaBear};
+use crate::field::{BabyBear, Bn254Fr, Elements, Field, Goldilocks, KoalaBear};
 use crate::self_test;
 use crate::session::Session;
 
@@ -32,6 +32,8 @@ pub struct Ntt<'a, F> {
 pub type NttBabyBear<'a> = Ntt<'a, BabyBear>;
 /// Transforms over KoalaBear.
 pub type NttKoalaBear<'a> = Ntt<'a, KoalaBear>;
+/// Transforms over the scalar field of BN254.
+pub type NttBn254<'a> = Ntt<'a, Bn254Fr>;
 /// Transforms over Goldilocks.
 pub type NttGoldilocks<'a> = Ntt<'a, Goldilocks>;
 

@@ -313,3 +313,33 @@ static inline F f_number(F a) {
 static inline S s_mul(S a, S b) { return f_mul(a, b); }
 
 static inline F f_scale(F a, S b) { return f_mul(a, b); }
+
+/* Steps of a transform (ntt/pass.cl): one level splits by s, two by r = s^2 and then by s and s*i,
+ * i^2 = -1. */
+#define MAX_STEP_LEVELS 2
+#define STEP_LEVELS(left) ((left) % 2 ? 1 : 2)
+#define STEP_FACTORS(levels) ((levels) == 1 ? 1 : 4)
+
+static inline void step_factors(F* to, F s, const uint levels, S i) {
+  to[0] = s;
+  if (levels == 1) return;
+  to[1] = f_sqr(s);
+  to[2] = f_mul(to[1], s);
+  to[3] = i;
+}
+
+static inline void f_split(F* x, const uint levels, __local const S* by, uint stride) {
+  if (levels == 1) {
+    const F a = x[0], b = f_mul(x[1], by[0]);
+    x[0] = f_add(a, b);
+    x[1] = f_sub(a, b);
+    return;
+  }
+  const F a = f_mul(x[2], by[stride]), b = f_mul(x[1], by[0]), c = f_mul(x[3], by[2 * stride]);
+  const F sum = f_add(x[0], a), difference = f_sub(x[0], a);
+  const F p = f_add(b, c), q = f_mul(f_sub(b, c), by[3 * stride]);
+  x[0] = f_add(sum, p);
+  x[1] = f_sub(sum, p);
+  x[2] = f_add(difference, q);
+  x[3] = f_sub(difference, q);
+}

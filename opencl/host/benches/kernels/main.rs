@@ -7,6 +7,7 @@
 //!
 //! `cargo xtask bench kernels [WORD...]`: the lines whose names contain one of the words.
 
+mod bn254;
 mod contest;
 mod ntt;
 mod table;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     println!("{device}");
     let mut table = Table::new(words);
     ntt::run(&session, &mut table);
+    bn254::run(&session, &mut table);
     ExitCode::SUCCESS
 }
 

@@ -5,9 +5,10 @@
  *        not asked to find the vectors; CPU runtimes do so too unevenly.
  *   GPU  VW = 1, WGS = 64 or more:  lanes are the work-items of a group.
  *
- * The host defines VW and WGS. The field files that follow define FIELD, S, F and the operations:
- *   f_splat f_add f_sub f_mul f_halve, f_scale (by a constant of all lanes), f_load f_store (contiguous), f_gather f_scatter (strided), f_keep (local);
- *   s_mul is f_mul of two S; f_fetch is f_load of any word for the element that it is, f_canonical
+ * The host defines VW and WGS, and for hashes HALF_WIDTH. The field files that follow define FIELD, S, F and the operations:
+ *   f_splat f_add f_sub f_mul f_halve, f_scale (by a constant of all lanes), f_load f_store
+ *   (contiguous), f_gather f_scatter (strided), f_keep (local);
+ *   f_fetch is f_load of any word for the element that it is, f_canonical
  *   makes it the one that is stored; f_split is a step of a transform (ntt/pass.cl) of up to
  *   MAX_STEP_LEVELS levels, by the STEP_FACTORS constants that step_factors makes.
  *   FIELD_BITS is the length of the modulus. With EXT_DEGREE defined, the degree of a challenge field

@@ -6,7 +6,13 @@
 use crate::driver::launch::MemoryCopy;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::field::{BabyBear, BabyBear4, Field, Goldilocks, Goldilocks2, KoalaBear, KoalaBear4};
+use crate::field::{
+    BabyBear, BabyBear4, Extension, Field, Goldilocks, Goldilocks2, KoalaBear, KoalaBear4,
+};
+use crate::fold::MAX_LOG_ARITY;
+use crate::hash::{BabyBear16, Goldilocks8, KoalaBear16, MerkleHash, Poseidon2};
+use crate::memory::Lease;
+use crate::msm::{self, CURVE};
 use crate::program::Operation;
 use crate::self_test;
 use crate::session::Session;
@@ -37,14 +43,15 @@ pub struct Measurement {
     pub runs: usize,
     /// Median time of one execution, in nanoseconds.
     pub median_ns: u64,
-    /// Field elements of the input or the result, whichever has more.
+    /// What the rate counts: permutations of `poseidon2`, rows of the leaves of `merkle`, bases of
+    /// `msm`; of all others the field elements of the input or the result, whichever has more.
     pub elements: u64,
     /// Bytes of device memory that its launches read and wrote.
     pub bytes: u64,
 }
 
 impl Measurement {
-    /// Field elements a second.
+    /// [`Measurement::elements`] a second.
     #[must_use]
     pub fn elements_per_s(&self) -> f64 {
         self.elements as f64 * 1e9 / self.median_ns.max(1) as f64
@@ -86,6 +93,17 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark::of::<Goldilocks>("fold", |engine, runs| {
         measure(engine, runs, Work::<Goldilocks>::fold::<Goldilocks2>)
     }),
+    Benchmark::of::<BabyBear>("poseidon2", permutation::<BabyBear16>),
+    Benchmark::of::<KoalaBear>("poseidon2", permutation::<KoalaBear16>),
+    Benchmark::of::<Goldilocks>("poseidon2", permutation::<Goldilocks8>),
+    Benchmark::of::<BabyBear>("merkle", merkle::<BabyBear16>),
+    Benchmark::of::<KoalaBear>("merkle", merkle::<KoalaBear16>),
+    Benchmark::of::<Goldilocks>("merkle", merkle::<Goldilocks8>),
+    Benchmark {
+        kernel: "msm",
+        field: CURVE,
+        run: multiplication,
+    },
 ];
 
 /// All that can be measured, in the order of a report.
@@ -135,7 +153,34 @@ fn measure<F: Field>(
     make: fn(Scale) -> Work<F>,
 ) -> Result<Measurement> {
     engine.trust(0, self_test::ntt::<F>)?;
-    let mut work = make(Scale::of(engine.device()));
+    let work = make(Scale::of(engine.device()));
+    measure_work(engine, runs, work)
+}
+
+fn permutation<P: Poseidon2>(engine: &mut Engine, runs: usize) -> Result<Measurement> {
+    engine.trust(0, self_test::hash::permutation::<P>)?;
+    let work = Work::permutation::<P>(Scale::of(engine.device()));
+    measure_work(engine, runs, work)
+}
+
+fn merkle<P: MerkleHash>(engine: &mut Engine, runs: usize) -> Result<Measurement> {
+    engine.trust(0, self_test::hash::merkle::<P>)?;
+    let work = Work::merkle::<P>(Scale::of(engine.device()));
+    measure_work(engine, runs, work)
+}
+
+fn measure_work<F: Field>(
+    engine: &mut Engine,
+    runs: usize,
+    mut work: Work<F>,
+) -> Result<Measurement> {
+    let mut measurement = check(engine, runs, &mut work)?;
+    measurement.median_ns = timing::median_ns(engine, &mut work, runs)?;
+    Ok(measurement)
+}
+
+/// Loads the work, and does it once: all of the measurement but the time.
+fn check<F: Field>(engine: &mut Engine, runs: usize, work: &mut Work<F>) -> Result<Measurement> {
     work.load(engine)?;
     let before = engine.stats();
     work.enqueue(engine)?;
@@ -151,9 +196,79 @@ fn measure<F: Field>(
         field: F::NAME,
         shape: work.shape().to_owned(),
         runs,
-        median_ns: timing::median_ns(engine, &mut work, runs)?,
-        elements: work.elements(),
-        bytes: did.kernels.values().map(|kernel| kernel.bytes).sum(),
+        median_ns: 0,
+        elements: work.rated(),
+        bytes: did.bytes(),
+    })
+}
+
+/// A multi-scalar multiplication. Its last step, which puts the sums of the windows together, is the
+/// host's.
+fn multiplication(engine: &mut Engine, runs: usize) -> Result<Measurement> {
+    engine.trust(0, msm::self_test::run)?;
+    let count = Scale::of(engine.device()).bases();
+    let shape = format!("2^{} bases", count.ilog2());
+    let work = msm::Resident::load(engine, count)?;
+    let before = engine.stats();
+    let right = work.run(engine)?;
+    let did = engine.stats().since(&before);
+    if !right {
+        return Err(Error::WrongAnswer {
+            device: engine.device().to_string(),
+            check: format!("msm over {CURVE}, {shape}"),
+        });
+    }
+    let samples = timing::samples_ns(engine, runs, |engine| work.run(engine).map(drop))?;
+    Ok(Measurement {
+        kernel: "msm",
+        field: CURVE,
+        shape,
+        runs,
+        median_ns: timing::median(samples),
+        elements: count as u64,
+        bytes: did.bytes(),
+    })
+}
+
+/// One folding of `2^log_evaluations` elements of `E` by `2^log_arity`, and a copy that reads and
+/// writes as many bytes, in turns.
+///
+/// # Errors
+/// As [`Benchmark::run`]; [`Error::Shape`] if no single launch folds so.
+pub fn fold_and_copy<E: Extension>(
+    session: &Session,
+    log_evaluations: u32,
+    log_arity: u32,
+    runs: usize,
+) -> Result<(Measurement, Measurement)> {
+    let arities = 1..=MAX_LOG_ARITY.min(log_evaluations);
+    if !arities.contains(&log_arity) || log_evaluations > E::Base::TWO_ADICITY {
+        return Err(Error::Shape(format!(
+            "arity 2^{log_arity} over 2^{log_evaluations} evaluations in one launch"
+        )));
+    }
+    let runs = runs.max(LEAST_RUNS);
+    session.run(move |engine| {
+        engine.trust(log_arity, move |engine: &mut Engine| {
+            self_test::fold::<E>(engine, log_arity)
+        })?;
+        let mut work = Work::folding::<E>(log_evaluations, log_arity);
+        let mut folded = check(engine, runs, &mut work)?;
+        let copying = Copying::load(engine, (folded.bytes / 2) as usize / size_of::<u32>())?;
+        let (mut fold, mut by_kernel, mut by_driver) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..runs {
+            fold.extend(timing::samples_ns(engine, 1, |engine| {
+                work.enqueue(engine)
+            })?);
+            by_kernel.extend(timing::samples_ns(engine, 1, |engine| {
+                copying.by_kernel(engine)
+            })?);
+            by_driver.extend(timing::samples_ns(engine, 1, |engine| {
+                copying.by_driver(engine)
+            })?);
+        }
+        folded.median_ns = timing::median(fold);
+        Ok((folded, copying.measurement(runs, by_kernel, by_driver)))
     })
 }
 
@@ -169,39 +284,71 @@ pub fn copy(session: &Session, runs: usize) -> Result<Measurement> {
 }
 
 fn best_copy(engine: &mut Engine, runs: usize) -> Result<Measurement> {
-    let words = Scale::of(engine.device()).copied_words();
-    let bytes = words * size_of::<u32>();
-    let values: Vec<u32> = crate::self_test::sample::<BabyBear>(words);
-    let from = engine.upload(&values)?;
-    let to = engine.lease::<u32>(words)?;
-    let compiled = engine.kernel::<BabyBear>(Operation::MemoryCopy)?;
-    let shape = engine.shape::<BabyBear>(Operation::MemoryCopy);
-    let launch = MemoryCopy {
-        input: &from,
-        output: &to,
-        word_bytes: size_of::<u32>(),
-        words,
-    };
-    let by_kernel = timing::samples_ns(engine, runs, |engine| {
+    let copying = Copying::load(engine, Scale::of(engine.device()).copied_words())?;
+    let by_kernel = timing::samples_ns(engine, runs, |engine| copying.by_kernel(engine))?;
+    let by_driver = timing::samples_ns(engine, runs, |engine| copying.by_driver(engine))?;
+    Ok(copying.measurement(runs, by_kernel, by_driver))
+}
+
+/// Words on the device, and room for as many.
+struct Copying {
+    from: Lease,
+    to: Lease,
+    words: usize,
+}
+
+impl Copying {
+    /// Lets the kernel copy once, and checks the copy.
+    fn load(engine: &mut Engine, words: usize) -> Result<Self> {
+        let values: Vec<u32> = self_test::sample::<BabyBear>(words);
+        let copying = Self {
+            from: engine.upload(&values)?,
+            to: engine.lease::<u32>(words)?,
+            words,
+        };
+        copying.by_kernel(engine)?;
+        let mut copied = vec![0; words];
+        engine.download(&copying.to, &mut copied)?;
+        if copied != values {
+            return Err(Error::WrongAnswer {
+                device: engine.device().to_string(),
+                check: format!("a copy of {} bytes", copying.bytes()),
+            });
+        }
+        Ok(copying)
+    }
+
+    const fn bytes(&self) -> usize {
+        self.words * size_of::<u32>()
+    }
+
+    fn by_kernel(&self, engine: &mut Engine) -> Result<()> {
+        let compiled = engine.kernel::<BabyBear>(Operation::MemoryCopy)?;
+        let shape = engine.shape::<BabyBear>(Operation::MemoryCopy);
+        let launch = MemoryCopy {
+            input: &self.from,
+            output: &self.to,
+            word_bytes: size_of::<u32>(),
+            words: self.words,
+        };
         let launched = launch.enqueue(engine.queue(), &compiled.kernel, shape);
         engine.launched(&compiled, launch.traffic(), launched)
-    })?;
-    let mut copied = vec![0; words];
-    engine.download(&to, &mut copied)?;
-    if copied != values {
-        return Err(Error::WrongAnswer {
-            device: engine.device().to_string(),
-            check: format!("a copy of {bytes} bytes"),
-        });
     }
-    let by_driver = timing::samples_ns(engine, runs, |engine| engine.copy(&from, &to, bytes))?;
-    Ok(Measurement {
-        kernel: "copy",
-        field: "",
-        shape: format!("{} MiB", bytes >> 20),
-        runs,
-        median_ns: timing::median(by_kernel).min(timing::median(by_driver)),
-        elements: words as u64,
-        bytes: 2 * bytes as u64,
-    })
+
+    fn by_driver(&self, engine: &Engine) -> Result<()> {
+        engine.copy(&self.from, &self.to, self.bytes())
+    }
+
+    /// The faster of the two.
+    fn measurement(&self, runs: usize, by_kernel: Vec<u64>, by_driver: Vec<u64>) -> Measurement {
+        Measurement {
+            kernel: "copy",
+            field: "",
+            shape: format!("{} MiB", self.bytes() >> 20),
+            runs,
+            median_ns: timing::median(by_kernel).min(timing::median(by_driver)),
+            elements: self.words as u64,
+            bytes: 2 * self.bytes() as u64,
+        }
+    }
 }

@@ -10,6 +10,10 @@ use crate::field::{
     BabyBear, BabyBear4, Extension, Field, Goldilocks, Goldilocks2, KoalaBear, KoalaBear4,
 };
 use crate::fold::MAX_LOG_ARITY;
+use crate::hash::{
+    BabyBear16, BabyBear24, Goldilocks8, Goldilocks12, KoalaBear16, KoalaBear24, Poseidon2,
+};
+use crate::msm::{self, CURVE};
 use crate::self_test;
 use crate::session::{Patch, Session, SessionOptions};
 
@@ -25,15 +29,37 @@ pub struct KnownAnswer {
 const KNOWN_ANSWERS: &[KnownAnswer] = &[
     KnownAnswer::of::<BabyBear>("ntt", self_test::ntt::<BabyBear>),
     KnownAnswer::of::<BabyBear>("fold", fold::<BabyBear4>),
+    KnownAnswer::of::<BabyBear>("poseidon2", poseidon2::<BabyBear16, BabyBear24>),
+    KnownAnswer::of::<BabyBear>("merkle", self_test::hash::merkle::<BabyBear16>),
     KnownAnswer::of::<KoalaBear>("ntt", self_test::ntt::<KoalaBear>),
     KnownAnswer::of::<KoalaBear>("fold", fold::<KoalaBear4>),
+    KnownAnswer::of::<KoalaBear>("poseidon2", poseidon2::<KoalaBear16, KoalaBear24>),
+    KnownAnswer::of::<KoalaBear>("merkle", self_test::hash::merkle::<KoalaBear16>),
     KnownAnswer::of::<Goldilocks>("ntt", self_test::ntt::<Goldilocks>),
     KnownAnswer::of::<Goldilocks>("fold", fold::<Goldilocks2>),
+    KnownAnswer::of::<Goldilocks>("poseidon2", poseidon2::<Goldilocks8, Goldilocks12>),
+    KnownAnswer::of::<Goldilocks>("merkle", self_test::hash::merkle::<Goldilocks8>),
+    KnownAnswer {
+        kernel: "poseidon2",
+        field: CURVE,
+        run: self_test::hash::bn254,
+    },
+    KnownAnswer {
+        kernel: "msm",
+        field: CURVE,
+        run: msm::self_test::run,
+    },
 ];
 
 /// Folding by every arity that has a kernel.
 fn fold<E: Extension>(engine: &mut Engine) -> Result<()> {
     (1..=MAX_LOG_ARITY).try_for_each(|log_arity| self_test::fold::<E>(engine, log_arity))
+}
+
+/// The permutations of both widths that have kernels.
+fn poseidon2<P: Poseidon2, Q: Poseidon2>(engine: &mut Engine) -> Result<()> {
+    self_test::hash::permutation::<P>(engine)?;
+    self_test::hash::permutation::<Q>(engine)
 }
 
 /// All known answers, in the order of a report.
@@ -131,7 +157,12 @@ mod tests {
         // A modulus, a butterfly, a fold.
         assert_eq!(
             wrong(|s| s.replace("#define MU 0x88000001u", "#define MU 0x88000003u")),
-            ["ntt babybear", "fold babybear"]
+            [
+                "ntt babybear",
+                "fold babybear",
+                "poseidon2 babybear",
+                "merkle babybear"
+            ]
         );
         assert_eq!(
             wrong(|s| s.replace("x[1] = f_sub(sum, b)", "x[1] = f_add(sum, b)")),
@@ -140,6 +171,15 @@ mod tests {
         assert_eq!(
             wrong(|s| s.replace("x[0][k] = f_halve(x[0][k])", "x[0][k] = x[0][k]")),
             ["fold babybear", "fold koalabear", "fold goldilocks"]
+        );
+        // A node of a tree, a bucket.
+        assert_eq!(
+            wrong(|s| s.replace("from + 2 * (ulong)node", "from + (ulong)node")),
+            ["merkle babybear", "merkle koalabear", "merkle goldilocks"]
+        );
+        assert_eq!(
+            wrong(|s| s.replace("keys[at] = bucket;", "keys[at] = bucket ^ 1;")),
+            ["msm bn254"]
         );
     }
 }

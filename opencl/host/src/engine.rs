@@ -13,7 +13,7 @@ use crate::field::Field;
 use crate::hash::Poseidon2;
 use crate::hash::bn254::{self, NAME as BN254_3};
 use crate::layout::Layout;
-use crate::memory::{Lease, Memory, Refusal};
+use crate::memory::{Charge, Lease, Memory, Refusal};
 use crate::msm::MsmKernel;
 use crate::operand::Operand;
 use crate::program::cache::{Cache, Origin};
@@ -68,7 +68,8 @@ impl Engine {
         stats: Arc<Mutex<Stats>>,
         patch: Patch,
     ) -> Result<Self> {
-        let queue = Queue::open(device.handle).map_err(|failure| explain(&device, failure, 0))?;
+        let queue = Queue::open(device.handle, device.local_memory_bytes)
+            .map_err(|failure| explain(&device, failure, 0))?;
         Ok(Self {
             kernels: HashMap::new(),
             msm_kernels: HashMap::new(),
@@ -105,12 +106,14 @@ impl Engine {
     /// How a kernel is laid out: as was measured, or as suits most devices.
     pub(crate) fn tuning<F: Field>(&self, operation: Operation) -> Tuning {
         let measured = self.tunings.get(operation, F::NAME);
-        measured.unwrap_or_else(|| self.layout.tuning(size_of::<F::Word>()))
+        measured.unwrap_or_else(|| self.layout.tuning::<F>())
     }
 
     /// Lays a kernel out differently from here on.
     pub(crate) fn tune<F: Field>(&mut self, operation: Operation, tuning: Tuning) {
         self.tunings.set(operation, F::NAME, tuning);
+        // What was tested was laid out otherwise.
+        self.trusted.clear();
     }
 
     /// The lanes of the field's elements.
@@ -120,10 +123,7 @@ impl Engine {
 
     /// The lanes of the words that a permutation hashes.
     pub(crate) fn hash_shape<P: Poseidon2>(&self) -> LaneShape {
-        self.layout
-            .tuning(size_of::<<P::Field as Field>::Word>())
-            .shape()
-            .paired()
+        self.layout.tuning::<P::Field>().shape().paired()
     }
 
     /// The lanes of the permutation over BN254: four elements, or one.
@@ -160,7 +160,11 @@ impl Engine {
     /// Runs known answers.
     pub(crate) fn test(&mut self, run: impl Fn(&mut Self) -> Result<()>) -> Result<()> {
         match self.aside(&run) {
-            Err(error) if self.forget_kept() => {
+            Err(
+                error @ (Error::WrongAnswer { .. }
+                | Error::BuildFailed { .. }
+                | Error::Driver { .. }),
+            ) if self.forget_kept() => {
                 // Before the device is blamed: a file of its own making may be what is wrong.
                 tracing::warn!(
                     device = %self.device, %error,
@@ -349,8 +353,10 @@ impl Engine {
         host: Vec<F::Word>,
     ) -> Result<Operand<F::Word>> {
         if self.layout.in_place {
+            let bytes = words * size_of::<F::Word>();
+            let charge = self.within_limits(bytes, || self.memory.charge(bytes))?;
             // Zeros that nobody wrote cost nothing until they are written over.
-            return self.adopt(vec![F::ZERO; words]);
+            return self.adopt_charged(vec![F::ZERO; words], charge);
         }
         Ok(Operand::Copied {
             lease: self.lease::<F::Word>(words)?,
@@ -387,6 +393,11 @@ impl Engine {
     fn adopt<W: Word>(&self, words: Vec<W>) -> Result<Operand<W>> {
         let bytes = size_of_val(words.as_slice());
         let charge = self.within_limits(bytes, || self.memory.charge(bytes))?;
+        self.adopt_charged(words, charge)
+    }
+
+    fn adopt_charged<W: Word>(&self, words: Vec<W>, charge: Charge) -> Result<Operand<W>> {
+        let bytes = size_of_val(words.as_slice());
         let adopted = self
             .queue
             .adopt(words)
@@ -395,15 +406,6 @@ impl Engine {
             adopted,
             _charge: charge,
         })
-    }
-
-    /// Fills `out` from the start of a buffer, when all that was launched is done.
-    pub(crate) fn download_words<W: Word>(&self, buffer: &Lease, out: &mut [W]) -> Result<()> {
-        self.queue
-            .read(buffer, out)
-            .map_err(|failure| explain(&self.device, failure, 0))?;
-        self.count(|stats| stats.downloaded_bytes += size_of_val(out) as u64);
-        Ok(())
     }
 
     /// The table `roots[k] = w^(+-bitrev(k))` with at least `2^log_length` entries.

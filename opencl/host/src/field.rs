@@ -43,6 +43,8 @@ pub trait Field: Copy + Eq + std::fmt::Debug + Send + Sync + 'static {
     const NAME: &'static str;
     /// The sources that define the lane operations, in order.
     const SOURCES: &'static [&'static str];
+    /// Whether the sources have vectors; or else one element a lane.
+    const VECTORS: bool;
     /// Whether the sources of a transform differ by direction.
     const DIRECTED: bool;
     /// Levels of a whole step of a transform, `MAX_STEP_LEVELS` of the sources.

@@ -49,11 +49,9 @@ impl<'a, E: Extension> Fold<'a, E> {
         check_shape::<E>(values.len(), log_arity, beta.len())?;
         let beta = beta.words().to_vec();
         let folded = self.session.run(move |engine| {
-            for launch in launches(log_arity) {
-                engine.trust(launch, move |engine: &mut Engine| {
-                    self_test::fold::<E>(engine, launch)
-                })?;
-            }
+            engine.trust(log_arity, move |engine: &mut Engine| {
+                launches(log_arity).try_for_each(|launch| self_test::fold::<E>(engine, launch))
+            })?;
             fold::<E>(engine, values.into_words(), log_arity, beta)
         })?;
         Ok(Elements::trusted(folded))

@@ -15,7 +15,7 @@ pub use bn254::PermuteBn254;
 pub use goldilocks::{Goldilocks8, Goldilocks12};
 pub use koalabear::{KoalaBear16, KoalaBear24};
 pub use permute::Permute;
-pub(crate) use permute::permute;
+pub(crate) use permute::{launch, permute};
 
 use crate::field::Field;
 

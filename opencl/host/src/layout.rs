@@ -2,6 +2,7 @@
 
 use crate::device::{Device, DeviceKind};
 use crate::driver::launch::LaneShape;
+use crate::field::Field;
 use crate::plan;
 use crate::tune::Tuning;
 
@@ -21,8 +22,9 @@ pub(crate) struct Layout {
 impl Layout {
     /// What suits the device; `limit_bytes` caps its memory.
     pub(crate) fn for_device(device: &Device, limit_bytes: Option<u64>) -> Self {
-        const CPU_TILE: u64 = 32 << 10;
-        const GPU_TILE: u64 = 16 << 10;
+        // 32 and 16 KiB of rows, and the factors of their nodes.
+        const CPU_TILE: u64 = 40 << 10;
+        const GPU_TILE: u64 = 20 << 10;
         let bytes = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let (shape, tile) = match device.kind {
             DeviceKind::Cpu => (LaneShape::cpu(device.native_vector_width), CPU_TILE),
@@ -41,12 +43,12 @@ impl Layout {
         }
     }
 
-    /// How a kernel over words of so many bytes is laid out where nothing was measured.
-    pub(crate) fn tuning(&self, word_bytes: usize) -> Tuning {
+    /// How a kernel over a field is laid out where nothing was measured.
+    pub(crate) fn tuning<F: Field>(&self) -> Tuning {
         let LaneShape {
             vector_width,
             group_size,
-        } = self.shape_of(word_bytes);
+        } = self.shape_of::<F>();
         Tuning {
             vector_width,
             group_size,
@@ -55,15 +57,18 @@ impl Layout {
         }
     }
 
-    /// The lanes of a word that takes so many bytes: as many as of a 32-bit word take as much together.
-    fn shape_of(&self, word_bytes: usize) -> LaneShape {
+    /// The lanes of a field: as many words as of 32 bits take as much together, where it has vectors.
+    fn shape_of<F: Field>(&self) -> LaneShape {
         let LaneShape {
             vector_width,
             group_size,
         } = self.shape;
-        let words = (word_bytes / 4).max(1) as u32;
+        let words = (size_of::<F::Word>() / 4) as u32;
         LaneShape {
-            vector_width: (vector_width / words).max(1),
+            vector_width: match F::VECTORS {
+                true => (vector_width / words).max(1),
+                false => 1,
+            },
             group_size,
         }
     }

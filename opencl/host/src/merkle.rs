@@ -89,7 +89,6 @@ pub(crate) fn build<P: MerkleHash>(
     plan: &Plan,
     matrices: &[LeafMatrix<P::Field>],
 ) -> Result<MerkleLayers<P::Field>> {
-    let constants = engine.hash_constants::<P>()?;
     let lengths = plan.lengths();
     let digests: usize = lengths.iter().sum();
     let layers = engine.make::<P::Field>(digests * P::DIGEST, Vec::new())?;
@@ -108,27 +107,80 @@ pub(crate) fn build<P: MerkleHash>(
                 Some((digests, rows))
             }
         };
-        let compiled = engine.hash_kernel::<P>(Operation::MerkleNodes)?;
-        let launch = MerkleNodes {
-            layers: &layers,
-            injected: injected
-                .as_ref()
-                .map_or(&*layers, |(digests, _)| &**digests),
-            constants: &constants,
-            word_bytes: size_of::<Word<P>>(),
-            width: P::WIDTH,
-            internal_rounds: P::internal_rounds(),
-            from,
-            to: from + below,
-            nodes: level.nodes,
-            injected_rows: injected.as_ref().map(|&(_, rows)| rows),
-        };
-        let result = launch.enqueue(engine.queue(), &compiled.kernel, engine.hash_shape::<P>());
-        engine.launched(&compiled, launch.traffic(), result)?;
+        let injected = injected.as_ref().map(|(digests, rows)| (&**digests, *rows));
+        hash_nodes::<P>(engine, &layers, injected, from, from + below, level.nodes)?;
         (from, below) = (from + below, length);
     }
     let words = engine.take::<P::Field>(layers, digests * P::DIGEST)?;
     Ok(MerkleLayers::new(words, lengths, P::DIGEST))
+}
+
+/// Launches a tree over `rows` rows, a power of two, that lie on the device already; its digests
+/// go to `layers`. For measurements.
+pub(crate) fn launch<P: MerkleHash>(
+    engine: &mut Engine,
+    matrix: &Buffer,
+    layers: &Buffer,
+    rows: usize,
+    columns: usize,
+) -> Result<()> {
+    assert!(rows.is_power_of_two(), "{rows} rows");
+    let constants = engine.hash_constants::<P>()?;
+    let compiled = engine.hash_kernel::<P>(Operation::MerkleLeaves)?;
+    let launch = MerkleLeaves {
+        matrix,
+        states: matrix,
+        digests: layers,
+        constants: &constants,
+        word_bytes: size_of::<Word<P>>(),
+        width: P::WIDTH,
+        rate: P::RATE,
+        digest: P::DIGEST,
+        internal_rounds: P::internal_rounds(),
+        first_digest: 0,
+        rows,
+        columns,
+        filled: 0,
+        is_first: true,
+        is_last: true,
+        pad: false,
+    };
+    let result = launch.enqueue(engine.queue(), &compiled.kernel, engine.hash_shape::<P>());
+    engine.launched(&compiled, launch.traffic(), result)?;
+    let (mut from, mut below) = (0, rows);
+    while below > 1 {
+        hash_nodes::<P>(engine, layers, None, from, from + below, below / 2)?;
+        (from, below) = (from + below, below / 2);
+    }
+    Ok(())
+}
+
+/// Hashes pairs of the layer that begins at digest `from` to `nodes` digests of the one that begins
+/// at `to`; with the digests of injected rows, if there are any, and their number.
+fn hash_nodes<P: MerkleHash>(
+    engine: &mut Engine,
+    layers: &Buffer,
+    injected: Option<(&Buffer, usize)>,
+    from: usize,
+    to: usize,
+    nodes: usize,
+) -> Result<()> {
+    let constants = engine.hash_constants::<P>()?;
+    let compiled = engine.hash_kernel::<P>(Operation::MerkleNodes)?;
+    let launch = MerkleNodes {
+        layers,
+        injected: injected.map_or(layers, |(digests, _)| digests),
+        constants: &constants,
+        word_bytes: size_of::<Word<P>>(),
+        width: P::WIDTH,
+        internal_rounds: P::internal_rounds(),
+        from,
+        to,
+        nodes,
+        injected_rows: injected.map(|(_, rows)| rows),
+    };
+    let result = launch.enqueue(engine.queue(), &compiled.kernel, engine.hash_shape::<P>());
+    engine.launched(&compiled, launch.traffic(), result)
 }
 
 /// Hashes row `i` of all `matrices`, one after the other, to digest `i` of `digests`; with `pad`, a

@@ -12,11 +12,13 @@ mod pipeline;
 mod plan;
 mod program;
 mod reference;
-mod self_test;
+mod resident;
+pub(crate) mod self_test;
 
 use std::sync::Arc;
 
 pub(crate) use program::MsmKernel;
+pub(crate) use resident::Resident;
 
 use crate::error::{Error, Result};
 use crate::field::mont256::{BN254_FQ, BN254_FR, Modulus};
@@ -27,6 +29,9 @@ use crate::session::Session;
 ///
 /// Infinity is `[[0; 4]; 2]`, as in halo2curves; arkworks sets a flag beside the same coordinates.
 pub type Affine = [[u64; 4]; 2];
+
+/// Whose fields the kernels compute in, by the name that reports have.
+pub(crate) const CURVE: &str = "bn254";
 
 /// The neutral element.
 pub const INFINITY: Affine = [[0; 4]; 2];

@@ -18,7 +18,7 @@ use crate::session::Session;
 /// Launches transforms over `F` on a session.
 ///
 /// *Shape*: `values` holds whole rows of `columns` elements; rows are a power of two up to
-/// `2^TWO_ADICITY`, at least one, and so are the rows of the result.
+/// `2^TWO_ADICITY` and `2^31`, at least one, and so are the rows of the result.
 /// *Units*: words in the form of [`Field`]; for the 31-bit fields, Montgomery.
 /// *Errors*: [`Error::Shape`], and [`Error::NotCanonical`] of a shift, before anything is launched,
 /// [`Error::OutOfDeviceMemory`] if not even one column fits, and what the driver reports.
@@ -117,6 +117,9 @@ impl<'a, F: Field> Ntt<'a, F> {
     }
 }
 
+/// Kernels count rows in 32 bits.
+const MAX_LOG_ROWS: u32 = 31;
+
 /// The word, if it is an element.
 fn element<F: Field>(word: F::Word) -> Result<F::Word> {
     Ok(Elements::<F>::new(vec![word])?.words()[0])
@@ -135,10 +138,10 @@ fn log_rows<F: Field>(values: &Elements<F>, columns: usize, added_bits: u32) -> 
     }
     let log_n = rows.ilog2();
     let log_extended = log_n.saturating_add(added_bits);
-    if log_extended > F::TWO_ADICITY {
-        let (name, limit) = (F::NAME, F::TWO_ADICITY);
+    let (name, limit) = (F::NAME, F::TWO_ADICITY.min(MAX_LOG_ROWS));
+    if log_extended > limit {
         return bad(format!(
-            "2^{log_extended} rows, {name} has subgroups up to 2^{limit}"
+            "2^{log_extended} rows, transforms over {name} take up to 2^{limit}"
         ));
     }
     let bytes = columns

@@ -5,10 +5,13 @@ use crate::driver::launch::LaneShape;
 /// Levels of one pass at most: a tile of 2^8 rows keeps a whole cache line of each in 16 KiB.
 pub(crate) const MAX_LOG_K: u32 = 8;
 
-/// Levels that one pass may do in `tile_bytes` of local memory.
-pub(crate) fn max_log_k(word_bytes: usize, shape: LaneShape, tile_bytes: usize) -> u32 {
-    let rows = tile_bytes / (shape.vector_width as usize * word_bytes);
-    rows.max(2).ilog2().min(MAX_LOG_K)
+/// Words of local memory that a pass takes for the factors of its nodes, for each row of its tile.
+pub(crate) const FACTORS_PER_ROW: usize = 2;
+
+/// Levels that one pass may do in `local_bytes` of local memory, tile and factors.
+pub(crate) fn max_log_k(word_bytes: usize, shape: LaneShape, local_bytes: usize) -> u32 {
+    let row_bytes = (shape.vector_width as usize + FACTORS_PER_ROW) * word_bytes;
+    (local_bytes / row_bytes).max(2).ilog2().min(MAX_LOG_K)
 }
 
 /// One pass: levels `level..level + log_k`.
@@ -48,15 +51,17 @@ fn shares(total: u32, count: u32) -> impl Iterator<Item = u32> {
     (0..count).map(move |index| (total + count - 1 - index) / count)
 }
 
-/// Width of a tile, in lanes, base two: what fits `tile_bytes`, and no more than a row run has.
+/// Width of a tile, in lanes, base two: what fits `local_bytes` beside the factors, and no more than a
+/// row run has.
 pub(crate) fn log_width(
     log_k: u32,
     inner: usize,
     word_bytes: usize,
     shape: LaneShape,
-    tile_bytes: usize,
+    local_bytes: usize,
 ) -> u32 {
     let lane_bytes = shape.vector_width as usize * word_bytes;
+    let tile_bytes = local_bytes.saturating_sub((FACTORS_PER_ROW * word_bytes) << log_k);
     let fits = (tile_bytes / (lane_bytes << log_k)).max(1).ilog2();
     let lanes = inner.div_ceil(shape.vector_width as usize);
     fits.min(lanes.next_power_of_two().ilog2())
@@ -122,11 +127,11 @@ mod tests {
             (8, 3, gpu, 2),
             (8, 1, gpu, 0),
         ] {
-            assert_eq!(log_width(log_k, inner, 4, shape, 32 << 10), expected);
+            assert_eq!(log_width(log_k, inner, 4, shape, 34 << 10), expected);
         }
         for (tile_bytes, shape, expected) in [
             (32 << 10, cpu, 8),
-            (4 << 10, cpu, 6),
+            (4 << 10, cpu, 5),
             (4 << 10, gpu, 8),
             (64, cpu, 1),
         ] {

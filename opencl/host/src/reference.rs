@@ -212,7 +212,7 @@ pub(crate) fn merkle_tree<P: MerkleHash>(matrices: &[LeafMatrix<P::Field>]) -> V
 }
 
 /// Overwrites the state with each block of a row, the last one perhaps short, and permutes.
-fn sponge<P: MerkleHash>(row: &[Word<P>]) -> Vec<Word<P>> {
+pub(crate) fn sponge<P: MerkleHash>(row: &[Word<P>]) -> Vec<Word<P>> {
     let mut state = vec![P::Field::ZERO; P::WIDTH];
     for block in row.chunks(P::RATE) {
         state[..block.len()].copy_from_slice(block);
@@ -223,7 +223,7 @@ fn sponge<P: MerkleHash>(row: &[Word<P>]) -> Vec<Word<P>> {
 }
 
 /// The first half of the permuted two digests.
-fn compress<P: MerkleHash>(digests: &[Word<P>]) -> Vec<Word<P>> {
+pub(crate) fn compress<P: MerkleHash>(digests: &[Word<P>]) -> Vec<Word<P>> {
     let mut state = digests.to_vec();
     poseidon2::<P>(&mut state);
     state.truncate(P::DIGEST);

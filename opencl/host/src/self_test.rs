@@ -16,9 +16,18 @@ use crate::reference::{self, reverse_bits};
 
 /// Runs the transforms over `F` against the definition.
 pub(crate) fn ntt<F: Field>(engine: &mut Engine) -> Result<()> {
-    // 2^1 rows make a pass of a single level; 2^9 are the first that take two
-    // passes; 3 columns leave a tail in every vector.
-    for (log_n, columns, added_bits) in [(0, 1, 1), (1, 1, 1), (5, 19, 1), (9, 3, 0)] {
+    // A pass of one step, of each size of step and of one that has no step between the first and
+    // the last; 2^8 with one; 2^9 are the first that take two passes; 3 and 19 columns leave a tail in
+    // every vector.
+    for (log_n, columns, added_bits) in [
+        (0, 1, 1),
+        (1, 1, 1),
+        (2, 1, 0),
+        (3, 2, 0),
+        (5, 19, 1),
+        (8, 1, 0),
+        (9, 3, 0),
+    ] {
         let values = sample::<F>(columns << log_n);
         let shift = F::from_u64(31);
         let expected = reference::coset_lde::<F>(&values, columns, added_bits, shift);
@@ -36,7 +45,8 @@ pub(crate) fn fold<E: Extension>(engine: &mut Engine, log_arity: u32) -> Result<
     // One row, and enough for whole vectors and a tail.
     for log_rows in [0, 5] {
         let values = sample::<E::Base>(E::DEGREE << (log_rows + log_arity));
-        let beta = sample::<E::Base>(E::DEGREE);
+        // Past the edges: no coefficient of a challenge is small.
+        let beta = sample::<E::Base>(E::DEGREE + 4).split_off(4);
         let expected = reference::fold::<E>(&values, log_arity, &beta);
         let computed = fold::fold::<E>(engine, values, log_arity, beta)?;
         let (name, degree) = (E::Base::NAME, E::DEGREE);

@@ -65,6 +65,11 @@ impl Stats {
         self.kernels.values().map(|kernel| kernel.launches).sum()
     }
 
+    /// Bytes of device memory that all launches read and wrote.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.kernels.values().map(|kernel| kernel.bytes).sum()
+    }
+
     pub(crate) fn launched(&mut self, kernel: &str, bytes: u64) {
         let stats = match self.kernels.get_mut(kernel) {
             Some(stats) => stats,

@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,8 @@ use std::time::SystemTime;
 
 /// Where compiled programs and tunings are kept between sessions.
 ///
-/// A compiled program is code that runs as the user: the folder must be one that nobody else writes to.
+/// A compiled program is code that runs as the user: a folder that belongs to somebody else, or that others
+/// may write to, is not used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Storage {
     /// `froben/opencl` in the user's folder of caches, which is `XDG_CACHE_HOME` or `~/.cache`; nowhere
@@ -32,12 +33,38 @@ impl Storage {
     /// The folder that it stands for.
     #[must_use]
     pub fn folder(&self) -> Option<PathBuf> {
-        match self {
+        let folder = match self {
             Self::User => user_folder(|name| std::env::var_os(name)),
             Self::Folder(folder) => Some(folder.clone()),
             Self::None => None,
+        }?;
+        match is_private(&folder) {
+            Ok(true) => Some(folder),
+            Ok(false) => {
+                tracing::warn!(
+                    folder = %folder.display(),
+                    "the folder of compiled programs belongs to somebody else or can be written to by \
+                     others, so it is not used; make it yours alone with chown and chmod 700"
+                );
+                None
+            }
+            Err(error) => {
+                tracing::warn!(folder = %folder.display(), %error, "the folder of compiled programs is not used");
+                None
+            }
         }
     }
+}
+
+/// Whether the folder is this user's, and nobody else may write to it; one that is not there will be.
+fn is_private(folder: &Path) -> io::Result<bool> {
+    let found = match fs::metadata(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        found => found?,
+    };
+    // A process owns its own entry there as the user that it runs as.
+    let user = fs::metadata("/proc/self")?.uid();
+    Ok(found.uid() == user && found.mode() & 0o022 == 0)
 }
 
 fn user_folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
@@ -107,7 +134,23 @@ pub(crate) fn keep_newest(folder: &Path, count: usize) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn a_folder_that_others_write_to_is_not_used() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let used = |mode| {
+            let permissions = fs::Permissions::from_mode(mode);
+            fs::set_permissions(folder.path(), permissions).expect("our folder");
+            Storage::Folder(folder.path().to_owned()).folder().is_some()
+        };
+        assert!(used(0o700) && used(0o755));
+        assert!(!used(0o770) && !used(0o757));
+        let missing = folder.path().join("missing");
+        assert_eq!(Storage::Folder(missing.clone()).folder(), Some(missing));
+    }
 
     #[test]
     fn the_users_folder_is_where_the_standard_puts_it() {

@@ -8,7 +8,9 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::field::{Extension, Field};
 use crate::fold;
+use crate::hash::{self, MerkleHash, Poseidon2};
 use crate::memory::Lease;
+use crate::merkle;
 use crate::ntt::Steps;
 use crate::self_test::sample;
 
@@ -19,6 +21,12 @@ pub(crate) struct Scale {
     log_rows: u32,
     /// Evaluations that are folded, base two.
     log_evaluations: u32,
+    /// States that are permuted, base two.
+    log_states: u32,
+    /// Rows of the leaves of a tree, base two.
+    log_leaves: u32,
+    /// Bases of a multi-scalar multiplication, base two.
+    log_bases: u32,
     /// Words that are copied, base two.
     log_copied: u32,
 }
@@ -35,11 +43,17 @@ impl Scale {
             DeviceKind::Cpu => Self {
                 log_rows: 16,
                 log_evaluations: 20,
+                log_states: 16,
+                log_leaves: 16,
+                log_bases: 16,
                 log_copied: 24,
             },
             DeviceKind::Gpu | DeviceKind::Accelerator => Self {
                 log_rows: 20,
                 log_evaluations: 24,
+                log_states: 22,
+                log_leaves: 20,
+                log_bases: 20,
                 log_copied: 26,
             },
         }
@@ -48,6 +62,11 @@ impl Scale {
     /// 32-bit words whose copy tells the bandwidth of memory: far more than any cache holds.
     pub(crate) const fn copied_words(self) -> usize {
         1 << self.log_copied
+    }
+
+    /// Bases of a multi-scalar multiplication.
+    pub(crate) const fn bases(self) -> usize {
+        1 << self.log_bases
     }
 }
 
@@ -63,6 +82,8 @@ pub(crate) struct Work<F: Field> {
     values: Vec<F::Word>,
     /// Words of the result.
     out_words: usize,
+    /// What its rate counts.
+    rated: u64,
     launch: Launch,
     spot: Spot<F::Word>,
     input: Option<Lease>,
@@ -111,19 +132,55 @@ impl<F: Field> Work<F> {
 
     /// One folding by [`LOG_ARITY`].
     pub(crate) fn fold<E: Extension<Base = F>>(scale: Scale) -> Self {
-        let log_evaluations = scale.log_evaluations.min(F::TWO_ADICITY);
-        let shape = format!("2^{log_evaluations}, by {}", 1 << LOG_ARITY);
+        Self::folding::<E>(scale.log_evaluations.min(F::TWO_ADICITY), LOG_ARITY)
+    }
+
+    /// One folding of `2^log_evaluations` elements by `2^log_arity`.
+    pub(crate) fn folding<E: Extension<Base = F>>(log_evaluations: u32, log_arity: u32) -> Self {
+        let shape = format!("2^{log_evaluations}, by {}", 1 << log_arity);
         let words = E::DEGREE << log_evaluations;
         let beta = sample::<F>(E::DEGREE + 4)[4..].to_vec();
         let at = beta.clone();
         let spot = move |values: &[F::Word], result: &[F::Word]| {
-            spot::fold::<E>(values, result, LOG_ARITY, &at)
+            spot::fold::<E>(values, result, log_arity, &at)
         };
         let launch = Box::new(move |engine: &mut Engine, data: &Buffer, output: &Buffer| {
-            fold::launch::<E>(engine, data, output, words / E::DEGREE, LOG_ARITY, &beta)
+            fold::launch::<E>(engine, data, output, words / E::DEGREE, log_arity, &beta)
         });
-        let out_words = words >> LOG_ARITY;
+        let out_words = words >> log_arity;
         Self::new("fold", shape, words, out_words, launch, Box::new(spot))
+    }
+
+    /// One permutation of every state.
+    pub(crate) fn permutation<P: Poseidon2<Field = F>>(scale: Scale) -> Self {
+        let (count, width) = (1 << scale.log_states, P::WIDTH);
+        let shape = format!("2^{} states of {width}", scale.log_states);
+        let launch = Box::new(move |engine: &mut Engine, data: &Buffer, _: &Buffer| {
+            hash::launch::<P>(engine, data, count, 1)
+        });
+        let (words, spot) = (count * width, Box::new(spot::permutation::<P>));
+        Self {
+            rated: count as u64,
+            ..Self::new("poseidon2", shape, words, words, launch, spot)
+        }
+    }
+
+    /// The tree over a matrix.
+    pub(crate) fn merkle<P: MerkleHash<Field = F>>(scale: Scale) -> Self {
+        let rows = 1 << scale.log_leaves;
+        let shape = format!("2^{} x {COLUMNS}", scale.log_leaves);
+        let launch = Box::new(move |engine: &mut Engine, data: &Buffer, output: &Buffer| {
+            merkle::launch::<P>(engine, data, output, rows, COLUMNS)
+        });
+        let spot =
+            |values: &[F::Word], result: &[F::Word]| spot::merkle::<P>(values, result, COLUMNS);
+        let (words, out_words) = (rows * COLUMNS, (2 * rows - 1) * P::DIGEST);
+        // The result has other words than the input even where both have as many.
+        assert_ne!(words, out_words, "a tree beside its leaves");
+        Self {
+            rated: rows as u64,
+            ..Self::new("merkle", shape, words, out_words, launch, Box::new(spot))
+        }
     }
 
     fn new(
@@ -139,6 +196,7 @@ impl<F: Field> Work<F> {
             shape,
             values: sample::<F>(words),
             out_words,
+            rated: words.max(out_words) as u64,
             launch,
             spot,
             input: None,
@@ -156,9 +214,10 @@ impl<F: Field> Work<F> {
         &self.shape
     }
 
-    /// Field elements of the input or of the result, whichever has more.
-    pub(crate) fn elements(&self) -> u64 {
-        self.values.len().max(self.out_words) as u64
+    /// What its rate counts: permutations, rows of a tree's leaves, or else the field elements of the
+    /// input or of the result, whichever has more.
+    pub(crate) const fn rated(&self) -> u64 {
+        self.rated
     }
 
     /// Puts the input on the device.

@@ -24,18 +24,6 @@ typedef LANE(ulong) F;
 #define WHERE_LESS(a, b, x) (CAT(as_ulong, VW)((a) < (b)) & (F)(x))
 #endif
 
-static inline S s_fold(S lo, S hi) {
-  const S h = hi >> 32, m = hi & EPSILON;
-  S t = lo - h;
-  if (lo < h) t -= EPSILON;
-  const S u = (m << 32) - m;
-  S r = t + u;
-  if (r < u) r += EPSILON;
-  return min(r, r - P);
-}
-
-static inline S s_mul(S a, S b) { return s_fold(a * b, mul_hi(a, b)); }
-
 static inline F f_splat(S a) { return (F)(a); }
 
 /* x and x - P differ by P, and exactly one of the two is in [0, P): the smaller, unsigned. */

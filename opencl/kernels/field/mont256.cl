@@ -310,8 +310,6 @@ static inline F f_number(F a) {
   return f_mul(a, one);
 }
 
-static inline S s_mul(S a, S b) { return f_mul(a, b); }
-
 static inline F f_scale(F a, S b) { return f_mul(a, b); }
 
 /* Steps of a transform (ntt/pass.cl): one level splits by s, two by r = s^2 and then by s and s*i,

@@ -7,7 +7,7 @@
  * a*2^256, becomes 32 * a*2^256 = a*2^261 when its words are cut into limbs five bits lower, which
  * costs nothing and makes the value 32P at most. Packed elements keep R = 2^261 in four words.
  *
- * f_mul(a, b) = a*b/2^261 < 2.1P + a*b/2^261; P*P/2^261 is P/166. So with a < 140P and b < 40P it is
+ * f_mul(a, b) = a*b/2^261 < 2.1P + a*b/2^261; P*P/2^261 is P/169. So with a < 140P and b < 40P it is
  * below 36P, and with b < 3.4P below 5P.
  * Expects: P0..P3, ONE0..ONE3, MU, FOLD (see field/bn254_fq.cl) and lane.cl.
  * Source: Montgomery 1985; limbs with room as in Bernstein 2006 (Curve25519). */

@@ -11,12 +11,6 @@
 typedef uint S;
 typedef LANE(uint) F;
 
-static inline S s_mul(S a, S b) {
-  const ulong x = (ulong)a * b;
-  const uint r = (uint)(x >> 32) - mul_hi((uint)x * MU, P);
-  return min(r, r + P);
-}
-
 static inline F f_splat(S a) { return (F)(a); }
 
 static inline F f_canonical(F a) { return a; }
@@ -38,7 +32,11 @@ static inline F f_halve(F a) {
 
 #if VW == 1
 
-static inline F f_mul(F a, F b) { return s_mul(a, b); }
+static inline F f_mul(F a, F b) {
+  const ulong x = (ulong)a * b;
+  const uint r = (uint)(x >> 32) - mul_hi((uint)x * MU, P);
+  return min(r, r + P);
+}
 
 static inline F f_scale(F a, S b) { return f_mul(a, b); }
 

@@ -1,7 +1,7 @@
 /* Products of 32-bit words in vectors of 64-bit lanes.
  *
- * WIDE is a vector of VW * sizeof(S) / 8 such lanes, one where VW is 1. words_mul(a, b) multiplies the low words of each
- * lane and ignores the high ones, as all vector units can; but a compiler that is given that as
+ * WIDE is a vector of VW * sizeof(S) / 8 such lanes, one where VW is 1. words_mul(a, b) multiplies the
+ * low words of each lane and ignores the high ones, as all vector units can; but a compiler that is given that as
  * (a & m) * (b & m) drops a mask where it thinks that the next operation does not need it, and then
  * makes four instructions of the one. On x86-64 the instruction is named.
  *

@@ -8,7 +8,7 @@
  * Two variants, of which the host picks one by the layout:
  *   VW = 1  field/mont256.cl; constants of four words, at rest.
  *   VW = 4  field/mont256_lanes.cl; constants of nine limbs, of c*2^261. Sums are not reduced, nor
- *           carried before the next power: that of what is below 50P is below 2P, and the two elements
+ *           carried before the next power: that of what is below 44P is below 2P, and the two elements
  *           that an internal round leaves alone are reduced every second round.
  *
  * Shape:  states[count * 3] of four words each, row-major.
@@ -89,7 +89,7 @@ static F f_square(F a) {
   return r;
 }
 
-/* x below 49P; near, below 2P. */
+/* x below 43P; near, below 2P. */
 static inline F f_fifth(F x, CONSTANT c) {
 #pragma unroll
   for (uint i = 0; i < LIMBS; i++) x.limb[i] += (LANES)(c.limb[i]);

@@ -117,7 +117,7 @@ pub struct Devices {
 
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// This kernel alone, like ntt, lde or fold; may be given several times
+    /// This kernel alone, like ntt, merkle or msm; may be given several times
     #[arg(long = "kernel", value_name = "NAME")]
     pub kernels: Vec<String>,
     /// Samples whose median counts, 7 at least
@@ -138,7 +138,7 @@ pub struct Tune {
 
 #[derive(Debug, Args)]
 pub struct Selftest {
-    /// This kernel alone, like ntt or fold; may be given several times
+    /// This kernel alone, like ntt, merkle or msm; may be given several times
     #[arg(long = "kernel", value_name = "NAME")]
     pub kernels: Vec<String>,
     #[command(flatten)]

@@ -164,10 +164,14 @@ fn what_cannot_be_done_has_its_exit_code() {
 fn a_corrupted_program_is_named_rebuilt_and_never_used() {
     let Some(_) = device() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let selftest = || prover(&["selftest", "--field", "babybear"], dir.path(), &[]);
+    let args = "selftest --field babybear --kernel ntt --kernel fold";
+    let args: Vec<_> = args.split(' ').collect();
+    let selftest = || prover(&args, dir.path(), &[]);
     assert_eq!(selftest().code, Some(0));
     let programs = dir.path().join("froben/opencl/programs");
+    let mut corrupted = 0;
     for file in fs::read_dir(&programs).unwrap() {
+        corrupted += 1;
         let path = file.unwrap().path();
         let mut bytes = fs::read(&path).unwrap();
         let middle = bytes.len() / 2;
@@ -177,7 +181,7 @@ fn a_corrupted_program_is_named_rebuilt_and_never_used() {
     let ended = selftest();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let warnings = ended.stderr.matches("its content is not what was written");
-    assert_eq!(warnings.count(), 3, "{}", ended.stderr);
+    assert_eq!(warnings.count(), corrupted, "{}", ended.stderr);
     assert!(
         ended.stderr.contains("ntt_pass_babybear"),
         "{}",

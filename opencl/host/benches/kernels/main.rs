@@ -2,13 +2,17 @@
 //!
 //! Each line is a contest: the results of all are compared in full, then each computes in turn, and
 //! the medians of wall time and of the process's CPU time are compared. Inputs are made outside of
-//! what is measured; what is measured of ours is the whole call, with all copies. Memory comes in huge
-//! pages for everyone, as a matrix of small pages measures the page tables.
+//! what is measured; what is measured of ours is the whole call, with all copies, except where a line
+//! says `on device`. Memory comes in huge pages for everyone, as a matrix of small pages measures the
+//! page tables.
 //!
 //! `cargo xtask bench kernels [WORD...]`: the lines whose names contain one of the words.
 
 mod bn254;
 mod contest;
+mod fold;
+mod hash;
+mod msm;
 mod ntt;
 mod table;
 
@@ -48,7 +52,10 @@ fn main() -> ExitCode {
     println!("{device}");
     let mut table = Table::new(words);
     ntt::run(&session, &mut table);
-    bn254::run(&session, &mut table);
+    bn254::run(&session, &table);
+    fold::run(&session, &table);
+    hash::run(&session, &table);
+    msm::run(&session, &table);
     ExitCode::SUCCESS
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod hash;
 
 use super::queue::Argument;
 use super::{Buffer, Failure, Kernel, Queue};
+use crate::plan::FACTORS_PER_ROW;
 
 /// How kernels are laid out on a device; see `lane.cl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,7 +79,7 @@ impl NttPass<'_> {
             );
         }
         let columns = u32::try_from(self.columns).expect("invariant: checked by the caller");
-        let copies = u32::try_from(self.copies).expect("invariant: a power of two below 2^32");
+        let copies = u32::try_from(self.copies).expect("invariant: checked by the caller");
         let strip_words = (shape.vector_width as usize) << self.log_width;
         let groups = if self.input.is_none() {
             (self.copies << self.level) * self.inner().div_ceil(strip_words)
@@ -91,7 +92,7 @@ impl NttPass<'_> {
             Argument::Buffer(self.roots),
             Argument::Buffer(self.constants),
             Argument::Local((strip_words << self.log_k) * self.word_bytes),
-            Argument::Local((2 << self.log_k) * self.word_bytes),
+            Argument::Local((FACTORS_PER_ROW << self.log_k) * self.word_bytes),
             Argument::U64(self.inner() as u64),
             Argument::U32(columns),
             Argument::U32(self.level),
@@ -158,7 +159,7 @@ impl NttSpread<'_> {
             );
         }
         let columns = u32::try_from(self.columns).expect("invariant: checked by the caller");
-        let copies = u32::try_from(self.copies).expect("invariant: a power of two below 2^27");
+        let copies = u32::try_from(self.copies).expect("invariant: checked by the caller");
         let items = columns.div_ceil(shape.vector_width) as usize * (1 << self.log_n);
         let span = span(shape);
         let groups = items.div_ceil(span as usize * shape.group_size as usize);

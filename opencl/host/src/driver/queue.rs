@@ -1,6 +1,7 @@
 //! A context with one in-order queue on one device, and what lives in it.
 
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ocl::core::{
     self, ArgVal, CommandQueue, Context, ContextProperties, Event, MapFlags, MemFlags, MemMap,
@@ -70,8 +71,17 @@ pub(crate) struct Adopted<W> {
 
 impl<W> Drop for Adopted<W> {
     fn drop(&mut self) {
-        // Nothing may run on memory that is given back. After an error there is no one to tell.
-        let _ = core::finish(&self.queue);
+        // Nothing may run on memory that is given back. Where that is not sure, it is kept for good:
+        // after an error of the driver, and while a panic of `ocl` goes up, when another one would end
+        // the process.
+        let idle = self.words.is_empty()
+            || !std::thread::panicking()
+                && catch_unwind(AssertUnwindSafe(|| core::finish(&self.queue)))
+                    .is_ok_and(|finished| finished.is_ok());
+        if !idle {
+            std::mem::forget(self.buffer.memory.clone());
+            std::mem::forget(std::mem::take(&mut self.words));
+        }
     }
 }
 
@@ -101,11 +111,12 @@ pub(crate) struct Queue {
     queue: CommandQueue,
     pub(super) context: Context,
     pub(super) device: DeviceHandle,
+    local_memory_bytes: u64,
 }
 
 impl Queue {
-    /// Opens a context and an in-order queue.
-    pub(crate) fn open(device: DeviceHandle) -> Result<Self, Failure> {
+    /// Opens a context and an in-order queue on a device with so much local memory.
+    pub(crate) fn open(device: DeviceHandle, local_memory_bytes: u64) -> Result<Self, Failure> {
         let properties = ContextProperties::new().platform(device.platform);
         let context = core::create_context(Some(&properties), &[device.device], None, None)
             .map_err(failure("creating a context"))?;
@@ -115,6 +126,7 @@ impl Queue {
             queue,
             context,
             device,
+            local_memory_bytes,
         })
     }
 
@@ -251,6 +263,21 @@ impl Queue {
         groups: usize,
         group_size: usize,
     ) -> Result<(), Failure> {
+        let local_bytes = arguments.iter().map(|argument| match argument {
+            Argument::Local(bytes) => *bytes as u64,
+            _ => 0,
+        });
+        let local_bytes: u64 = local_bytes.sum();
+        if local_bytes > self.local_memory_bytes {
+            // Some drivers end the process instead of refusing.
+            return Err(Failure::Status {
+                operation: "launching a kernel",
+                status: format!(
+                    "{local_bytes} bytes of local memory, the device has {}",
+                    self.local_memory_bytes
+                ),
+            });
+        }
         for (index, argument) in (0..).zip(arguments) {
             let value = match argument {
                 Argument::Buffer(buffer) => ArgVal::mem(&buffer.memory),

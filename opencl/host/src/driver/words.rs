@@ -31,8 +31,8 @@ macro_rules! same_bytes {
 
         impl From<Elements<$ours>> for Vec<$theirs> {
             fn from(elements: Elements<$ours>) -> Self {
-                // SAFETY: as above; Plonky3's code relies on the range of the word only for its
-                // results, and the words of `Elements` are in it.
+                // SAFETY: as above. What a device returned is not checked to be below the modulus:
+                // Plonky3's code would compute wrongly with it, no more, and a proof be refused.
                 unsafe { reread::<$word, $theirs>(elements.into_words()) }
             }
         }

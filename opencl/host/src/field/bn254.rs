@@ -24,6 +24,7 @@ impl Field for Bn254Fr {
         include_str!("../../../kernels/field/mont256.cl"),
         super::MEMORY_SOURCE,
     ];
+    const VECTORS: bool = false;
     const DIRECTED: bool = false;
     const STEP_LEVELS: u32 = 2;
     const TWO_ADICITY: u32 = 28;

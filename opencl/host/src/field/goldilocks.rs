@@ -21,6 +21,7 @@ impl Field for Goldilocks {
         include_str!("../../../kernels/field/goldilocks.cl"),
         super::MEMORY_SOURCE,
     ];
+    const VECTORS: bool = true;
     const DIRECTED: bool = true;
     const STEP_LEVELS: u32 = 3;
     const TWO_ADICITY: u32 = 32;

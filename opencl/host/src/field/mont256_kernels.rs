@@ -156,7 +156,8 @@ fn every_backend_computes_as_arkworks_does() {
             return;
         }
     };
-    let queue = Queue::open(devices[0].handle).expect("the device opens");
+    let queue =
+        Queue::open(devices[0].handle, devices[0].local_memory_bytes).expect("the device opens");
     for (backend, define, lanes) in [
         ("64 bits", "#define LIMB_BITS 64", false),
         (

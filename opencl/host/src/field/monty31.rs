@@ -55,6 +55,7 @@ impl<M: Monty31> Field for M {
         include_str!("../../../kernels/field/monty31.cl"),
         super::MEMORY_SOURCE,
     ];
+    const VECTORS: bool = true;
     const DIRECTED: bool = false;
     const STEP_LEVELS: u32 = 2;
     const TWO_ADICITY: u32 = M::TWO_ADICITY;

@@ -88,7 +88,7 @@ pub(crate) fn permute(
     engine.launched(&compiled, launch.traffic(), result)?;
     let mut permuted = vec![[[0; 4]; WIDTH]; states.len()];
     let words = permuted.as_flattened_mut().as_flattened_mut();
-    engine.download_words(&data, words)?;
+    engine.download(&data, words)?;
     match permuted
         .as_flattened()
         .iter()

@@ -1,6 +1,7 @@
 use std::marker::PhantomData;
 
 use super::{Poseidon2, Word};
+use crate::driver::Buffer;
 use crate::driver::launch::hash::Poseidon2Permute;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -51,20 +52,30 @@ pub(crate) fn permute<P: Poseidon2>(
     mut states: Vec<Word<P>>,
     times: u32,
 ) -> Result<Vec<Word<P>>> {
+    let data = engine.upload(&states)?;
+    launch::<P>(engine, &data, states.len() / P::WIDTH, times)?;
+    engine.download(&data, &mut states)?;
+    Ok(states)
+}
+
+/// Permutes `count` states that lie on the device, in place.
+pub(crate) fn launch<P: Poseidon2>(
+    engine: &mut Engine,
+    states: &Buffer,
+    count: usize,
+    times: u32,
+) -> Result<()> {
     let constants = engine.hash_constants::<P>()?;
     let compiled = engine.hash_kernel::<P>(Operation::Poseidon2Permute)?;
-    let data = engine.upload(&states)?;
     let launch = Poseidon2Permute {
-        states: &data,
+        states,
         constants: &constants,
         word_bytes: size_of::<Word<P>>(),
         width: P::WIDTH,
         constant_words: P::constants().len(),
-        count: states.len() / P::WIDTH,
+        count,
         times,
     };
     let result = launch.enqueue(engine.queue(), &compiled.kernel, engine.hash_shape::<P>());
-    engine.launched(&compiled, launch.traffic(), result)?;
-    engine.download_words(&data, &mut states)?;
-    Ok(states)
+    engine.launched(&compiled, launch.traffic(), result)
 }

@@ -2,7 +2,7 @@
 //!
 //! Just enough to put the sums of the windows together.
 
-use super::Affine;
+use super::{Affine, INFINITY};
 use crate::field::mont256::{BN254_FQ as FQ, Limbs};
 
 /// A point `(X/ZZ, Y/ZZZ)` with `ZZ^3 = ZZZ^2`; infinity is `ZZ = 0`. As `msm/point.cl` stores it.
@@ -98,8 +98,32 @@ impl Point {
     }
 
     pub(crate) fn to_affine(self) -> Affine {
+        self.scaled(FQ.inverse(self.zzz))
+    }
+
+    /// Many at once, none of them infinity, for the price of one inverse (Montgomery's trick).
+    pub(crate) fn all_to_affine(points: &[Self]) -> Vec<Affine> {
+        let mut product = FQ.one();
+        let before: Vec<_> = points
+            .iter()
+            .map(|point| {
+                let before = product;
+                product = FQ.mul(product, point.zzz);
+                before
+            })
+            .collect();
+        let mut inverse = FQ.inverse(product);
+        let mut all = vec![INFINITY; points.len()];
+        for ((affine, point), before) in all.iter_mut().zip(points).zip(before).rev() {
+            *affine = point.scaled(FQ.mul(inverse, before));
+            inverse = FQ.mul(inverse, point.zzz);
+        }
+        all
+    }
+
+    /// In affine coordinates, given `1/ZZZ`.
+    fn scaled(&self, inverse_zzz: Limbs) -> Affine {
         // ZZZ = Z^3 and ZZ = Z^2: 1/Z = ZZ/ZZZ.
-        let inverse_zzz = FQ.inverse(self.zzz);
         let inverse_z = FQ.mul(self.zz, inverse_zzz);
         let inverse_zz = FQ.mul(inverse_z, inverse_z);
         [FQ.mul(self.x, inverse_zz), FQ.mul(self.y, inverse_zzz)]

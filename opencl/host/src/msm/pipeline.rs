@@ -66,7 +66,8 @@ fn chunk_size(engine: &Engine, count: usize) -> Result<usize> {
         let buckets = 128 * plan.windows.windows * plan.windows.buckets();
         let list = 4 * plan.windows.digits();
         let heads = 128 * plan.windows.windows * chunk.div_ceil(plan.length);
-        let allocation = (64 * chunk).max(list).max(buckets).max(heads);
+        let scratch = 8 * plan.chains * chain_words(plan.length);
+        let allocation = (64 * chunk).max(list).max(buckets).max(heads).max(scratch);
         plan.bytes() <= available && allocation <= largest
     };
     let mut chunks = count.div_ceil(MAX_CHUNK);
@@ -95,10 +96,52 @@ pub(crate) fn run_planned(
     plan: &Plan,
 ) -> Result<Point> {
     let bases = engine.upload(bases.as_flattened().as_flattened())?;
-    let sorted = sort(engine, &bases, scalars, form, plan.windows)?;
-    let buckets = accumulate(engine, &bases, &sorted, plan)?;
+    let scalars = engine.upload(scalars.as_flattened())?;
+    let digits = digits(engine, &bases, &scalars, form, plan.windows)?;
+    drop(scalars);
+    add_up(engine, &bases, digits, plan)
+}
+
+/// [`run_planned`] of what lies on the device already, and stays there.
+pub(crate) fn run_resident(
+    engine: &mut Engine,
+    bases: &Lease,
+    scalars: &Lease,
+    form: ScalarForm,
+    plan: &Plan,
+) -> Result<Point> {
+    let digits = digits(engine, bases, scalars, form, plan.windows)?;
+    add_up(engine, bases, digits, plan)
+}
+
+fn add_up(engine: &mut Engine, bases: &Lease, digits: Lease, plan: &Plan) -> Result<Point> {
+    let sorted = sort(engine, digits, plan.windows)?;
+    let buckets = accumulate(engine, bases, &sorted, plan)?;
     let sums = weigh(engine, &buckets, &sorted, plan)?;
     combine(engine, &sums, plan.windows)
+}
+
+/// The digits of the scalars, window by window.
+fn digits(
+    engine: &mut Engine,
+    bases: &Lease,
+    scalars: &Lease,
+    form: ScalarForm,
+    windows: Windows,
+) -> Result<Lease> {
+    let digits = engine.lease::<u32>(windows.digits())?;
+    let launch = MsmDigits {
+        scalars,
+        bases,
+        digits: &digits,
+        windows,
+        montgomery: form == ScalarForm::Montgomery,
+    };
+    let shape = MsmKernel::Digits.shape(engine.layout().shape);
+    let compiled = engine.msm_kernel(MsmKernel::Digits)?;
+    let result = launch.enqueue(engine.queue(), &compiled.kernel, shape);
+    engine.launched(&compiled, launch.traffic(), result)?;
+    Ok(digits)
 }
 
 /// The windows, sorted by bucket.
@@ -110,28 +153,8 @@ struct Sorted {
     ends: Lease,
 }
 
-fn sort(
-    engine: &mut Engine,
-    bases: &Lease,
-    scalars: &[[u64; 4]],
-    form: ScalarForm,
-    windows: Windows,
-) -> Result<Sorted> {
-    let digits = engine.lease::<u32>(windows.digits())?;
-    let scalars = engine.upload(scalars.as_flattened())?;
-    let launch = MsmDigits {
-        scalars: &scalars,
-        bases,
-        digits: &digits,
-        windows,
-        montgomery: form == ScalarForm::Montgomery,
-    };
+fn sort(engine: &mut Engine, digits: Lease, windows: Windows) -> Result<Sorted> {
     let shape = MsmKernel::Digits.shape(engine.layout().shape);
-    let compiled = engine.msm_kernel(MsmKernel::Digits)?;
-    let result = launch.enqueue(engine.queue(), &compiled.kernel, shape);
-    engine.launched(&compiled, launch.traffic(), result)?;
-    drop(scalars);
-
     let sorted = Sorted {
         items: engine.lease::<u32>(windows.digits())?,
         keys: engine.lease::<u32>(windows.digits())?,
@@ -262,7 +285,7 @@ fn weigh(engine: &mut Engine, buckets: &Lease, sorted: &Sorted, plan: &Plan) -> 
 /// Puts the windows together, from the highest down (Horner).
 fn combine(engine: &Engine, sums: &Lease, windows: Windows) -> Result<Point> {
     let mut words = vec![[0_u64; POINT_WORDS]; windows.windows];
-    engine.download_words(sums, words.as_flattened_mut())?;
+    engine.download(sums, words.as_flattened_mut())?;
     let mut total = Point::INFINITY;
     for words in words.iter().rev() {
         let sum = Point::from_words(words);

@@ -74,20 +74,23 @@ fn bases() -> (Vec<Limbs>, Vec<Affine>) {
     (factors, bases)
 }
 
-/// Equal scalars for the first, the ends of the range, then ones without pattern (Knuth's LCG).
+/// Equal scalars for the first, the ends of the range, then ones without a pattern.
 fn scalars() -> Vec<Limbs> {
     let largest = [FR.p[0] - 1, FR.p[1], FR.p[2], FR.p[3]];
     let seven = [7, 0, 0, 0];
     let mut scalars = vec![seven, seven, seven, largest, largest, [0; 4], [1, 0, 0, 0]];
+    scalars.extend(noise().take(COUNT - scalars.len()));
+    scalars
+}
+
+/// Numbers below the order without a pattern (Knuth's LCG).
+pub(super) fn noise() -> impl Iterator<Item = Limbs> {
     let mut state = 0x5eed_u64;
-    let mut noise = move || {
+    let mut word = move || {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         state
     };
-    while scalars.len() < COUNT {
-        scalars.push([noise(), noise(), noise(), noise() >> 3]);
-    }
-    scalars
+    std::iter::repeat_with(move || [word(), word(), word(), word() >> 3])
 }

@@ -38,7 +38,7 @@ pub(super) fn candidates(operation: Operation, default: Tuning, limits: Limits) 
             .map(|group_size| (width, group_size))
             .to_vec(),
     };
-    let tiles = [8, 16, 32, 48, 64].map(|kib| kib << 10);
+    let tiles = [10, 20, 40, 48, 64].map(|kib| kib << 10);
     let mut found = vec![default];
     for (vector_width, group_size) in shapes {
         let shaped = Tuning {
@@ -75,13 +75,13 @@ mod tests {
         let cpu = Tuning {
             vector_width: 8,
             group_size: 1,
-            tile_bytes: 32 << 10,
+            tile_bytes: 40 << 10,
             levels: 8,
         };
         let gpu = Tuning {
             vector_width: 1,
             group_size: 64,
-            tile_bytes: 16 << 10,
+            tile_bytes: 20 << 10,
             levels: 8,
         };
         let large = Limits {
@@ -90,7 +90,7 @@ mod tests {
         };
         let small = Limits {
             group_size: 64,
-            local_memory_bytes: 32 << 10,
+            local_memory_bytes: 40 << 10,
         };
         let fold = Operation::FriFold {
             degree: 4,

@@ -1,6 +1,7 @@
 //! What was measured, kept beside the compiled programs: one TOML file a device and driver.
 //!
-//! An entry holds for the source that it was measured with; a file of another format, of another
+//! An entry is by kernel and field, and holds for all its variants: a fold's for every arity and degree,
+//! a pass's for both directions. A file of another format, of another
 //! device, or with numbers that the device cannot run is not used, and the log says why.
 
 use std::fs;

@@ -4,7 +4,8 @@
 //! that is wrong anywhere is most likely wrong nearly everywhere.
 
 use crate::field::{Extension, Field};
-use crate::reference::reverse_bits;
+use crate::hash::{self, MerkleHash, Poseidon2};
+use crate::reference::{self, reverse_bits};
 
 /// Rows that are looked at: both ends and one in between.
 fn rows(count: usize) -> [usize; 3] {
@@ -97,6 +98,44 @@ pub(super) fn fold<E: Extension>(
     })
 }
 
+/// Whether `result` are the permuted states of `values`.
+pub(super) fn permutation<P: Poseidon2>(
+    values: &[hash::Word<P>],
+    result: &[hash::Word<P>],
+) -> bool {
+    rows(values.len() / P::WIDTH).into_iter().all(|row| {
+        let at = row * P::WIDTH..(row + 1) * P::WIDTH;
+        let mut state = values[at.clone()].to_vec();
+        reference::poseidon2::<P>(&mut state);
+        state == result[at]
+    })
+}
+
+/// Whether `result` are the digests of the rows of `values`, a power of two of them, and then layer
+/// by layer those of pairs up to the root.
+pub(super) fn merkle<P: MerkleHash>(
+    values: &[hash::Word<P>],
+    result: &[hash::Word<P>],
+    columns: usize,
+) -> bool {
+    let digest = |at: usize| &result[at * P::DIGEST..(at + 1) * P::DIGEST];
+    let mut count = values.len() / columns;
+    let leaves = rows(count).into_iter().all(|row| {
+        let row_values = &values[row * columns..(row + 1) * columns];
+        reference::sponge::<P>(row_values) == digest(row)
+    });
+    let (mut from, mut nodes) = (0, true);
+    while count > 1 {
+        let above = from + count;
+        nodes &= rows(count / 2).into_iter().all(|node| {
+            let (left, right) = (digest(from + 2 * node), digest(from + 2 * node + 1));
+            reference::compress::<P>(&[left, right].concat()) == digest(above + node)
+        });
+        (from, count) = (above, count / 2);
+    }
+    leaves && nodes
+}
+
 type Word<E> = <<E as Extension>::Base as Field>::Word;
 
 /// The point of a row in bit-reversed order over the subgroup of order `2^log_n`.
@@ -107,8 +146,9 @@ fn point<F: Field>(row: usize, log_n: u32) -> F::Word {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::field::{BabyBear4, Goldilocks2, KoalaBear4};
-    use crate::reference;
+    use crate::field::{BabyBear4, Elements, Goldilocks2, KoalaBear4};
+    use crate::hash::{BabyBear16, Goldilocks8};
+    use crate::merkle::LeafMatrix;
     use crate::self_test::sample;
 
     fn bit_reversed<F: Field>(values: &[F::Word], columns: usize) -> Vec<F::Word> {
@@ -157,10 +197,39 @@ mod tests {
         });
     }
 
+    fn agree_on_hashes<P: MerkleHash>() {
+        let states = sample::<P::Field>(7 * P::WIDTH);
+        let mut permuted = states.clone();
+        for state in permuted.chunks_exact_mut(P::WIDTH) {
+            reference::poseidon2::<P>(state);
+        }
+        holds::<P::Field>(&permuted, P::WIDTH, |result| {
+            permutation::<P>(&states, result)
+        });
+
+        let (rows, columns) = (16, P::RATE + 3);
+        let values = sample::<P::Field>(rows * columns);
+        let leaves = LeafMatrix {
+            values: Elements::trusted(values.clone()),
+            columns,
+        };
+        let tree = reference::merkle_tree::<P>(&[leaves]).concat();
+        assert!(merkle::<P>(&values, &tree, columns), "{}", P::NAME);
+        // Leaves, nodes and the root that are looked at.
+        for digest in [0, 5, 15, 16, 23, 24, 29, 30] {
+            let mut wrong = tree.clone();
+            let word = &mut wrong[digest * P::DIGEST + 1];
+            *word = P::Field::add(*word, P::Field::ONE);
+            assert!(!merkle::<P>(&values, &wrong, columns), "digest {digest}");
+        }
+    }
+
     #[test]
     fn a_look_at_a_few_values_agrees_with_the_full_oracles() {
         agree::<BabyBear4>();
         agree::<KoalaBear4>();
         agree::<Goldilocks2>();
+        agree_on_hashes::<BabyBear16>();
+        agree_on_hashes::<Goldilocks8>();
     }
 }

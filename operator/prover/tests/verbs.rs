@@ -92,7 +92,7 @@ fn the_documents_have_the_names_that_are_promised() {
              devices[].kernels[].of_copy devices[].name",
         ),
         (
-            &["tune", "--kernel", "ntt_spread"],
+            &["tune", "--kernel", "fri_fold"],
             "devices[].driver devices[].error devices[].id devices[].kernels[].error \
              devices[].kernels[].field devices[].kernels[].found.best_ns \
              devices[].kernels[].found.candidates devices[].kernels[].found.default_ns \
@@ -143,7 +143,7 @@ fn what_cannot_be_done_has_its_exit_code() {
         (&["bench"][..], 10, "pocl-opencl-icd"),
         (&["devices"], 10, "pocl-opencl-icd"),
         (&["bench", "--kernel", "nonsense"], 2, "ntt, lde, fold"),
-        (&["tune", "--kernel", "nonsense"], 2, "ntt_pass, ntt_spread"),
+        (&["tune", "--kernel", "nonsense"], 2, "ntt_pass, fri_fold"),
         (&["selftest", "--field", "nonsense"], 2, "babybear"),
         (&["bench", "--runs", "many"], 2, "--runs"),
         (&["selftest", "--role", "cpu"], 2, "--role"),

@@ -4,6 +4,7 @@
 //! plan a launch.
 
 pub(crate) mod hash;
+pub(crate) mod msm;
 
 use super::queue::Argument;
 use super::{Buffer, Failure, Kernel, Queue};
@@ -67,19 +68,17 @@ impl NttPass<'_> {
         let root_words =
             (1_usize << (self.level + self.log_k - 1)).max(1 << u32::from(self.log_k > 1));
         let constants = self.shifts + self.copies * self.log_k as usize;
-        for (buffer, needed, name) in [
-            (self.input.unwrap_or(self.data), matrix_words, "input"),
-            (self.data, self.copies * matrix_words, "data"),
-            (self.roots, root_words, "roots"),
-            (self.constants, constants, "constants"),
-        ] {
-            assert!(
-                needed * self.word_bytes <= buffer.bytes(),
-                "{name} too short"
-            );
-        }
-        let columns = u32::try_from(self.columns).expect("invariant: checked by the caller");
-        let copies = u32::try_from(self.copies).expect("invariant: checked by the caller");
+        require_words(
+            self.word_bytes,
+            &[
+                (self.input.unwrap_or(self.data), matrix_words, "input"),
+                (self.data, self.copies * matrix_words, "data"),
+                (self.roots, root_words, "roots"),
+                (self.constants, constants, "constants"),
+            ],
+        );
+        let columns = small(self.columns);
+        let copies = small(self.copies);
         let strip_words = (shape.vector_width as usize) << self.log_width;
         let groups = if self.input.is_none() {
             (self.copies << self.level) * self.inner().div_ceil(strip_words)
@@ -143,26 +142,23 @@ impl NttSpread<'_> {
             "tables outside the matrix"
         );
         let words = self.columns << self.log_n;
-        for (buffer, needed, name) in [
-            (self.input, words, "input"),
-            (self.output, self.copies * words, "output"),
-            (self.low, self.copies << self.log_low, "low table"),
-            (
-                self.high,
-                self.copies << (self.log_n - self.log_low),
-                "high table",
-            ),
-        ] {
-            assert!(
-                needed * self.word_bytes <= buffer.bytes(),
-                "{name} too short"
-            );
-        }
-        let columns = u32::try_from(self.columns).expect("invariant: checked by the caller");
-        let copies = u32::try_from(self.copies).expect("invariant: checked by the caller");
+        require_words(
+            self.word_bytes,
+            &[
+                (self.input, words, "input"),
+                (self.output, self.copies * words, "output"),
+                (self.low, self.copies << self.log_low, "low table"),
+                (
+                    self.high,
+                    self.copies << (self.log_n - self.log_low),
+                    "high table",
+                ),
+            ],
+        );
+        let columns = small(self.columns);
+        let copies = small(self.copies);
         let items = columns.div_ceil(shape.vector_width) as usize * (1 << self.log_n);
-        let span = span(shape);
-        let groups = items.div_ceil(span as usize * shape.group_size as usize);
+        let (span, groups) = spread(items, shape, IN_TURN);
         let arguments = [
             Argument::Buffer(self.input),
             Argument::Buffer(self.output),
@@ -209,33 +205,30 @@ impl FriFold<'_> {
         shape: LaneShape,
     ) -> Result<(), Failure> {
         assert!(self.rows > 0 && self.log_arity > 0, "nothing to fold");
-        for (buffer, needed, name) in [
-            (
-                self.input,
-                (self.rows * self.degree) << self.log_arity,
-                "input",
-            ),
-            (self.output, self.rows * self.degree, "output"),
-            (
-                self.inverse_roots,
-                self.rows << (self.log_arity - 1),
-                "roots",
-            ),
-            (
-                self.matrix,
-                self.log_arity as usize * self.degree * self.degree,
-                "matrix",
-            ),
-        ] {
-            assert!(
-                needed * self.word_bytes <= buffer.bytes(),
-                "{name} too short"
-            );
-        }
-        let rows = u32::try_from(self.rows).expect("invariant: at most 2^31 evaluations");
-        let span = span(shape);
-        let per_group = span as usize * shape.group_size as usize;
-        let groups = rows.div_ceil(shape.vector_width) as usize;
+        require_words(
+            self.word_bytes,
+            &[
+                (
+                    self.input,
+                    (self.rows * self.degree) << self.log_arity,
+                    "input",
+                ),
+                (self.output, self.rows * self.degree, "output"),
+                (
+                    self.inverse_roots,
+                    self.rows << (self.log_arity - 1),
+                    "roots",
+                ),
+                (
+                    self.matrix,
+                    self.log_arity as usize * self.degree * self.degree,
+                    "matrix",
+                ),
+            ],
+        );
+        let rows = small(self.rows);
+        let lanes = self.rows.div_ceil(shape.vector_width as usize);
+        let (span, groups) = spread(lanes, shape, IN_TURN);
         let arguments = [
             Argument::Buffer(self.input),
             Argument::Buffer(self.output),
@@ -246,14 +239,7 @@ impl FriFold<'_> {
         ];
         // SAFETY: items are lanes of rows, the last one clipped to `rows`; each reads its run, the
         // root of its first pair and the first roots, and writes its one result.
-        unsafe {
-            queue.enqueue(
-                kernel,
-                &arguments,
-                groups.div_ceil(per_group),
-                shape.group_size as usize,
-            )
-        }
+        unsafe { queue.enqueue(kernel, &arguments, groups, shape.group_size as usize) }
     }
 }
 
@@ -278,12 +264,15 @@ impl MemoryCopy<'_> {
         shape: LaneShape,
     ) -> Result<(), Failure> {
         assert!(self.words > 0, "nothing to copy");
-        let bytes = self.words * self.word_bytes;
-        assert!(bytes <= self.input.bytes(), "input too short");
-        assert!(bytes <= self.output.bytes(), "output too short");
-        let span = span(shape);
+        require_words(
+            self.word_bytes,
+            &[
+                (self.input, self.words, "input"),
+                (self.output, self.words, "output"),
+            ],
+        );
         let lanes = self.words.div_ceil(shape.vector_width as usize);
-        let groups = lanes.div_ceil(span as usize * shape.group_size as usize);
+        let (span, groups) = spread(lanes, shape, IN_TURN);
         let arguments = [
             Argument::Buffer(self.input),
             Argument::Buffer(self.output),
@@ -295,8 +284,28 @@ impl MemoryCopy<'_> {
     }
 }
 
-/// Items that one work-item of an elementwise kernel handles in turn: many where a work-item is a
-/// thread, one where it is a lane.
-const fn span(shape: LaneShape) -> u32 {
-    if shape.group_size == 1 { 256 } else { 1 }
+/// Asserts that `buffer` holds `count` things of so many bytes.
+fn require(buffer: &Buffer, count: usize, bytes: usize, name: &str) {
+    assert!(count * bytes <= buffer.bytes(), "{name} too short");
+}
+
+/// [`require`] of several buffers of words.
+fn require_words(word_bytes: usize, buffers: &[(&Buffer, usize, &str)]) {
+    for &(buffer, words, name) in buffers {
+        require(buffer, words, word_bytes, name);
+    }
+}
+
+fn small(number: usize) -> u32 {
+    u32::try_from(number).expect("invariant: callers bound what they launch")
+}
+
+/// Lanes that a thread takes one after the other in a kernel that does little for each.
+const IN_TURN: u32 = 256;
+
+/// Lanes that one work-item handles in turn, `in_turn` where it is a thread and one where it is a lane,
+/// and the groups that cover `lanes`.
+const fn spread(lanes: usize, shape: LaneShape, in_turn: u32) -> (u32, usize) {
+    let span = if shape.group_size == 1 { in_turn } else { 1 };
+    (span, lanes.div_ceil((span * shape.group_size) as usize))
 }

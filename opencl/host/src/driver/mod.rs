@@ -11,7 +11,6 @@
 
 mod info;
 pub(crate) mod launch;
-pub(crate) mod launch_msm;
 pub mod loader;
 mod program;
 mod queue;

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use super::mont256::Limbs;
 use crate::device::Device;
 use crate::driver::Queue;
-use crate::driver::launch_msm::Elementwise;
+use crate::driver::launch::msm::Elementwise;
 
 const LANE: &str = include_str!("../../../kernels/lane.cl");
 const FQ: &str = include_str!("../../../kernels/field/bn254_fq.cl");

@@ -4,7 +4,7 @@ use super::curve::{POINT_WORDS, Point};
 use super::plan::{Plan, Spread};
 use super::program::MsmKernel;
 use super::{Affine, ScalarForm};
-use crate::driver::launch_msm::{
+use crate::driver::launch::msm::{
     MsmAccumulate, MsmChains, MsmDigits, MsmInput, MsmReduce, MsmSort, MsmSum, Windows, chain_words,
 };
 use crate::engine::Engine;

@@ -1,6 +1,6 @@
 //! How a multi-scalar multiplication is cut into windows, runs and segments. No device here.
 
-use crate::driver::launch_msm::{Windows, chain_words};
+use crate::driver::launch::msm::{Windows, chain_words};
 
 /// Bits of a scalar: the group's order is below two to this.
 const SCALAR_BITS: u32 = 254;

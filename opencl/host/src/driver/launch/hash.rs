@@ -2,7 +2,7 @@
 
 use super::super::queue::Argument;
 use super::super::{Buffer, Failure, Kernel, Queue};
-use super::LaneShape;
+use super::{LaneShape, require_words, small, spread};
 
 /// A launch of `hash/permute.cl` or of `hash/bn254_3.cl`.
 pub(crate) struct Poseidon2Permute<'a> {
@@ -30,17 +30,15 @@ impl Poseidon2Permute<'_> {
         shape: LaneShape,
     ) -> Result<(), Failure> {
         assert!(self.count > 0, "nothing to permute");
-        for (buffer, needed, name) in [
-            (self.states, self.count * self.width, "states"),
-            (self.constants, self.constant_words, "constants"),
-        ] {
-            assert!(
-                needed * self.word_bytes <= buffer.bytes(),
-                "{name} too short"
-            );
-        }
+        require_words(
+            self.word_bytes,
+            &[
+                (self.states, self.count * self.width, "states"),
+                (self.constants, self.constant_words, "constants"),
+            ],
+        );
         let count = small(self.count);
-        let (span, groups) = spread(self.count, shape);
+        let (span, groups) = spread_states(self.count, shape);
         let arguments = [
             Argument::Buffer(self.states),
             Argument::Buffer(self.constants),
@@ -104,26 +102,24 @@ impl MerkleLeaves<'_> {
         );
         let waits = !(self.is_first && self.is_last);
         let digests = (self.first_digest + self.rows + usize::from(self.pad)) * self.digest;
-        for (buffer, needed, name) in [
-            (self.matrix, self.rows * self.columns, "matrix"),
-            (
-                self.states,
-                usize::from(waits) * self.rows * self.width,
-                "states",
-            ),
-            (self.digests, usize::from(self.is_last) * digests, "digests"),
-            (
-                self.constants,
-                8 * self.width + self.internal_rounds,
-                "constants",
-            ),
-        ] {
-            assert!(
-                needed * self.word_bytes <= buffer.bytes(),
-                "{name} too short"
-            );
-        }
-        let (span, groups) = spread(self.rows, shape);
+        require_words(
+            self.word_bytes,
+            &[
+                (self.matrix, self.rows * self.columns, "matrix"),
+                (
+                    self.states,
+                    usize::from(waits) * self.rows * self.width,
+                    "states",
+                ),
+                (self.digests, usize::from(self.is_last) * digests, "digests"),
+                (
+                    self.constants,
+                    8 * self.width + self.internal_rounds,
+                    "constants",
+                ),
+            ],
+        );
+        let (span, groups) = spread_states(self.rows, shape);
         let arguments = [
             Argument::Buffer(self.matrix),
             Argument::Buffer(self.states),
@@ -189,21 +185,19 @@ impl MerkleNodes<'_> {
         );
         assert!(injected_rows <= self.nodes, "rows without a node");
         let top = (self.from + 2 * self.nodes).max(self.to + padded);
-        for (buffer, needed, name) in [
-            (self.layers, top * digest, "layers"),
-            (self.injected, injected_rows * digest, "injected digests"),
-            (
-                self.constants,
-                8 * self.width + self.internal_rounds,
-                "constants",
-            ),
-        ] {
-            assert!(
-                needed * self.word_bytes <= buffer.bytes(),
-                "{name} too short"
-            );
-        }
-        let (span, groups) = spread(self.nodes, shape);
+        require_words(
+            self.word_bytes,
+            &[
+                (self.layers, top * digest, "layers"),
+                (self.injected, injected_rows * digest, "injected digests"),
+                (
+                    self.constants,
+                    8 * self.width + self.internal_rounds,
+                    "constants",
+                ),
+            ],
+        );
+        let (span, groups) = spread_states(self.nodes, shape);
         let arguments = [
             Argument::Buffer(self.layers),
             Argument::Buffer(self.injected),
@@ -222,14 +216,7 @@ impl MerkleNodes<'_> {
     }
 }
 
-/// Lanes that one work-item hashes in turn, and the groups that cover `count` states.
-fn spread(count: usize, shape: LaneShape) -> (u32, usize) {
-    // A hash takes long enough for few of them to be worth a work-item.
-    let span = if shape.group_size == 1 { 16 } else { 1 };
-    let lanes = count.div_ceil(shape.vector_width as usize);
-    (span, lanes.div_ceil((span * shape.group_size) as usize))
-}
-
-fn small(number: usize) -> u32 {
-    u32::try_from(number).expect("invariant: checked by the caller")
+/// The groups that cover `count` states. A hash takes long enough for few of them to be worth a work-item.
+fn spread_states(count: usize, shape: LaneShape) -> (u32, usize) {
+    spread(count.div_ceil(shape.vector_width as usize), shape, 16)
 }

@@ -1,9 +1,9 @@
 //! Typed launches of the kernels of `msm/`. A stored element takes 32 bytes, a base two elements, a
 //! sum four.
 
-use super::launch::LaneShape;
-use super::queue::Argument;
-use super::{Buffer, Failure, Kernel, Queue};
+use super::super::queue::Argument;
+use super::super::{Buffer, Failure, Kernel, Queue};
+use super::{LaneShape, require, small};
 
 const ELEMENT_BYTES: usize = 32;
 const BASE_BYTES: usize = 2 * ELEMENT_BYTES;
@@ -49,13 +49,8 @@ impl Windows {
     }
 }
 
-/// Asserts that `buffer` holds so many of something.
-fn require(buffer: &Buffer, count: usize, bytes: usize, name: &str) {
-    assert!(count * bytes <= buffer.bytes(), "{name} too short");
-}
-
-fn small(number: usize) -> Argument<'static> {
-    Argument::U32(u32::try_from(number).expect("invariant: bounded by the number of digits"))
+fn number(number: usize) -> Argument<'static> {
+    Argument::U32(small(number))
 }
 
 /// A launch of `msm/digits.cl`.
@@ -88,8 +83,8 @@ impl MsmDigits<'_> {
             Argument::Buffer(self.scalars),
             Argument::Buffer(self.bases),
             Argument::Buffer(self.digits),
-            small(windows.count),
-            small(windows.windows),
+            number(windows.count),
+            number(windows.windows),
             Argument::U32(windows.bits),
             Argument::U32(self.montgomery.into()),
         ];
@@ -142,9 +137,9 @@ impl MsmSort<'_> {
         let arguments = [
             Argument::Buffer(self.digits),
             Argument::Buffer(self.counts),
-            small(windows.count),
-            small(windows.parts),
-            small(windows.buckets()),
+            number(windows.count),
+            number(windows.parts),
+            number(windows.buckets()),
         ];
         let groups = windows.windows * windows.parts;
         // SAFETY: a group reads digits of its own window below `count` and counts in its own row;
@@ -164,8 +159,8 @@ impl MsmSort<'_> {
             Argument::Buffer(self.counts),
             Argument::Buffer(self.totals),
             Argument::Local(shape.group_size as usize * 4),
-            small(windows.parts),
-            small(windows.buckets()),
+            number(windows.parts),
+            number(windows.buckets()),
         ];
         // SAFETY: a group touches the rows of its own window, and a sum for each work-item.
         unsafe {
@@ -191,9 +186,9 @@ impl MsmSort<'_> {
             Argument::Buffer(self.counts),
             Argument::Buffer(self.items),
             Argument::Buffer(self.keys),
-            small(windows.count),
-            small(windows.parts),
-            small(windows.buckets()),
+            number(windows.count),
+            number(windows.parts),
+            number(windows.buckets()),
         ];
         let groups = windows.windows * windows.parts;
         // SAFETY: as many places were counted as are taken, and they end at the window's digits.
@@ -306,10 +301,10 @@ impl MsmAccumulate<'_> {
             Argument::Buffer(self.buckets),
             Argument::Buffer(self.heads),
             Argument::Buffer(self.head_keys),
-            small(self.windows),
-            small(self.count),
-            small(self.length),
-            small(self.buckets_per_window),
+            number(self.windows),
+            number(self.count),
+            number(self.length),
+            number(self.buckets_per_window),
         ];
         let group_size = shape.group_size as usize;
         let mut groups = runs.div_ceil(group_size);
@@ -374,10 +369,10 @@ impl MsmReduce<'_> {
             Argument::Buffer(self.buckets),
             Argument::Buffer(self.ends),
             Argument::Buffer(self.sums),
-            small(windows.windows),
-            small(windows.parts),
-            small(self.segments),
-            small(windows.buckets() / self.segments),
+            number(windows.windows),
+            number(windows.parts),
+            number(self.segments),
+            number(windows.buckets() / self.segments),
         ];
         let group_size = shape.group_size as usize;
         // SAFETY: a work-item reads the buckets of its segment, their ends and the end before, all
@@ -411,8 +406,8 @@ impl MsmSum<'_> {
         let arguments = [
             Argument::Buffer(self.input),
             Argument::Buffer(self.output),
-            small(self.count),
-            small(self.length),
+            number(self.count),
+            number(self.length),
         ];
         let group_size = shape.group_size as usize;
         let groups = self.count.div_ceil(group_size);
@@ -449,7 +444,7 @@ impl Elementwise {
             Argument::Buffer(a),
             Argument::Buffer(b),
             Argument::Buffer(&self.output),
-            small(self.count),
+            number(self.count),
         ];
         // SAFETY: a work-item reads its pairs below `count` and writes their results.
         unsafe { queue.enqueue(kernel, &arguments, self.count / self.width, 1) }

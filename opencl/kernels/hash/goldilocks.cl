@@ -48,9 +48,6 @@ static inline F loose_mul(F a, F b) {
 
 #endif
 
-/* Plonky3 keeps some elements as themselves plus P. */
-static inline F canonical(F x) { return f_reduced(x); }
-
 static inline F add_power(F x, S constant_term) {
   const F sum = state_add(x, f_splat(constant_term));
   const F x2 = loose_mul(sum, sum);

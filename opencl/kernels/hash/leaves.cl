@@ -41,7 +41,8 @@ __kernel GROUP_SIZE void HASH_KERNEL(merkle_leaves)(__global const S* restrict m
       const uint take = min(columns - column, RATE - at);
 #pragma unroll
       for (uint k = 0; k < RATE; k++)
-        if (k >= at && k < at + take) s[k] = canonical(rows_load(p + (column + (k - at)), columns, valid));
+        if (k >= at && k < at + take)
+          s[k] = f_canonical(rows_load(p + (column + (k - at)), columns, valid));
       column += take;
       at += take;
       if (at == RATE || (is_last && column == columns)) {

@@ -72,8 +72,6 @@ static inline F add_power(F x, S constant_less_p) {
   return min(power, power + (F)(P));
 }
 
-static inline F canonical(F x) { return x; }
-
 static inline F state_add(F a, F b) { return f_add(a, b); }
 
 /* x/2^k for k up to TWO_ADICITY: as 1/2^k = -ODD * 2^(TWO_ADICITY - k), the low k bits of x are worth

@@ -18,7 +18,7 @@ __kernel GROUP_SIZE void HASH_KERNEL(poseidon2_permute)(__global S* restrict sta
     __global S* p = states + (ulong)row * WIDTH;
     F s[WIDTH];
 #pragma unroll
-    for (uint i = 0; i < WIDTH; i++) s[i] = canonical(rows_load(p + i, WIDTH, valid));
+    for (uint i = 0; i < WIDTH; i++) s[i] = f_canonical(rows_load(p + i, WIDTH, valid));
     for (uint t = 0; t < times; t++) poseidon2(s, constants);
 #pragma unroll
     for (uint i = 0; i < WIDTH; i++) rows_store(p + i, WIDTH, s[i], valid);

@@ -10,8 +10,7 @@
  * Canonical in, canonical out.
  * Expects: a field file; WIDTH, INTERNAL_ROUNDS and DIAGONAL (see hash/babybear_16.cl); of
  *          hash/monty31.cl or hash/goldilocks.cl:  add_power(x, c) = (x + c)^d,  f_shrink(x, k) = x/2^k,
- *          state_add(a, b) = a + b,
- *          canonical(x) of an element as the host keeps it.
+ *          state_add(a, b) = a + b.
  * Source: Poseidon2 (ePrint 2023/323), with the matrices of p3-poseidon2 0.8.
  * Oracle: reference::poseidon2 in the host crate; the field crates of Plonky3 0.8 in its tests. */
 

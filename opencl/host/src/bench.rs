@@ -185,12 +185,8 @@ fn check<F: Field>(engine: &mut Engine, runs: usize, work: &mut Work<F>) -> Resu
     let before = engine.stats();
     work.enqueue(engine)?;
     let did = engine.stats().since(&before);
-    if !work.agrees(engine)? {
-        return Err(Error::WrongAnswer {
-            device: engine.device().to_string(),
-            check: format!("{} over {}, {}", work.kernel(), F::NAME, work.shape()),
-        });
-    }
+    let right = work.agrees(engine)?;
+    engine.require(right, || work.check())?;
     Ok(Measurement {
         kernel: work.kernel(),
         field: F::NAME,
@@ -212,12 +208,7 @@ fn multiplication(engine: &mut Engine, runs: usize) -> Result<Measurement> {
     let before = engine.stats();
     let right = work.run(engine)?;
     let did = engine.stats().since(&before);
-    if !right {
-        return Err(Error::WrongAnswer {
-            device: engine.device().to_string(),
-            check: format!("msm over {CURVE}, {shape}"),
-        });
-    }
+    engine.require(right, || format!("msm over {CURVE}, {shape}"))?;
     let samples = timing::samples_ns(engine, runs, |engine| work.run(engine).map(drop))?;
     Ok(Measurement {
         kernel: "msm",
@@ -309,12 +300,9 @@ impl Copying {
         copying.by_kernel(engine)?;
         let mut copied = vec![0; words];
         engine.download(&copying.to, &mut copied)?;
-        if copied != values {
-            return Err(Error::WrongAnswer {
-                device: engine.device().to_string(),
-                check: format!("a copy of {} bytes", copying.bytes()),
-            });
-        }
+        engine.require(copied == values, || {
+            format!("a copy of {} bytes", copying.bytes())
+        })?;
         Ok(copying)
     }
 

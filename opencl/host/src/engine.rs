@@ -176,6 +176,17 @@ impl Engine {
         }
     }
 
+    /// An error that names the device and the check, unless it gave the right answer.
+    pub(crate) fn require(&self, right: bool, check: impl FnOnce() -> String) -> Result<()> {
+        match right {
+            true => Ok(()),
+            false => Err(Error::WrongAnswer {
+                device: self.device.to_string(),
+                check: check(),
+            }),
+        }
+    }
+
     /// Runs what is not counted as work.
     pub(crate) fn aside<R>(&mut self, run: impl FnOnce(&mut Self) -> R) -> R {
         let before = self.stats();

@@ -8,7 +8,7 @@
 pub(crate) mod hash;
 
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::field::{Extension, Field};
 use crate::fold;
 use crate::ntt::Steps;
@@ -34,8 +34,9 @@ pub(crate) fn ntt<F: Field>(engine: &mut Engine) -> Result<()> {
         let expected = bit_reverse_rows(&expected, columns);
         let computed =
             Steps::<F>::coset_lde(log_n, added_bits, shift).run(engine, values, columns)?;
-        let check = format!("ntt over {}, 2^{log_n} rows of {columns}", F::NAME);
-        require(engine, computed == expected, check)?;
+        engine.require(computed == expected, || {
+            format!("ntt over {}, 2^{log_n} rows of {columns}", F::NAME)
+        })?;
     }
     Ok(())
 }
@@ -50,20 +51,11 @@ pub(crate) fn fold<E: Extension>(engine: &mut Engine, log_arity: u32) -> Result<
         let expected = reference::fold::<E>(&values, log_arity, &beta);
         let computed = fold::fold::<E>(engine, values, log_arity, beta)?;
         let (name, degree) = (E::Base::NAME, E::DEGREE);
-        let check = format!("fri folding over {name}^{degree}, arity 2^{log_arity}");
-        require(engine, computed == expected, check)?;
+        engine.require(computed == expected, || {
+            format!("fri folding over {name}^{degree}, arity 2^{log_arity}")
+        })?;
     }
     Ok(())
-}
-
-fn require(engine: &Engine, right: bool, check: String) -> Result<()> {
-    if right {
-        return Ok(());
-    }
-    Err(Error::WrongAnswer {
-        device: engine.device().to_string(),
-        check,
-    })
 }
 
 /// Elements that reach both ends of the range, then ones without pattern (Knuth's LCG).

@@ -214,6 +214,11 @@ impl<F: Field> Work<F> {
         &self.shape
     }
 
+    /// What an error says of it.
+    pub(crate) fn check(&self) -> String {
+        format!("{} over {}, {}", self.kernel, F::NAME, self.shape)
+    }
+
     /// What its rate counts: permutations, rows of a tree's leaves, or else the field elements of the
     /// input or of the result, whichever has more.
     pub(crate) const fn rated(&self) -> u64 {

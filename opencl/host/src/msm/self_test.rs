@@ -6,7 +6,7 @@ use super::plan::Plan;
 use super::reference::{GENERATOR, add, multiple};
 use super::{Affine, INFINITY, ScalarForm, pipeline};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::field::mont256::{BN254_FQ as FQ, BN254_FR as FR, Limbs};
 
 /// Bases of a test: with runs of [`LENGTH`], a bucket that holds all has heads of heads.
@@ -39,12 +39,10 @@ pub(crate) fn run(engine: &mut Engine) -> Result<()> {
         ),
     ] {
         let computed = pipeline::run_planned(engine, &bases, scalars, form, &plan)?;
-        if computed.to_affine() != expected(&factors, numbers) {
-            return Err(Error::WrongAnswer {
-                device: engine.device().to_string(),
-                check: format!("multi-scalar multiplication on bn254, {name}"),
-            });
-        }
+        let right = computed.to_affine() == expected(&factors, numbers);
+        engine.require(right, || {
+            format!("multi-scalar multiplication on bn254, {name}")
+        })?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Known answers of the hash kernels.
 
-use super::{require, sample};
+use super::sample;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::field::Elements;
@@ -18,8 +18,7 @@ pub(crate) fn permutation<P: Poseidon2>(engine: &mut Engine) -> Result<()> {
         reference::poseidon2::<P>(state);
     }
     let computed = permute::<P>(engine, states, 1)?;
-    let check = format!("poseidon2, {}", P::NAME);
-    require(engine, computed == expected, check)
+    engine.require(computed == expected, || format!("poseidon2, {}", P::NAME))
 }
 
 /// The permutation over BN254 against its definition.
@@ -40,11 +39,7 @@ pub(crate) fn bn254(engine: &mut Engine) -> Result<()> {
     let mut expected = states.clone();
     expected.iter_mut().for_each(bn254::reference);
     let computed = bn254::permute(engine, &states, 1)?;
-    require(
-        engine,
-        computed == expected,
-        "poseidon2, bn254_3".to_owned(),
-    )
+    engine.require(computed == expected, || "poseidon2, bn254_3".to_owned())
 }
 
 /// Trees against the definition: a layer to pad, rows of several matrices and of several blocks, a
@@ -58,6 +53,6 @@ pub(crate) fn merkle<P: MerkleHash>(engine: &mut Engine) -> Result<()> {
     let expected = reference::merkle_tree::<P>(&matrices);
     let plan = Plan::new(&shapes.map(|(rows, _)| rows))?;
     let computed = merkle::build::<P>(engine, &plan, &matrices)?;
-    let check = format!("merkle tree, {}", P::NAME);
-    require(engine, computed.layers().eq(expected), check)
+    let right = computed.layers().eq(expected);
+    engine.require(right, || format!("merkle tree, {}", P::NAME))
 }

@@ -15,6 +15,7 @@ use crate::hash::bn254::{self, NAME as BN254_3};
 use crate::layout::Layout;
 use crate::memory::{Charge, Lease, Memory, Refusal};
 use crate::msm::MsmKernel;
+use crate::ntt::LANES_UNIT;
 use crate::operand::Operand;
 use crate::program::cache::{Cache, Origin};
 use crate::program::{Operation, bn254_program, hash_program, program};
@@ -43,7 +44,8 @@ pub(crate) struct Engine {
     // Fields drop in order: what lives in the context before the queue that holds the context.
     kernels: HashMap<(Operation, &'static str, LaneShape), Rc<Compiled>>,
     msm_kernels: HashMap<&'static str, Rc<Compiled>>,
-    roots: HashMap<(&'static str, Direction), (u32, Rc<Lease>)>,
+    /// By field, direction and whether they are for lanes of large elements.
+    roots: HashMap<(&'static str, Direction, bool), (u32, Rc<Lease>)>,
     /// Round constants, by permutation.
     hash_constants: HashMap<&'static str, Rc<Lease>>,
     memory: Memory,
@@ -106,7 +108,7 @@ impl Engine {
     /// How a kernel is laid out: as was measured, or as suits most devices.
     pub(crate) fn tuning<F: Field>(&self, operation: Operation) -> Tuning {
         let measured = self.tunings.get(operation, F::NAME);
-        measured.unwrap_or_else(|| self.layout.tuning::<F>())
+        measured.unwrap_or_else(|| self.layout.tuning::<F>(operation))
     }
 
     /// Lays a kernel out differently from here on.
@@ -123,7 +125,10 @@ impl Engine {
 
     /// The lanes of the words that a permutation hashes.
     pub(crate) fn hash_shape<P: Poseidon2>(&self) -> LaneShape {
-        self.layout.tuning::<P::Field>().shape().paired()
+        self.layout
+            .tuning::<P::Field>(Operation::Poseidon2Permute)
+            .shape()
+            .paired()
     }
 
     /// The lanes of the permutation over BN254: four elements, or one.
@@ -217,7 +222,9 @@ impl Engine {
     /// The kernel, made ready at its first use.
     pub(crate) fn kernel<F: Field>(&mut self, operation: Operation) -> Result<Rc<Compiled>> {
         let shape = self.shape::<F>(operation);
-        self.compiled((operation, F::NAME), shape, || program::<F>(operation))
+        self.compiled((operation, F::NAME), shape, || {
+            program::<F>(operation, shape.vector_width > 1)
+        })
     }
 
     /// The kernel of a permutation, compiled at its first use.
@@ -425,7 +432,25 @@ impl Engine {
         direction: Direction,
         log_length: u32,
     ) -> Result<Rc<Lease>> {
-        let key = (F::NAME, direction);
+        self.roots_times::<F>(direction, log_length, F::ONE)
+    }
+
+    /// [`Engine::roots`] as the lanes of large elements take them.
+    pub(crate) fn lane_roots<F: Field>(
+        &mut self,
+        direction: Direction,
+        log_length: u32,
+    ) -> Result<Rc<Lease>> {
+        self.roots_times::<F>(direction, log_length, F::from_u64(LANES_UNIT))
+    }
+
+    fn roots_times<F: Field>(
+        &mut self,
+        direction: Direction,
+        log_length: u32,
+        unit: F::Word,
+    ) -> Result<Rc<Lease>> {
+        let key = (F::NAME, direction, unit != F::ONE);
         if let Some((length, table)) = self.roots.get(&key)
             && *length >= log_length
         {
@@ -433,7 +458,7 @@ impl Engine {
         }
         // The old table would only stand in the way of the new one.
         self.roots.remove(&key);
-        let table = Rc::new(self.upload(&bit_reversed_roots::<F>(direction, log_length))?);
+        let table = Rc::new(self.upload(&bit_reversed_roots::<F>(direction, log_length, unit))?);
         self.roots.insert(key, (log_length, Rc::clone(&table)));
         Ok(table)
     }
@@ -492,10 +517,14 @@ impl Engine {
     }
 }
 
-/// Entry `k` is the root by which block `k` splits at every level that has such a block.
-fn bit_reversed_roots<F: Field>(direction: Direction, log_length: u32) -> Vec<F::Word> {
+/// Entry `k` is `unit` times the root by which block `k` splits at every level that has such a block.
+fn bit_reversed_roots<F: Field>(
+    direction: Direction,
+    log_length: u32,
+    unit: F::Word,
+) -> Vec<F::Word> {
     let mut table = Vec::with_capacity(1 << log_length);
-    table.push(F::ONE);
+    table.push(unit);
     for level in 0..log_length {
         // bitrev over one more bit puts the new lowest bit first: half the angle of the last level.
         let root = F::root(level + 2);
@@ -541,7 +570,7 @@ mod tests {
     #[test]
     fn one_table_of_roots_serves_every_size() {
         for direction in [Direction::Forward, Direction::Inverse] {
-            let table = bit_reversed_roots::<BabyBear>(direction, 6);
+            let table = bit_reversed_roots::<BabyBear>(direction, 6, BabyBear::ONE);
             assert_eq!(table.len(), 64);
             for log_n in 1..=7 {
                 let mut root = BabyBear::root(log_n);

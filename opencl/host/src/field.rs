@@ -45,6 +45,8 @@ pub trait Field: Copy + Eq + std::fmt::Debug + Send + Sync + 'static {
     const SOURCES: &'static [&'static str];
     /// Whether the sources have vectors; or else one element a lane.
     const VECTORS: bool;
+    /// Sources of another kind, for `ntt/pass_lanes.cl` and four elements a lane, where the field has them.
+    const LANE_SOURCES: &'static [&'static str] = &[];
     /// Whether the sources of a transform differ by direction.
     const DIRECTED: bool;
     /// Levels of a whole step of a transform, `MAX_STEP_LEVELS` of the sources.

@@ -2,8 +2,10 @@
 
 use crate::device::{Device, DeviceKind};
 use crate::driver::launch::LaneShape;
+use crate::driver::launch::ntt_lanes::LANES;
 use crate::field::Field;
 use crate::plan;
+use crate::program::Operation;
 use crate::tune::Tuning;
 
 /// The layout of a session.
@@ -13,6 +15,8 @@ pub(crate) struct Layout {
     pub(crate) shape: LaneShape,
     /// Local memory that a work-group may use.
     pub(crate) tile_bytes: usize,
+    /// The same of a kernel in lanes of large elements.
+    pub(crate) lanes_tile_bytes: usize,
     pub(crate) limit_bytes: usize,
     /// Whether the device works on the host's memory where that can be.
     pub(crate) in_place: bool,
@@ -25,6 +29,8 @@ impl Layout {
         // 32 and 16 KiB of rows, and the factors of their nodes.
         const CPU_TILE: u64 = 40 << 10;
         const GPU_TILE: u64 = 20 << 10;
+        /// 128 rows of four elements in limbs.
+        const LANES_TILE: u64 = 48 << 10;
         let bytes = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let (shape, tile) = match device.kind {
             DeviceKind::Cpu => (LaneShape::cpu(device.native_vector_width), CPU_TILE),
@@ -37,6 +43,7 @@ impl Layout {
         Self {
             shape,
             tile_bytes: bytes(tile.min(device.local_memory_bytes)),
+            lanes_tile_bytes: bytes(LANES_TILE.min(device.local_memory_bytes)),
             limit_bytes: bytes(limit_bytes.map_or(share, |limit| limit.min(share))),
             in_place: device.kind == DeviceKind::Cpu,
             max_allocation_bytes: bytes(device.max_allocation_bytes),
@@ -44,7 +51,16 @@ impl Layout {
     }
 
     /// How a kernel over a field is laid out where nothing was measured.
-    pub(crate) fn tuning<F: Field>(&self) -> Tuning {
+    pub(crate) fn tuning<F: Field>(&self, operation: Operation) -> Tuning {
+        // Two lanes' worth of words are a vector unit of 256 bits; narrower ones multiply scalars faster.
+        if operation.in_lanes::<F>() && self.shape.vector_width >= 8 {
+            return Tuning {
+                vector_width: LANES as u32,
+                group_size: 1,
+                tile_bytes: self.lanes_tile_bytes,
+                levels: plan::MAX_LOG_K,
+            };
+        }
         let LaneShape {
             vector_width,
             group_size,

@@ -4,10 +4,12 @@
 //! once, the result comes down once. A matrix that is too large for the device goes in panels of
 //! columns.
 
+mod lanes;
 mod steps;
 
 use std::marker::PhantomData;
 
+pub(crate) use lanes::UNIT as LANES_UNIT;
 pub(crate) use steps::Steps;
 
 use crate::error::{Error, Result};

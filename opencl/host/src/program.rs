@@ -33,6 +33,11 @@ impl Operation {
         matches!(self, Self::NttPass { .. })
     }
 
+    /// Whether it has a kernel of its own for the field's lanes of four.
+    pub(crate) const fn in_lanes<F: Field>(self) -> bool {
+        matches!(self, Self::NttPass { .. }) && !F::LANE_SOURCES.is_empty()
+    }
+
     /// The kernel's name, without that of the field.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -77,9 +82,13 @@ impl Operation {
 /// The source that every program begins with.
 const LANE_SOURCE: &str = include_str!("../../kernels/lane.cl");
 
-/// The name and the source of `operation` over `F`.
-pub(crate) fn program<F: Field>(operation: Operation) -> (String, String) {
+/// The name and the source of `operation` over `F`, in lanes if it has such.
+pub(crate) fn program<F: Field>(operation: Operation, in_lanes: bool) -> (String, String) {
     let name = format!("{}_{}", operation.name(), F::NAME);
+    if in_lanes && operation.in_lanes::<F>() {
+        let pass = include_str!("../../kernels/ntt/pass_lanes.cl");
+        return (name, [&[LANE_SOURCE], F::LANE_SOURCES, &[pass]].concat().join("\n"));
+    }
     let definitions = operation.definitions();
     let sources = [
         &[definitions.as_str(), LANE_SOURCE],

@@ -22,6 +22,8 @@
 
 typedef ulong4 LANES;
 typedef struct { LANES limb[LIMBS]; } F;
+/* An element that all lanes share. */
+typedef struct { ulong limb[LIMBS]; } CONSTANT;
 
 /* Limb i of a number of four words, cut `shift` bits lower. */
 static inline ulong limb_of(ulong w0, ulong w1, ulong w2, ulong w3, uint i, uint shift) {
@@ -75,9 +77,11 @@ __constant ulong PRODUCT_TABLE[] __attribute__((aligned(32))) = {
 #define SET(from, i, by, t) "vpmuludq 32*" #i "(%[" #from "]), %[" #by "], %[" #t "]\n"
 #define ADD(from, i, by, t, x) \
   SET(from, i, by, x) "vpaddq %[" #x "], %[" #t "], %[" #t "]\n"
-#define TAKE(i) "vmovdqa 32*" #i "(%[b]), %[bi]\n"
+/* Limb i of b: of each lane, or the one of a constant. */
+#define LANE_LIMB(i) "vmovdqa 32*" #i "(%[b]), %[bi]\n"
+#define CONSTANT_LIMB(i) "vpbroadcastq 8*" #i "(%[b]), %[bi]\n"
 /* t += a * limb i of b */
-#define ROW(i, t0, t1, t2, t3, t4, t5, t6, t7, t8)                                          \
+#define ROW(TAKE, i, t0, t1, t2, t3, t4, t5, t6, t7, t8)                                    \
   TAKE(i) ADD(a, 0, bi, t0, x) ADD(a, 1, bi, t1, y) ADD(a, 2, bi, t2, z) ADD(a, 3, bi, t3, x) \
   ADD(a, 4, bi, t4, y) ADD(a, 5, bi, t5, z) ADD(a, 6, bi, t6, x) ADD(a, 7, bi, t7, y)       \
   ADD(a, 8, bi, t8, z)
@@ -99,37 +103,55 @@ __constant ulong PRODUCT_TABLE[] __attribute__((aligned(32))) = {
   "vpsrlq $29, %[" #t "], %[q]\nvpand %[low], %[" #t "], %[" #t "]\n"                       \
   "vpaddq %[q], %[" #next "], %[" #next "]\n"
 
+#define PRODUCT(TAKE)                                                                       \
+  "vmovdqa (%[c]), %[low]\n"                                                                \
+  TAKE(0) SET(a, 0, bi, t0) SET(a, 1, bi, t1) SET(a, 2, bi, t2) SET(a, 3, bi, t3)           \
+  SET(a, 4, bi, t4) SET(a, 5, bi, t5) SET(a, 6, bi, t6) SET(a, 7, bi, t7) SET(a, 8, bi, t8) \
+  SHIFT(t0, t1, t2, t3, t4, t5, t6, t7, t8)                                                 \
+  ROW(TAKE, 1, t1, t2, t3, t4, t5, t6, t7, t8, t0) SHIFT(t1, t2, t3, t4, t5, t6, t7, t8, t0) \
+  ROW(TAKE, 2, t2, t3, t4, t5, t6, t7, t8, t0, t1) SHIFT(t2, t3, t4, t5, t6, t7, t8, t0, t1) \
+  ROW(TAKE, 3, t3, t4, t5, t6, t7, t8, t0, t1, t2) SHIFT(t3, t4, t5, t6, t7, t8, t0, t1, t2) \
+  ROW(TAKE, 4, t4, t5, t6, t7, t8, t0, t1, t2, t3) SHIFT(t4, t5, t6, t7, t8, t0, t1, t2, t3) \
+  ROW(TAKE, 5, t5, t6, t7, t8, t0, t1, t2, t3, t4) SHIFT(t5, t6, t7, t8, t0, t1, t2, t3, t4) \
+  ROW(TAKE, 6, t6, t7, t8, t0, t1, t2, t3, t4, t5) SHIFT(t6, t7, t8, t0, t1, t2, t3, t4, t5) \
+  ROW(TAKE, 7, t7, t8, t0, t1, t2, t3, t4, t5, t6) SHIFT(t7, t8, t0, t1, t2, t3, t4, t5, t6) \
+  ROW(TAKE, 8, t8, t0, t1, t2, t3, t4, t5, t6, t7) LAST(t8, t0, t1, t2, t3, t4, t5, t6, t7)  \
+  CARRY(t0, t1) CARRY(t1, t2) CARRY(t2, t3) CARRY(t3, t4) CARRY(t4, t5) CARRY(t5, t6)       \
+  CARRY(t6, t7) "vpsrlq $29, %[t7], %[t8]\nvpand %[low], %[t7], %[t7]\n"
+
+/* The product of what the pointers name, which the compiler is told to have in memory. */
+#define MULTIPLY(TAKE, r, pointer, factor)                                                  \
+  {                                                                                         \
+    LANES t0, t1, t2, t3, t4, t5, t6, t7, t8, bi, q, x, y, z, low;                          \
+    __asm__(PRODUCT(TAKE)                                                                   \
+            : [t0] "=&x"(t0), [t1] "=&x"(t1), [t2] "=&x"(t2), [t3] "=&x"(t3),               \
+              [t4] "=&x"(t4), [t5] "=&x"(t5), [t6] "=&x"(t6), [t7] "=&x"(t7),               \
+              [t8] "=&x"(t8), [bi] "=&x"(bi), [q] "=&x"(q), [x] "=&x"(x), [y] "=&x"(y),     \
+              [z] "=&x"(z), [low] "=&x"(low)                                                \
+            : [a] "r"(pointer), [b] "r"(factor), [c] "r"(PRODUCT_TABLE), "m"(*(pointer)),   \
+              "m"(*(factor)));                                                              \
+    r = (F){{t0, t1, t2, t3, t4, t5, t6, t7, t8}};                                          \
+  }
+
 static inline INLINED F f_mul(F a, F b) {
-  LANES t0, t1, t2, t3, t4, t5, t6, t7, t8, bi, q, x, y, z, low;
-  __asm__(
-      "vmovdqa (%[c]), %[low]\n"
-      TAKE(0) SET(a, 0, bi, t0) SET(a, 1, bi, t1) SET(a, 2, bi, t2) SET(a, 3, bi, t3)
-      SET(a, 4, bi, t4) SET(a, 5, bi, t5) SET(a, 6, bi, t6) SET(a, 7, bi, t7) SET(a, 8, bi, t8)
-      SHIFT(t0, t1, t2, t3, t4, t5, t6, t7, t8)
-      ROW(1, t1, t2, t3, t4, t5, t6, t7, t8, t0) SHIFT(t1, t2, t3, t4, t5, t6, t7, t8, t0)
-      ROW(2, t2, t3, t4, t5, t6, t7, t8, t0, t1) SHIFT(t2, t3, t4, t5, t6, t7, t8, t0, t1)
-      ROW(3, t3, t4, t5, t6, t7, t8, t0, t1, t2) SHIFT(t3, t4, t5, t6, t7, t8, t0, t1, t2)
-      ROW(4, t4, t5, t6, t7, t8, t0, t1, t2, t3) SHIFT(t4, t5, t6, t7, t8, t0, t1, t2, t3)
-      ROW(5, t5, t6, t7, t8, t0, t1, t2, t3, t4) SHIFT(t5, t6, t7, t8, t0, t1, t2, t3, t4)
-      ROW(6, t6, t7, t8, t0, t1, t2, t3, t4, t5) SHIFT(t6, t7, t8, t0, t1, t2, t3, t4, t5)
-      ROW(7, t7, t8, t0, t1, t2, t3, t4, t5, t6) SHIFT(t7, t8, t0, t1, t2, t3, t4, t5, t6)
-      ROW(8, t8, t0, t1, t2, t3, t4, t5, t6, t7) LAST(t8, t0, t1, t2, t3, t4, t5, t6, t7)
-      CARRY(t0, t1) CARRY(t1, t2) CARRY(t2, t3) CARRY(t3, t4) CARRY(t4, t5) CARRY(t5, t6)
-      CARRY(t6, t7) "vpsrlq $29, %[t7], %[t8]\nvpand %[low], %[t7], %[t7]\n"
-      : [t0] "=&x"(t0), [t1] "=&x"(t1), [t2] "=&x"(t2), [t3] "=&x"(t3), [t4] "=&x"(t4),
-        [t5] "=&x"(t5), [t6] "=&x"(t6), [t7] "=&x"(t7), [t8] "=&x"(t8), [bi] "=&x"(bi),
-        [q] "=&x"(q), [x] "=&x"(x), [y] "=&x"(y), [z] "=&x"(z), [low] "=&x"(low)
-      : [a] "r"(&a), [b] "r"(&b), [c] "r"(PRODUCT_TABLE), "m"(a), "m"(b));
-  const F r = {{t0, t1, t2, t3, t4, t5, t6, t7, t8}};
+  F r;
+  MULTIPLY(LANE_LIMB, r, &a, &b)
+  return r;
+}
+
+/* f_mul by a constant of all lanes. */
+static inline INLINED F f_scale(F a, __local const CONSTANT* b) {
+  F r;
+  MULTIPLY(CONSTANT_LIMB, r, &a, b)
   return r;
 }
 
 #else
 
 static F f_mul(F a, F b) {
-#define CONSTANT(limb) limb,
-  const ulong fold[LIMBS] = {FOLD(CONSTANT)};
-#undef CONSTANT
+#define ITEM(limb) limb,
+  const ulong fold[LIMBS] = {FOLD(ITEM)};
+#undef ITEM
   LANES t[LIMBS];
   F r;
 #pragma unroll
@@ -158,6 +180,13 @@ static F f_mul(F a, F b) {
   }
   r.limb[LIMBS - 1] = t[LIMBS - 1];
   return r;
+}
+
+static inline F f_scale(F a, __local const CONSTANT* b) {
+  F factor;
+#pragma unroll
+  for (uint i = 0; i < LIMBS; i++) factor.limb[i] = (LANES)(b->limb[i]);
+  return f_mul(a, factor);
 }
 
 #endif

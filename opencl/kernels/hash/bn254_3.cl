@@ -51,7 +51,6 @@ static inline void store(__global S* states, F s[3], uint valid) {
 #else
 
 typedef struct { ulong word[4]; } S;
-typedef struct { ulong limb[LIMBS]; } CONSTANT;
 
 /* Limb by limb: up to twenty near ones here before they are carried. */
 static inline F f_sum(F a, F b) {

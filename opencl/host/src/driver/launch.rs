@@ -5,6 +5,7 @@
 
 pub(crate) mod hash;
 pub(crate) mod msm;
+pub(crate) mod ntt_lanes;
 
 use super::queue::Argument;
 use super::{Buffer, Failure, Kernel, Queue};

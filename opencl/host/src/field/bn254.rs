@@ -25,6 +25,10 @@ impl Field for Bn254Fr {
         super::MEMORY_SOURCE,
     ];
     const VECTORS: bool = false;
+    const LANE_SOURCES: &'static [&'static str] = &[
+        include_str!("../../../kernels/field/bn254_fr.cl"),
+        include_str!("../../../kernels/field/mont256_lanes.cl"),
+    ];
     const DIRECTED: bool = false;
     const STEP_LEVELS: u32 = 2;
     const TWO_ADICITY: u32 = 28;

@@ -1,5 +1,6 @@
 //! What the transforms are made of: an inverse network, a spread, a forward network.
 
+use super::lanes;
 use crate::driver::Buffer;
 use crate::driver::launch::{NttPass, NttSpread};
 use crate::engine::{Direction, Engine};
@@ -177,8 +178,13 @@ impl<F: Field> Steps<F> {
                 data
             }
             Kind::Coefficients { inverse_shift } => {
-                Network::<F>::in_place(Direction::Inverse, &[F::ONE], log_n, columns)
-                    .run(engine, &data)?;
+                let ones = [F::ONE];
+                let network = Network::<F>::in_place(Direction::Inverse, &ones, log_n, columns);
+                if lanes::in_lanes::<F>(engine) {
+                    lanes::run_in_order(&network, engine, &data, scale, *inverse_shift)?;
+                    return engine.take::<F>(data, words);
+                }
+                network.run(engine, &data)?;
                 let shifts = &[*inverse_shift];
                 Spread::<F> { shifts, scale }.run(engine, data, log_n, columns)?
             }
@@ -241,15 +247,15 @@ const fn fused<F: Field>(log_n: u32, columns: usize) -> bool {
 }
 
 /// The butterflies over matrices of `2^log_n` rows, one for each shift.
-struct Network<'a, F: Field> {
-    direction: Direction,
+pub(super) struct Network<'a, F: Field> {
+    pub(super) direction: Direction,
     /// The coefficients that every matrix begins with, in bit-reversed order; or else in place.
-    input: Option<&'a Buffer>,
-    shifts: &'a [F::Word],
+    pub(super) input: Option<&'a Buffer>,
+    pub(super) shifts: &'a [F::Word],
     /// What the results are multiplied by.
-    scale: Option<F::Word>,
-    log_n: u32,
-    columns: usize,
+    pub(super) scale: Option<F::Word>,
+    pub(super) log_n: u32,
+    pub(super) columns: usize,
 }
 
 impl<'a, F: Field> Network<'a, F> {
@@ -270,6 +276,9 @@ impl<'a, F: Field> Network<'a, F> {
     }
 
     fn run(&self, engine: &mut Engine, data: &Buffer) -> Result<()> {
+        if lanes::in_lanes::<F>(engine) {
+            return lanes::run(self, engine, data);
+        }
         let Self { log_n, columns, .. } = *self;
         let copies = self.shifts.len();
         let word_bytes = size_of::<F::Word>();
@@ -284,7 +293,9 @@ impl<'a, F: Field> Network<'a, F> {
         }
         let roots = engine.roots::<F>(self.direction, log_n.saturating_sub(1))?;
         let compiled = engine.kernel::<F>(operation)?;
-        let constants = engine.upload(&self.constants(&passes))?;
+        let mut constants = vec![self.scale.unwrap_or(F::ONE)];
+        constants.extend(self.factors(&passes));
+        let constants = engine.upload(&constants)?;
         let mut shifts = 1;
         for plan::Pass { level, log_k } in passes {
             let inner = columns << (log_n - level - log_k);
@@ -312,8 +323,8 @@ impl<'a, F: Field> Network<'a, F> {
         Ok(())
     }
 
-    /// The scale, and for each pass and matrix the factors of its levels: `shift^(n / 2^(level + 1))`.
-    fn constants(&self, passes: &[plan::Pass]) -> Vec<F::Word> {
+    /// For each pass and matrix the factors of its levels: `shift^(n / 2^(level + 1))`.
+    pub(super) fn factors(&self, passes: &[plan::Pass]) -> Vec<F::Word> {
         let powers: Vec<Vec<_>> = self
             .shifts
             .iter()
@@ -332,9 +343,7 @@ impl<'a, F: Field> Network<'a, F> {
                 .iter()
                 .flat_map(move |power| power[levels.clone()].iter().copied())
         };
-        std::iter::once(self.scale.unwrap_or(F::ONE))
-            .chain(passes.iter().flat_map(of_pass))
-            .collect()
+        passes.iter().flat_map(of_pass).collect()
     }
 }
 
@@ -348,7 +357,7 @@ impl<F: Field> Spread<'_, F> {
     ) -> Result<Operand<F::Word>> {
         let copies = self.shifts.len();
         let log_low = log_n / 2;
-        let (low, high) = self.tables(log_n, log_low);
+        let (low, high) = power_tables::<F>(self.shifts, self.scale, log_n, log_low);
         let (low, high) = (engine.upload(&low)?, engine.upload(&high)?);
         let (input, host) = input.split();
         let output = engine.make::<F>((copies * columns) << log_n, host)?;
@@ -370,17 +379,22 @@ impl<F: Field> Spread<'_, F> {
         engine.launched(&compiled, spread.traffic(), result)?;
         Ok(output)
     }
+}
 
-    /// `low[c][j] = s^j` and `high[c][j] = scale * s^(j << log_low)`, `s = shifts[c]`.
-    fn tables(&self, log_n: u32, log_low: u32) -> (Vec<F::Word>, Vec<F::Word>) {
-        let (mut low, mut high) = (Vec::new(), Vec::new());
-        for &shift in self.shifts {
-            powers::<F>(&mut low, F::ONE, shift, 1 << log_low);
-            let step = F::pow(shift, 1 << log_low);
-            powers::<F>(&mut high, self.scale, step, 1 << (log_n - log_low));
-        }
-        (low, high)
+/// `low[c][j] = s^j` and `high[c][j] = scale * s^(j << log_low)`, `s = shifts[c]`.
+pub(super) fn power_tables<F: Field>(
+    shifts: &[F::Word],
+    scale: F::Word,
+    log_n: u32,
+    log_low: u32,
+) -> (Vec<F::Word>, Vec<F::Word>) {
+    let (mut low, mut high) = (Vec::new(), Vec::new());
+    for &shift in shifts {
+        powers::<F>(&mut low, F::ONE, shift, 1 << log_low);
+        let step = F::pow(shift, 1 << log_low);
+        powers::<F>(&mut high, scale, step, 1 << (log_n - log_low));
     }
+    (low, high)
 }
 
 /// Appends `first`, `first * base`, `first * base^2`, ...

@@ -61,7 +61,7 @@ pub(super) struct Entry {
 
 /// The hash that an entry of today's source has.
 pub(super) fn source_hash<F: Field>(operation: Operation) -> String {
-    short_hash([program::<F>(operation).1])
+    short_hash([false, true].map(|in_lanes| program::<F>(operation, in_lanes).1))
 }
 
 fn short_hash<const N: usize>(parts: [String; N]) -> String {

@@ -143,7 +143,7 @@ fn search<F: Field>(
     file: Option<&TuningFile>,
 ) -> Result<Tuned> {
     engine.test(test)?;
-    let default = engine.layout().tuning::<F>();
+    let default = engine.layout().tuning::<F>(operation);
     let all = candidates(operation, default, Limits::of(engine.device()));
     let mut work = make(Scale::of(engine.device()));
     let found = best::<F>(engine, operation, test, &all, &mut work);

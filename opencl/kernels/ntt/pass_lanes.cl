@@ -38,6 +38,14 @@
 #define LAST_PASS 32u
 
 #define WORDS 4
+/* Rows of a part of a tile that is gone through at once, base two. */
+#ifndef PART_LEVELS
+#define PART_LEVELS 6u
+#endif
+/* Butterflies between asking for rows and using them. */
+#ifndef AHEAD
+#define AHEAD 1u
+#endif
 #define MAX_LOG_K 12
 
 /* Where the lanes of a group are. */
@@ -69,6 +77,34 @@ static inline INLINED F row_load(const Place* at, uint row) {
   return gather(at->in[0] + offset, at->in[1] + offset, at->in[2] + offset, at->in[3] + offset);
 }
 
+/* Has rows of a later butterfly fetched: they lie too far apart for a processor to foresee them, and
+ * where strides are powers of two those of a whole tile do not stay in a cache together. */
+static inline INLINED void rows_fetch(const Place* at, uint row, uint log_h, uint rows, const bool in) {
+#ifdef __clang__
+#pragma unroll
+  for (uint j = 0; j < rows; j++) {
+    uint to = row + (j << log_h);
+    if (at->flags & (in ? IN_ORDER : OUT_ORDER)) to = reverse_bits(to, at->log_k);
+#pragma unroll
+    for (uint l = 0; l < VW; l++) {
+      if (in)
+        __builtin_prefetch((const void*)(size_t)(at->in[l] + to * at->in_stride));
+      else
+        __builtin_prefetch((const void*)(size_t)(at->out[l] + to * at->out_stride), 1);
+    }
+  }
+#endif
+}
+
+/* The same of the roots at a node. */
+static inline INLINED void roots_fetch(__global const ulong* roots, const uint* block, uint depth, uint node) {
+#ifdef __clang__
+#pragma unroll
+  for (uint l = 0; l < VW; l++)
+    __builtin_prefetch((const void*)(size_t)(roots + WORDS * (((size_t)block[l] << depth) + node)));
+#endif
+}
+
 /* Powers of a coset's shift, or the scale. */
 static inline INLINED F scaled(const Place* at, F x, uint row, __global const ulong* low,
                                __global const ulong* high, __local const CONSTANT* scale) {
@@ -98,95 +134,148 @@ static inline INLINED void row_store(const Place* at, uint row, F x) {
   }
 }
 
-/* (a, b) -> (a + b, a - b + 5P), limb by limb; b exact and below 5P. */
-static inline INLINED void butterfly(F* a, F* b) {
-  ulong carry = 0;
+/* (a, b) -> (a + f*b, a - f*b + 5P), limb by limb; `above` is 5P with a unit of each limb lent to the
+ * one below, the product is below 5P and exact. With `carried`, the limbs of a are near before. */
+#ifdef PRODUCT
+
+#define LOAD(i) "vmovdqa 32*" #i "(%[to]), %[x]\n"
+#define LOAD_CARRIED(i, carry, next)                                                   \
+  LOAD(i) "vpsrlq $29, %[x], %[" #next "]\nvpand %[low], %[x], %[x]\n"                  \
+  "vpaddq %[" #carry "], %[x], %[x]\n"
+#define BOTH(i, t)                                                                     \
+  "vpaddq %[" #t "], %[x], %[y]\nvpaddq 32*" #i "(%[above]), %[x], %[x]\n"              \
+  "vmovdqa %[y], 32*" #i "(%[to])\nvpsubq %[" #t "], %[x], %[x]\n"                      \
+  "vmovdqa %[x], 32*" #i "(%[a])\n"
+#define SUMS                                                                           \
+  LOAD(0) BOTH(0, t0) LOAD(1) BOTH(1, t1) LOAD(2) BOTH(2, t2) LOAD(3) BOTH(3, t3)      \
+  LOAD(4) BOTH(4, t4) LOAD(5) BOTH(5, t5) LOAD(6) BOTH(6, t6) LOAD(7) BOTH(7, t7)      \
+  LOAD(8) BOTH(8, t8)
+#define CARRIED_SUMS                                                                   \
+  LOAD(0) "vpsrlq $29, %[x], %[q]\nvpand %[low], %[x], %[x]\n" BOTH(0, t0)             \
+  LOAD_CARRIED(1, q, z) BOTH(1, t1) LOAD_CARRIED(2, z, q) BOTH(2, t2)                  \
+  LOAD_CARRIED(3, q, z) BOTH(3, t3) LOAD_CARRIED(4, z, q) BOTH(4, t4)                  \
+  LOAD_CARRIED(5, q, z) BOTH(5, t5) LOAD_CARRIED(6, z, q) BOTH(6, t6)                  \
+  LOAD_CARRIED(7, q, z) BOTH(7, t7) LOAD(8) "vpaddq %[z], %[x], %[x]\n" BOTH(8, t8)
+
+#define BUTTERFLY(TAKE, SUMS, to_, a_, b_, above_)                                     \
+  {                                                                                    \
+    LANES t0, t1, t2, t3, t4, t5, t6, t7, t8, bi, q, x, y, z, low;                     \
+    __asm__(PRODUCT(TAKE) SUMS                                                         \
+            : [t0] "=&x"(t0), [t1] "=&x"(t1), [t2] "=&x"(t2), [t3] "=&x"(t3),          \
+              [t4] "=&x"(t4), [t5] "=&x"(t5), [t6] "=&x"(t6), [t7] "=&x"(t7),          \
+              [t8] "=&x"(t8), [bi] "=&x"(bi), [q] "=&x"(q), [x] "=&x"(x),              \
+              [y] "=&x"(y), [z] "=&x"(z), [low] "=&x"(low), "+m"(*(to_)), "+m"(*(a_))  \
+            : [to] "r"(to_), [a] "r"(a_), [b] "r"(b_), [above] "r"(above_),            \
+              [c] "r"(PRODUCT_TABLE), "m"(*(b_)), "m"(*(above_)));                     \
+  }
+
+static inline INLINED void butterfly(__local F* a, __local F* b, __local const CONSTANT* by,
+                                     const F* above, const bool carried) {
+  if (carried)
+    BUTTERFLY(CONSTANT_LIMB, CARRIED_SUMS, a, b, by, above)
+  else
+    BUTTERFLY(CONSTANT_LIMB, SUMS, a, b, by, above)
+}
+
+static inline INLINED void butterfly_each(__local F* a, __local F* b, const F* by, const F* above,
+                                          const bool carried) {
+  if (carried)
+    BUTTERFLY(LANE_LIMB, CARRIED_SUMS, a, b, by, above)
+  else
+    BUTTERFLY(LANE_LIMB, SUMS, a, b, by, above)
+}
+
+#else
+
+static inline void sums(__local F* a, __local F* b, F product, const F* above, const bool carried) {
+  const F x = carried ? f_near(*a) : *a;
 #pragma unroll
   for (uint i = 0; i < LIMBS; i++) {
-    const LANES sum = a->limb[i] + b->limb[i];
-    b->limb[i] = a->limb[i] + (LANES)(lent(5, 1, i, &carry)) - b->limb[i];
-    a->limb[i] = sum;
+    a->limb[i] = x.limb[i] + product.limb[i];
+    b->limb[i] = x.limb[i] + above->limb[i] - product.limb[i];
   }
 }
 
-/* Where the factors of a pass are: made beforehand, those of level d from 2^d on, or the roots. */
+static inline void butterfly(__local F* a, __local F* b, __local const CONSTANT* by, const F* above,
+                             const bool carried) {
+  sums(a, b, f_scale(*b, by), above, carried);
+}
+
+static inline void butterfly_each(__local F* a, __local F* b, const F* by, const F* above,
+                                  const bool carried) {
+  sums(a, b, f_mul(*b, *by), above, carried);
+}
+
+#endif
+
+/* What the levels of a pass have in common: factors made beforehand, those of level d from 2^d on, or
+ * the roots, and of each level a shift or none; and tables for the last. */
 typedef struct {
   __local const CONSTANT* made;
   __global const ulong* roots;
-  const uint* block;
-  const F* shift; /* of each level, or none */
-} Factors;
+  const F* shift;
+  F above;
+  __global const ulong* low;
+  __global const ulong* high;
+} Common;
 
-/* x * the factor of node `node` of those that level `depth` of the pass has in each block. */
-static inline INLINED F times(F x, const Factors* by, uint depth, uint node, const bool shared) {
-  if (shared) return f_scale(x, by->made + (1u << depth) + node);
-#define ROOT(l) by->roots + WORDS * (((size_t)by->block[l] << depth) + node)
-  F factor = gather(ROOT(0), ROOT(1), ROOT(2), ROOT(3));
-#undef ROOT
-  if (by->shift) factor = f_mul(factor, by->shift[depth]);
-  return f_mul(x, factor);
-}
-
-/* Rows row + j * 2^log_h, j < 2^levels, through the levels from `depth` on; all of one node there.
- * Limbs: rows from the tile are below 5 * 2^29 + 2^6, and so are those that go back to it; two carried,
- * none exceeds 3 * 2^30 on the way. */
-static inline INLINED void split(F* x, const Factors* by, uint depth, uint node, const uint levels,
-                                 const bool shared) {
-  if (levels == 1) {
-    x[1] = times(x[1], by, depth, node, shared);
-    butterfly(&x[0], &x[1]);
-    return;
-  }
-  x[2] = times(x[2], by, depth, node, shared);
-  butterfly(&x[0], &x[2]);
-  x[3] = times(x[3], by, depth, node, shared);
-  butterfly(&x[1], &x[3]);
-  x[1] = times(x[1], by, depth + 1, 2 * node, shared);
-  butterfly(&x[0], &x[1]);
-  x[3] = times(x[3], by, depth + 1, 2 * node + 1, shared);
-  butterfly(&x[2], &x[3]);
-}
-
-/* `levels` levels of the pass, of which `depth` went before. */
-static inline INLINED void step(const Place* at, __local F* tile, const Factors* by, uint depth,
-                                __global const ulong* low, __global const ulong* high,
-                                const uint levels, const bool shared) {
-  const uint log_h = at->log_k - depth - levels, rows = 1u << levels;
+/* The nodes [begin, end) of one level of the pass. */
+static inline INLINED void level_nodes(const Place* at, __local F* tile, const Common* by, uint depth,
+                                       uint begin, uint end, const bool shared, const bool carried) {
+  const uint log_h = at->log_k - depth - 1;
   const bool first = depth == 0, last = log_h == 0;
-  for (uint i = 0; i < (1u << (at->log_k - levels)); i++) {
-    const uint node = i >> log_h;
-    const uint row = (node << (log_h + levels)) + (i & ((1u << log_h) - 1));
-    F x[4];
-#pragma unroll
-    for (uint j = 0; j < rows; j++) {
-      if (first)
-        x[j] = row_load(at, row + (j << log_h));
-      else if (2 * j < rows)
-        x[j] = f_near(tile[row + (j << log_h)]);
-      else
-        x[j] = tile[row + (j << log_h)];
+  for (uint node = begin; node < end; node++) {
+    F factor;
+    if (!shared) {
+      roots_fetch(by->roots, at->block, depth, node + 1);
+#define ROOT(l) by->roots + WORDS * (((size_t)at->block[l] << depth) + node)
+      factor = gather(ROOT(0), ROOT(1), ROOT(2), ROOT(3));
+#undef ROOT
+      if (by->shift) factor = f_mul(factor, by->shift[depth]);
     }
-    split(x, by, depth, node, levels, shared);
-#pragma unroll
-    for (uint j = 0; j < rows; j++) {
-      if (last)
-        row_store(at, row + (j << log_h),
-                  scaled(at, x[j], row + (j << log_h), low, high, by->made));
+    for (uint i = 0; i < (1u << log_h); i++) {
+      const uint row = (node << (log_h + 1)) + i, other = row + (1u << log_h);
+      __local F* a = tile + row;
+      __local F* b = tile + other;
+      if (first) {
+        rows_fetch(at, row + AHEAD, log_h, 2, true);
+        *a = row_load(at, row);
+        *b = row_load(at, other);
+      }
+      if (shared)
+        butterfly(a, b, by->made + (1u << depth) + node, &by->above, carried);
       else
-        tile[row + (j << log_h)] = x[j];
+        butterfly_each(a, b, &factor, &by->above, carried);
+      if (last) {
+        rows_fetch(at, row + 2 * AHEAD, 0, 2, false);
+        row_store(at, row, scaled(at, *a, row, by->low, by->high, by->made));
+        row_store(at, other, scaled(at, *b, other, by->low, by->high, by->made));
+      }
     }
   }
 }
 
-static inline INLINED void steps(const Place* at, __local F* tile, const Factors* by,
-                                 __global const ulong* low, __global const ulong* high,
-                                 const bool shared) {
-  uint depth = 0;
-  if (at->log_k % 2) {
-    step(at, tile, by, 0, low, high, 1, shared);
-    depth = 1;
+/* Level by level, but once parts of the tile are small enough to stay in the nearest cache, part by part.
+ * Limbs of what is loaded are exact, sums grow by 2^30 a level, and a factor of f_mul is below
+ * 3 * 2^30: so every second level begins with a carry. */
+static inline INLINED void levels(const Place* at, __local F* tile, const Common* by, const bool shared) {
+  const uint whole = at->log_k > PART_LEVELS ? at->log_k - PART_LEVELS : 0;
+#define LEVEL(depth, begin, end)                                              \
+  if ((depth) % 2 == 0 && (depth) > 0)                                        \
+    level_nodes(at, tile, by, depth, begin, end, shared, true);               \
+  else                                                                        \
+    level_nodes(at, tile, by, depth, begin, end, shared, false);
+  for (uint part = 0, depth = 0; part < (1u << whole);) {
+    const uint begin = depth < whole ? 0 : part << (depth - whole);
+    const uint end = depth < whole ? 1u << depth : (part + 1) << (depth - whole);
+    LEVEL(depth, begin, end)
+    depth++;
+    if (depth == at->log_k) {
+      depth = whole;
+      part++;
+    }
   }
-  for (; depth < at->log_k; depth += 2) step(at, tile, by, depth, low, high, 2, shared);
+#undef LEVEL
 }
 
 /* Four elements to constants, `count` of them kept. */
@@ -247,6 +336,13 @@ __kernel GROUP_SIZE void KERNEL(ntt_pass)(__global const ulong* in,
                                           const uint flags) {
   Place at = {.log_k = log_k, .flags = flags};
   place(&at, get_group_id(0), in, out, inner, columns, level, copies);
+  if (get_group_id(0) + 1 < get_num_groups(0)) {
+    Place next = at;
+    place(&next, get_group_id(0) + 1, in, out, inner, columns, level, copies);
+    rows_fetch(&next, 0, log_k - 1, 2, true);
+    if (next.block[0] != next.block[VW - 1])
+      for (uint d = 0; d < log_k; d++) roots_fetch(roots, next.block, d, 0);
+  }
   __global const ulong* low = constants + WORDS * (size_t)powers;
   __global const ulong* high = low + ((size_t)WORDS << level);
   __global const ulong* shift[VW];
@@ -258,11 +354,13 @@ __kernel GROUP_SIZE void KERNEL(ntt_pass)(__global const ulong* in,
     for (uint d = 0; d < log_k; d++)
       by_level[d] = gather(shift[0] + WORDS * d, shift[1] + WORDS * d, shift[2] + WORDS * d,
                            shift[3] + WORDS * d);
-  const Factors by = {factors, roots, at.block, flags & SHIFTED ? by_level : 0};
+  Common by = {.made = factors, .roots = roots, .shift = flags & SHIFTED ? by_level : 0, .low = low, .high = high};
+  ulong carry = 0;
+  for (uint i = 0; i < LIMBS; i++) by.above.limb[i] = (LANES)(lent(5, 1, i, &carry));
 
   keep(factors, splat(constants), 1);
   if (!shared) {
-    steps(&at, tile, &by, low, high, false);
+    levels(&at, tile, &by, false);
     return;
   }
   for (uint d = 0; d < log_k; d++) {
@@ -276,5 +374,5 @@ __kernel GROUP_SIZE void KERNEL(ntt_pass)(__global const ulong* in,
       keep(factors + nodes + node, factor, nodes - node);
     }
   }
-  steps(&at, tile, &by, low, high, true);
+  levels(&at, tile, &by, true);
 }

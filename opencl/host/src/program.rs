@@ -87,7 +87,12 @@ pub(crate) fn program<F: Field>(operation: Operation, in_lanes: bool) -> (String
     let name = format!("{}_{}", operation.name(), F::NAME);
     if in_lanes && operation.in_lanes::<F>() {
         let pass = include_str!("../../kernels/ntt/pass_lanes.cl");
-        return (name, [&[LANE_SOURCE], F::LANE_SOURCES, &[pass]].concat().join("\n"));
+        return (
+            name,
+            [&[LANE_SOURCE], F::LANE_SOURCES, &[pass]]
+                .concat()
+                .join("\n"),
+        );
     }
     let definitions = operation.definitions();
     let sources = [

@@ -11,13 +11,13 @@
  *
  * Rows at rest (`flags`): IN_ORDER makes the first pass read a matrix whose rows are in bit-reversed
  * order, which all copies share; OUT_ORDER makes the last pass leave rows in natural order.
- * The last pass may multiply: SCALED, everything by constants[0]; POWERS, row i by
+ * The last pass may DIVIDE everything by 2^divisor, divisor < 29; with POWERS, row i is multiplied first by
  *   low[i & (2^level - 1)] * high[i >> level],  low = constants + powers, high = low + 2^level.
  * SHIFTED: the shifts are not all one.
  *
  * Shape:  as ntt/pass.cl, with inner = (n >> (level + log_k)) * columns; in and out are matrices of four
- *         words an element. roots and constants hold a*2^261, below P; constants: [scale,
- *         ..., the factors of the levels from `shifts` on, [copies * log_k], ...].
+ *         words an element. roots and constants hold a*2^261, below P; constants: the
+ *         factors of the levels from `shifts` on, [copies * log_k], and the powers.
  *         tile[2^log_k], factors[2^log_k].
  * Launch: one group of one per four lanes: copies * ceil(inner / 4) with IN_ORDER, else
  *         ceil(copies * 2^level * inner / 4). copies is 1 with OUT_ORDER.
@@ -32,7 +32,7 @@
 
 #define IN_ORDER 1u
 #define OUT_ORDER 2u
-#define SCALED 4u
+#define DIVIDED 4u
 #define POWERS 8u
 #define SHIFTED 16u
 #define LAST_PASS 32u
@@ -54,7 +54,7 @@ typedef struct {
   __global ulong* out[VW];
   size_t in_stride, out_stride;
   uint block[VW], copy[VW], row[VW];
-  uint lanes, log_k, flags;
+  uint lanes, log_k, flags, divisor;
 } Place;
 
 static inline INLINED F gather(__global const ulong* p0, __global const ulong* p1,
@@ -105,20 +105,36 @@ static inline INLINED void roots_fetch(__global const ulong* roots, const uint* 
 #endif
 }
 
-/* Powers of a coset's shift, or the scale. */
-static inline INLINED F scaled(const Place* at, F x, uint row, __global const ulong* low,
-                               __global const ulong* high, __local const CONSTANT* scale) {
-  if (at->flags & SCALED) x = f_scale(x, scale);
-  if (at->flags & POWERS) {
-    x = f_mul(x, gather(low + WORDS * at->row[0], low + WORDS * at->row[1],
-                        low + WORDS * at->row[2], low + WORDS * at->row[3]));
-    x = f_mul(x, splat(high + WORDS * reverse_bits(row, at->log_k)));
+/* a/2^bits, a < 128P, bits < 29: with the multiple of P below 2^bits*P that clears so many. Below 2P from
+ * 7 bits on. Exact limbs. */
+static inline INLINED F f_divided(F a, uint bits) {
+  const LANES mask = (LANES)((1ul << bits) - 1);
+  const LANES q = product(a.limb[0] & mask, (LANES)(MU & 0x1ffffffful)) & mask;
+  LANES carry = (LANES)(0ul);
+#pragma unroll
+  for (uint i = 0; i < LIMBS; i++) {
+    const LANES limb = a.limb[i] + product(q, (LANES)(P_LIMB(i))) + carry;
+    carry = limb >> 29;
+    a.limb[i] = i + 1 < LIMBS ? limb & LOW : limb;
   }
-  return x;
+#pragma unroll
+  for (uint i = 0; i + 1 < LIMBS; i++)
+    a.limb[i] = a.limb[i] >> bits | (a.limb[i + 1] << (29 - bits) & LOW);
+  a.limb[LIMBS - 1] >>= bits;
+  return a;
+}
+
+/* x times the row's powers of a shift. */
+static inline INLINED F powered(const Place* at, F x, uint row, __global const ulong* low,
+                                __global const ulong* high) {
+  x = f_mul(x, gather(low + WORDS * at->row[0], low + WORDS * at->row[1],
+                      low + WORDS * at->row[2], low + WORDS * at->row[3]));
+  return f_mul(x, splat(high + WORDS * reverse_bits(row, at->log_k)));
 }
 
 static inline INLINED void row_store(const Place* at, uint row, F x) {
-  x = f_reduced(x);
+  if (at->flags & DIVIDED) x = f_divided(x, at->divisor);
+  if (!(at->flags & DIVIDED) || at->divisor < 7) x = f_reduced(x);
   if (at->flags & LAST_PASS) x = f_canonical(x);
   LANES w[WORDS];
   f_to_words(x, w);
@@ -248,8 +264,12 @@ static inline INLINED void level_nodes(const Place* at, __local F* tile, const C
         butterfly_each(a, b, &factor, &by->above, carried);
       if (last) {
         rows_fetch(at, row + 2 * AHEAD, 0, 2, false);
-        row_store(at, row, scaled(at, *a, row, by->low, by->high, by->made));
-        row_store(at, other, scaled(at, *b, other, by->low, by->high, by->made));
+        if (at->flags & POWERS) {
+          *a = powered(at, *a, row, by->low, by->high);
+          *b = powered(at, *b, other, by->low, by->high);
+        }
+        row_store(at, row, *a);
+        row_store(at, other, *b);
       }
     }
   }
@@ -333,8 +353,9 @@ __kernel GROUP_SIZE void KERNEL(ntt_pass)(__global const ulong* in,
                                           const uint copies,
                                           const uint shifts,
                                           const uint powers,
+                                          const uint divisor,
                                           const uint flags) {
-  Place at = {.log_k = log_k, .flags = flags};
+  Place at = {.log_k = log_k, .flags = flags, .divisor = divisor};
   place(&at, get_group_id(0), in, out, inner, columns, level, copies);
   if (get_group_id(0) + 1 < get_num_groups(0)) {
     Place next = at;
@@ -358,7 +379,6 @@ __kernel GROUP_SIZE void KERNEL(ntt_pass)(__global const ulong* in,
   ulong carry = 0;
   for (uint i = 0; i < LIMBS; i++) by.above.limb[i] = (LANES)(lent(5, 1, i, &carry));
 
-  keep(factors, splat(constants), 1);
   if (!shared) {
     levels(&at, tile, &by, false);
     return;

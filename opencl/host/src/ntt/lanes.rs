@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use super::steps::{Network, power_tables};
-use crate::driver::launch::ntt_lanes::{
-    LANES, MAX_LOG_K, NttPassLanes, ROW_BYTES, Rows, STEP_LEVELS, Scale,
-};
 use crate::driver::Buffer;
+use crate::driver::launch::ntt_lanes::{
+    LANES, MAX_DIVISOR, MAX_LOG_K, NttPassLanes, ROW_BYTES, Rows, STEP_LEVELS,
+};
 use crate::engine::{Compiled, Engine};
 use crate::error::Result;
 use crate::field::Field;
@@ -30,34 +30,28 @@ pub(super) fn run<F: Field>(
     engine: &mut Engine,
     data: &Buffer,
 ) -> Result<()> {
-    let scale = network.scale.unwrap_or(F::ONE);
-    let Some(plan) = Plan::new(network, engine, scale, F::ONE)? else {
+    let Some(plan) = Plan::new(network, engine, F::ONE)? else {
         return Ok(());
     };
     for pass in &plan.passes {
         let first = network.input.filter(|_| pass.level == 0);
-        let scale = match network.scale {
-            Some(_) if plan.is_last(pass) => Scale::Constant,
-            _ => Scale::None,
-        };
         let rows = match first {
             Some(_) => Rows::InOrder,
             None => Rows::AsTheyAre,
         };
-        plan.launch(engine, pass, [first.unwrap_or(data), data], rows, scale)?;
+        plan.launch(engine, pass, [first.unwrap_or(data), data], rows)?;
     }
     Ok(())
 }
 
-/// As [`run`], of one matrix, leaving its rows in natural order and row `i` times `scale * shift^i`.
+/// As [`run`], of one matrix, leaving its rows in natural order and row `i` times `shift^i`.
 pub(super) fn run_in_order<F: Field>(
     network: &Network<'_, F>,
     engine: &mut Engine,
     data: &Buffer,
-    scale: F::Word,
     shift: F::Word,
 ) -> Result<()> {
-    let Some(plan) = Plan::new(network, engine, scale, shift)? else {
+    let Some(plan) = Plan::new(network, engine, shift)? else {
         return Ok(());
     };
     // A pass that is alone has its whole matrix in tiles before it stores; else the last pass would write
@@ -70,14 +64,9 @@ pub(super) fn run_in_order<F: Field>(
     for pass in &plan.passes {
         let input = if pass.level == 0 { data } else { between };
         if plan.is_last(pass) {
-            let scale = match plan.powers {
-                None => Scale::Constant,
-                Some(at) => Scale::Powers(at),
-            };
-            plan.launch(engine, pass, [input, data], Rows::OutOrder, scale)?;
+            plan.launch(engine, pass, [input, data], Rows::OutOrder)?;
         } else {
-            let rows = Rows::AsTheyAre;
-            plan.launch(engine, pass, [input, between], rows, Scale::None)?;
+            plan.launch(engine, pass, [input, between], Rows::AsTheyAre)?;
         }
     }
     Ok(())
@@ -92,17 +81,18 @@ struct Plan {
     shifted: bool,
     /// Where the powers of a shift begin among the constants.
     powers: Option<usize>,
+    /// All results are divided by two to this.
+    divisor: u32,
     copies: usize,
     log_n: u32,
     columns: usize,
 }
 
 impl Plan {
-    /// `None` if there is nothing to do. Row `i` comes out times `scale * shift^i`.
+    /// `None` if there is nothing to do. Row `i` comes out times `shift^i`.
     fn new<F: Field>(
         network: &Network<'_, F>,
         engine: &mut Engine,
-        scale: F::Word,
         shift: F::Word,
     ) -> Result<Option<Self>> {
         let log_n = network.log_n;
@@ -113,12 +103,11 @@ impl Plan {
         let Some(last) = passes.last() else {
             return Ok(None);
         };
-        let mut constants = vec![scale];
-        constants.extend(network.factors(&passes));
+        let mut constants = network.factors(&passes);
         let mut powers = None;
         if shift != F::ONE {
             powers = Some(constants.len());
-            let (low, high) = power_tables::<F>(&[shift], scale, log_n, last.level);
+            let (low, high) = power_tables::<F>(&[shift], F::ONE, log_n, last.level);
             constants.extend(low.into_iter().chain(high));
         }
         for constant in &mut constants {
@@ -130,6 +119,7 @@ impl Plan {
             constants: engine.upload(&constants)?,
             shifted: network.shifts.iter().any(|&shift| shift != F::ONE),
             powers,
+            divisor: network.scale.map_or(0, |_| log_n),
             copies: network.shifts.len(),
             log_n,
             columns: network.columns,
@@ -147,18 +137,25 @@ impl Plan {
         pass: &plan::Pass,
         [input, output]: [&Buffer; 2],
         rows: Rows,
-        scale: Scale,
     ) -> Result<()> {
+        // What the last pass cannot divide by, the first one does.
+        let in_last = self.divisor.min(MAX_DIVISOR);
+        let divisor = match (self.is_last(pass), pass.level) {
+            (true, _) => in_last,
+            (false, 0) => self.divisor - in_last,
+            (false, _) => 0,
+        };
         let launch = NttPassLanes {
             input,
             output,
             roots: &self.roots,
             constants: &self.constants,
-            // The scale, and a factor for each copy and each level before.
-            shifts: 1 + self.copies * pass.level as usize,
+            // After a factor for each copy and each level before.
+            shifts: self.copies * pass.level as usize,
             shifted: self.shifted,
             rows,
-            scale,
+            powers: self.powers.filter(|_| self.is_last(pass)),
+            divisor,
             copies: self.copies,
             log_n: self.log_n,
             columns: self.columns,

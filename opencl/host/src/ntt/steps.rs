@@ -181,7 +181,11 @@ impl<F: Field> Steps<F> {
                 let ones = [F::ONE];
                 let network = Network::<F>::in_place(Direction::Inverse, &ones, log_n, columns);
                 if lanes::in_lanes::<F>(engine) {
-                    lanes::run_in_order(&network, engine, &data, scale, *inverse_shift)?;
+                    let network = Network {
+                        scale: Some(scale),
+                        ..network
+                    };
+                    lanes::run_in_order(&network, engine, &data, *inverse_shift)?;
                     return engine.take::<F>(data, words);
                 }
                 network.run(engine, &data)?;

@@ -14,6 +14,8 @@ const LIMBS_BYTES: usize = 72;
 pub(crate) const ROW_BYTES: usize = (LANES + 1) * LIMBS_BYTES;
 /// Levels of a whole step.
 pub(crate) const STEP_LEVELS: u32 = 2;
+/// By two to what a pass divides at most: a limb has 29 bits.
+pub(crate) const MAX_DIVISOR: u32 = 28;
 /// Levels of a pass at most, as sums grow in its tile.
 pub(crate) const MAX_LOG_K: u32 = 12;
 
@@ -28,16 +30,6 @@ pub(crate) enum Rows {
     OutOrder,
 }
 
-/// What the last pass multiplies by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scale {
-    None,
-    /// The first constant.
-    Constant,
-    /// Powers, of which the table begins so many constants in: `2^level` low ones, `2^log_k` high ones.
-    Powers(usize),
-}
-
 /// A launch of `ntt/pass_lanes.cl`.
 pub(crate) struct NttPassLanes<'a> {
     pub(crate) input: &'a Buffer,
@@ -49,7 +41,11 @@ pub(crate) struct NttPassLanes<'a> {
     pub(crate) shifts: usize,
     pub(crate) shifted: bool,
     pub(crate) rows: Rows,
-    pub(crate) scale: Scale,
+    /// The last pass may multiply rows by powers: `2^level` low and `2^log_k` high ones, so many constants
+    /// in.
+    pub(crate) powers: Option<usize>,
+    /// Results are divided by two to this, at most [`MAX_DIVISOR`].
+    pub(crate) divisor: u32,
     /// Matrices of `2^log_n` rows in `output`, one after the other.
     pub(crate) copies: usize,
     pub(crate) log_n: u32,
@@ -84,14 +80,15 @@ impl NttPassLanes<'_> {
             },
             "rows of another pass"
         );
-        let (powers, power_count) = match self.scale {
-            Scale::None | Scale::Constant => (0, 0),
-            Scale::Powers(at) => (at, (1 << self.level) + (1 << self.log_k)),
-        };
         assert!(
-            power_count == 0 || self.rows == Rows::OutOrder,
+            self.powers.is_none() || self.rows == Rows::OutOrder,
             "powers of rows in another order"
         );
+        assert!(self.divisor <= MAX_DIVISOR, "divided by too much");
+        let powers = self.powers.unwrap_or(0);
+        let power_count = self
+            .powers
+            .map_or(0, |_| (1 << self.level) + (1 << self.log_k));
         let matrix_words = self.columns << self.log_n;
         let read = match self.rows {
             Rows::InOrder => matrix_words,
@@ -103,11 +100,7 @@ impl NttPassLanes<'_> {
             &[
                 (self.input, read, "input"),
                 (self.output, self.copies * matrix_words, "output"),
-                (
-                    self.roots,
-                    1 << (self.level + self.log_k - 1),
-                    "roots",
-                ),
+                (self.roots, 1 << (self.level + self.log_k - 1), "roots"),
                 (self.constants, constants, "constants"),
                 (self.constants, powers + power_count, "powers"),
             ],
@@ -117,14 +110,10 @@ impl NttPassLanes<'_> {
             Rows::InOrder => self.copies * inner.div_ceil(LANES),
             _ => ((self.copies << self.level) * inner).div_ceil(LANES),
         };
-        let scale = match self.scale {
-            Scale::None => 0,
-            Scale::Constant => 4,
-            Scale::Powers(_) => 8,
-        };
         let flags = u32::from(self.rows == Rows::InOrder)
             | u32::from(self.rows == Rows::OutOrder) << 1
-            | scale
+            | u32::from(self.divisor > 0) << 2
+            | u32::from(self.powers.is_some()) << 3
             | u32::from(self.shifted) << 4
             | u32::from(self.is_last()) << 5;
         let arguments = [
@@ -141,6 +130,7 @@ impl NttPassLanes<'_> {
             Argument::U32(small(self.copies)),
             Argument::U32(small(self.shifts)),
             Argument::U32(small(powers)),
+            Argument::U32(self.divisor),
             Argument::U32(flags),
         ];
         // SAFETY: a lane is one of the copies' blocks and a word of its rows, both bounded by the number

@@ -4,6 +4,7 @@
 //! from any proof library on purpose: the self-test of a device compares the kernels with this.
 
 mod babybear;
+mod bls12_381;
 mod bn254;
 pub(crate) mod elements;
 mod extension;
@@ -15,6 +16,7 @@ mod mont256_kernels;
 mod monty31;
 
 pub use babybear::BabyBear;
+pub use bls12_381::Bls12381Fr;
 pub use bn254::Bn254Fr;
 pub use elements::Elements;
 pub use extension::{

@@ -2,11 +2,14 @@
 
 use crate::device::{Device, DeviceKind};
 use crate::driver::launch::LaneShape;
-use crate::driver::launch::ntt_lanes::LANES;
+use crate::driver::launch::ntt_lanes::{LANES, ROW_BYTES};
 use crate::field::Field;
 use crate::plan;
 use crate::program::Operation;
 use crate::tune::Tuning;
+
+/// Levels of one pass in lanes of large elements: two passes for 2^20 rows.
+const LANES_LEVELS: u32 = 10;
 
 /// The layout of a session.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +32,8 @@ impl Layout {
         // 32 and 16 KiB of rows, and the factors of their nodes.
         const CPU_TILE: u64 = 40 << 10;
         const GPU_TILE: u64 = 20 << 10;
-        /// 128 rows of four elements in limbs.
-        const LANES_TILE: u64 = 48 << 10;
+        // It need not stay in the nearest cache: most of a pass goes through parts of it.
+        const LANES_TILE: u64 = (ROW_BYTES as u64) << LANES_LEVELS;
         let bytes = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let (shape, tile) = match device.kind {
             DeviceKind::Cpu => (LaneShape::cpu(device.native_vector_width), CPU_TILE),
@@ -58,7 +61,7 @@ impl Layout {
                 vector_width: LANES as u32,
                 group_size: 1,
                 tile_bytes: self.lanes_tile_bytes,
-                levels: plan::MAX_LOG_K,
+                levels: LANES_LEVELS,
             };
         }
         let LaneShape {

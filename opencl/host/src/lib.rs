@@ -42,8 +42,8 @@ pub use device::{Device, DeviceKind};
 pub use driver::loader;
 pub use error::{Error, Result};
 pub use field::{
-    BabyBear, BabyBear4, BabyBear5, Bn254Fr, Elements, Extension, Field, Goldilocks, Goldilocks2,
-    Goldilocks5, KoalaBear, KoalaBear4, KoalaBear5, Word,
+    BabyBear, BabyBear4, BabyBear5, Bls12381Fr, Bn254Fr, Elements, Extension, Field, Goldilocks,
+    Goldilocks2, Goldilocks5, KoalaBear, KoalaBear4, KoalaBear5, Word,
 };
 pub use fold::Fold;
 pub use hash::{
@@ -55,7 +55,7 @@ pub use merkle::{
     LeafMatrix, Merkle, MerkleBabyBear, MerkleGoldilocks, MerkleKoalaBear, MerkleLayers,
 };
 pub use msm::{Affine, INFINITY, MsmBn254, ScalarForm};
-pub use ntt::{Ntt, NttBabyBear, NttBn254, NttGoldilocks, NttKoalaBear};
+pub use ntt::{Ntt, NttBabyBear, NttBls12381, NttBn254, NttGoldilocks, NttKoalaBear};
 pub use session::{Session, SessionOptions};
 pub use stats::{KernelStats, ProgramStats, Stats};
 pub use storage::Storage;

@@ -13,7 +13,7 @@ pub(crate) use lanes::UNIT as LANES_UNIT;
 pub(crate) use steps::Steps;
 
 use crate::error::{Error, Result};
-use crate::field::{BabyBear, Bn254Fr, Elements, Field, Goldilocks, KoalaBear};
+use crate::field::{BabyBear, Bls12381Fr, Bn254Fr, Elements, Field, Goldilocks, KoalaBear};
 use crate::self_test;
 use crate::session::Session;
 
@@ -36,6 +36,8 @@ pub type NttBabyBear<'a> = Ntt<'a, BabyBear>;
 pub type NttKoalaBear<'a> = Ntt<'a, KoalaBear>;
 /// Transforms over the scalar field of BN254.
 pub type NttBn254<'a> = Ntt<'a, Bn254Fr>;
+/// Transforms over the scalar field of BLS12-381.
+pub type NttBls12381<'a> = Ntt<'a, Bls12381Fr>;
 /// Transforms over Goldilocks.
 pub type NttGoldilocks<'a> = Ntt<'a, Goldilocks>;
 

@@ -38,6 +38,17 @@ pub(crate) fn ntt<F: Field>(engine: &mut Engine) -> Result<()> {
             format!("ntt over {}, 2^{log_n} rows of {columns}", F::NAME)
         })?;
     }
+    // Back, over a coset and over the subgroup: in one pass, and in two.
+    for (log_n, columns, shift) in [(5, 3, 31), (9, 1, 31), (9, 2, 1)] {
+        let coefficients = sample::<F>(columns << log_n);
+        let shift = F::from_u64(shift);
+        let values = reference::coset_dft::<F>(&coefficients, columns, shift);
+        let inverse_shift = F::inverse(shift).expect("invariant: the shift is not zero");
+        let computed = Steps::<F>::coset_idft(log_n, inverse_shift).run(engine, values, columns)?;
+        engine.require(computed == coefficients, || {
+            format!("inverse ntt over {}, 2^{log_n} rows of {columns}", F::NAME)
+        })?;
+    }
     Ok(())
 }
 

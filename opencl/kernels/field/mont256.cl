@@ -1,9 +1,9 @@
-/* A prime field of 254 bits in Montgomery form with R = 2^256, one element a work-item (VW = 1).
+/* A prime field of 254 or 255 bits in Montgomery form with R = 2^256, one element a work-item (VW = 1).
  *
  * An element a is stored as a*R mod P in [0, P), in 32 bytes, low first: so it is canonical at rest,
  * before and after each operation, and just as arkworks and halo2curves keep it, so host buffers
- * travel as they are. P < 2^254 leaves room above: a sum of two fits, and a row of a product never
- * carries out of its top limb.
+ * travel as they are. P < 2^255 leaves room above: a sum of two fits, and a row of a product, below 2P when
+ * its lowest limb is dropped, never carries out of its top limb.
  *
  * f_mul(a, b) = a*b/R: for every limb of b, add a times it, then the multiple of P that clears the
  * lowest limb, and drop that limb. The result is below 2P.

@@ -8,7 +8,9 @@
  * costs nothing and makes the value 32P at most. Packed elements keep R = 2^261 in four words.
  *
  * f_mul(a, b) = a*b/2^261 < 2.1P + a*b/2^261; P*P/2^261 is P/169. So with a < 140P and b < 40P it is
- * below 36P, and with b < 3.4P below 5P.
+ * below 36P, and with b < 3.4P below 5P. Where P has 255 bits, as in field/bls12_381_fr.cl, P*P/2^261 is
+ * P/70, and these bounds do not hold: there it is for ntt/pass_lanes.cl, which has its own, and for what
+ * stays below 80P * 50P, which is below 60P.
  * Expects: P0..P3, ONE0..ONE3, MU, FOLD (see field/bn254_fq.cl) and lane.cl.
  * Source: Montgomery 1985; limbs with room as in Bernstein 2006 (Curve25519). */
 

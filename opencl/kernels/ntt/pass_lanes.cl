@@ -1,29 +1,30 @@
-/* ntt/pass.cl over a field of field/mont256_lanes.cl, for processors: the same network, four lanes a
- * work-item.
+/* What ntt/pass.cl does, over a field of field/mont256_lanes.cl: the same network, on processors.
  *
- * A lane is one word of one block, with 2^log_k rows to itself; a group takes four lanes that follow each
- * other. Where all are of one block they share its factors, which are made beforehand; else, as in the
- * last pass over a narrow matrix, each lane has its own, and they are fetched where they are used.
+ * A lane is one word of one block, with 2^log_k rows of it; a group takes the four lanes that follow each
+ * other. Where they are of one block they share its factors, which are made beforehand; else, as in the
+ * last pass over a narrow matrix, each has its own, and these are fetched where they are used.
  *
- * Elements stay a*2^256 throughout, and limbs hold just that number: factors are r*2^261, and so a product
- * is r*a*2^256. Sums grow by 5P a level and are not reduced in a tile: from below 6P, 22 levels stay
- * below 128P. What a pass leaves for the next is below 2P; the last one makes it canonical.
+ * Elements stay a*2^256, and limbs hold just that number: factors are r*2^261, so a product is r*a*2^256.
+ * Sums grow by 5P a level and are not reduced in a tile: from below 2P, 12 levels stay below 62P, and so a
+ * product below 5P, for P of 254 bits as of 255: a factor is below 2.2P, and 62P * 2.2P / 2^261 below 2P.
+ * What a pass leaves for the next one is below 2P; the last one makes it canonical.
  *
- * Rows at rest (`flags`): IN_ORDER makes the first pass read a matrix whose rows are in bit-reversed
- * order, which all copies share; OUT_ORDER makes the last pass leave rows in natural order.
- * The last pass may DIVIDE everything by 2^divisor, divisor < 29; with POWERS, row i is multiplied first by
- *   low[i & (2^level - 1)] * high[i >> level],  low = constants + powers, high = low + 2^level.
- * SHIFTED: the shifts are not all one.
+ * flags:
+ *   IN_ORDER   the first pass reads a matrix that all copies share, its rows in bit-reversed order.
+ *   OUT_ORDER  the last pass leaves rows in natural order.
+ *   POWERS     and multiplies row i by low[i & (2^level - 1)] * high[i >> level],
+ *              low = constants + powers, high = low + 2^level.
+ *   DIVIDED    results are divided by 2^divisor, divisor < 29.
+ *   SHIFTED    not all factors of the levels are one.
+ *   LAST_PASS
  *
- * Shape:  as ntt/pass.cl, with inner = (n >> (level + log_k)) * columns; in and out are matrices of four
- *         words an element. roots and constants hold a*2^261, below P; constants: the
- *         factors of the levels from `shifts` on, [copies * log_k], and the powers.
- *         tile[2^log_k], factors[2^log_k].
- * Launch: one group of one per four lanes: copies * ceil(inner / 4) with IN_ORDER, else
- *         ceil(copies * 2^level * inner / 4). copies is 1 with OUT_ORDER.
- * Aliasing: in and out are one buffer or do not overlap; one buffer with IN_ORDER or OUT_ORDER only
- *         where the pass is the first and the last. Elements in; out, what is below 2P, or canonical after the
- *         last pass.
+ * Shape:  as ntt/pass.cl, in elements of four words; inner = (n >> (level + log_k)) * columns.
+ *         roots and constants hold r*2^261, below P; constants: the factors of the levels from `shifts` on,
+ *         [copies * log_k]; the powers. tile[2^log_k], factors[2^log_k].
+ * Launch: a group of one per four lanes: copies * ceil(inner / 4) with IN_ORDER, else
+ *         ceil(copies * 2^level * inner / 4); copies is one with OUT_ORDER.
+ * Aliasing: in and out are one buffer or do not overlap. IN_ORDER: not one buffer; OUT_ORDER: one
+ *         buffer only where the pass is the only one, as a group has loaded its rows before it stores any.
  * Source, oracle: as ntt/pass.cl; ark-poly 0.6 in the host crate's tests. */
 
 #if WGS != 1
@@ -37,16 +38,14 @@
 #define SHIFTED 16u
 #define LAST_PASS 32u
 
+/* Copies in every kind of level would only make the kernel longer to compile. */
+#define SHARED __attribute__((noinline))
 #define WORDS 4
-/* Rows of a part of a tile that is gone through at once, base two. */
-#ifndef PART_LEVELS
-#define PART_LEVELS 6u
-#endif
-/* Butterflies between asking for rows and using them. */
-#ifndef AHEAD
-#define AHEAD 1u
-#endif
 #define MAX_LOG_K 12
+/* Levels of a part of a tile that stays in the nearest cache: 18 KiB. */
+#define PART_LEVELS 6u
+/* Pairs of rows between asking for some and using them. */
+#define AHEAD 1u
 
 /* Where the lanes of a group are. */
 typedef struct {
@@ -105,8 +104,8 @@ static inline INLINED void roots_fetch(__global const ulong* roots, const uint* 
 #endif
 }
 
-/* a/2^bits, a < 128P, bits < 29: with the multiple of P below 2^bits*P that clears so many. Below 2P from
- * 7 bits on. Exact limbs. */
+/* a/2^bits, a < 128P, bits < 29: with the multiple of P below 2^bits*P that clears so many; so below
+ * (128/2^bits + 1)*P, and 2P from 7 bits on. Exact limbs. */
 static inline INLINED F f_divided(F a, uint bits) {
   const LANES mask = (LANES)((1ul << bits) - 1);
   const LANES q = product(a.limb[0] & mask, (LANES)(MU & 0x1ffffffful)) & mask;
@@ -125,14 +124,15 @@ static inline INLINED F f_divided(F a, uint bits) {
 }
 
 /* x times the row's powers of a shift. */
-static inline INLINED F powered(const Place* at, F x, uint row, __global const ulong* low,
+static SHARED F powered(const Place* at, F x, uint row, __global const ulong* low,
                                 __global const ulong* high) {
   x = f_mul(x, gather(low + WORDS * at->row[0], low + WORDS * at->row[1],
                       low + WORDS * at->row[2], low + WORDS * at->row[3]));
   return f_mul(x, splat(high + WORDS * reverse_bits(row, at->log_k)));
 }
 
-static inline INLINED void row_store(const Place* at, uint row, F x) {
+static SHARED void row_store(const Place* at, uint row, __local const F* from) {
+  F x = *from;
   if (at->flags & DIVIDED) x = f_divided(x, at->divisor);
   if (!(at->flags & DIVIDED) || at->divisor < 7) x = f_reduced(x);
   if (at->flags & LAST_PASS) x = f_canonical(x);
@@ -268,8 +268,8 @@ static inline INLINED void level_nodes(const Place* at, __local F* tile, const C
           *a = powered(at, *a, row, by->low, by->high);
           *b = powered(at, *b, other, by->low, by->high);
         }
-        row_store(at, row, *a);
-        row_store(at, other, *b);
+        row_store(at, row, a);
+        row_store(at, other, b);
       }
     }
   }

@@ -8,12 +8,12 @@
 //!
 //! `cargo xtask bench kernels [WORD...]`: the lines whose names contain one of the words.
 
-mod bn254;
 mod contest;
 mod fold;
 mod hash;
 mod msm;
 mod ntt;
+mod scalars;
 mod table;
 
 use std::os::unix::process::CommandExt;
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     println!("{device}");
     let mut table = Table::new(words);
     ntt::run(&session, &mut table);
-    bn254::run(&session, &table);
+    scalars::run(&session, &table);
     fold::run(&session, &table);
     hash::run(&session, &table);
     msm::run(&session, &table);

@@ -1,5 +1,4 @@
-use super::Field;
-use super::mont256::{BN254_FR, Limbs};
+use super::mont256::{BN254_FR, Limbs, mont256_field};
 
 /// The scalar field of BN254, in Montgomery form as arkworks and halo2curves keep it: four words, low
 /// first.
@@ -15,51 +14,4 @@ const ROOT_28: Limbs = [
     0x2a3c_09f0_a58a_7e85,
 ];
 
-impl Field for Bn254Fr {
-    type Word = Limbs;
-
-    const NAME: &'static str = "bn254_fr";
-    const SOURCES: &'static [&'static str] = &[
-        include_str!("../../../kernels/field/bn254_fr.cl"),
-        include_str!("../../../kernels/field/mont256.cl"),
-        super::MEMORY_SOURCE,
-    ];
-    const VECTORS: bool = false;
-    const LANE_SOURCES: &'static [&'static str] = &[
-        include_str!("../../../kernels/field/bn254_fr.cl"),
-        include_str!("../../../kernels/field/mont256_lanes.cl"),
-    ];
-    const DIRECTED: bool = false;
-    const STEP_LEVELS: u32 = 2;
-    const TWO_ADICITY: u32 = 28;
-    const ZERO: Limbs = [0; 4];
-    const ONE: Limbs = BN254_FR.one();
-
-    fn from_u64(value: u64) -> Limbs {
-        BN254_FR.stored([value, 0, 0, 0])
-    }
-
-    fn is_element(word: Limbs) -> bool {
-        BN254_FR.contains(word)
-    }
-
-    fn add(a: Limbs, b: Limbs) -> Limbs {
-        BN254_FR.add(a, b)
-    }
-
-    fn sub(a: Limbs, b: Limbs) -> Limbs {
-        BN254_FR.sub(a, b)
-    }
-
-    fn mul(a: Limbs, b: Limbs) -> Limbs {
-        BN254_FR.mul(a, b)
-    }
-
-    fn inverse(a: Limbs) -> Option<Limbs> {
-        (a != Self::ZERO).then(|| BN254_FR.inverse(a))
-    }
-
-    fn largest_root() -> Limbs {
-        BN254_FR.stored(ROOT_28)
-    }
-}
+mont256_field!(Bn254Fr, "bn254_fr", BN254_FR, 28, ROOT_28);

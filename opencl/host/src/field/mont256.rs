@@ -1,10 +1,10 @@
-//! Primes of 254 bits in the Montgomery form that arkworks, halo2curves and the kernels share: an
+//! Primes of 254 and 255 bits in the Montgomery form that arkworks, halo2curves and the kernels share: an
 //! element `a` is stored as `a * 2^256 mod P` in `[0, P)`, four words, low first.
 
 /// A number or an element of 256 bits, low word first.
 pub(crate) type Limbs = [u64; 4];
 
-/// A prime below `2^254`.
+/// A prime below `2^255`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Modulus {
     pub(crate) p: Limbs,
@@ -29,6 +29,70 @@ pub(crate) const BN254_FR: Modulus = Modulus::new([
     0xb850_45b6_8181_585d,
     0x3064_4e72_e131_a029,
 ]);
+
+/// The scalar field of BLS12-381.
+pub(crate) const BLS12_381_FR: Modulus = Modulus::new([
+    0xffff_ffff_0000_0001,
+    0x53bd_a402_fffe_5bfe,
+    0x3339_d808_09a1_d805,
+    0x73ed_a753_299d_7d48,
+]);
+
+/// Implements [`Field`](super::Field) for a type by its name, which is that of its source too, its modulus,
+/// and the number of a root of order two to the adicity.
+macro_rules! mont256_field {
+    ($field:ident, $name:literal, $modulus:expr, $two_adicity:literal, $root:expr) => {
+        impl $crate::field::Field for $field {
+            type Word = Limbs;
+
+            const NAME: &'static str = $name;
+            const SOURCES: &'static [&'static str] = &[
+                include_str!(concat!("../../../kernels/field/", $name, ".cl")),
+                include_str!("../../../kernels/field/mont256.cl"),
+                $crate::field::MEMORY_SOURCE,
+            ];
+            const VECTORS: bool = false;
+            const LANE_SOURCES: &'static [&'static str] = &[
+                include_str!(concat!("../../../kernels/field/", $name, ".cl")),
+                include_str!("../../../kernels/field/mont256_lanes.cl"),
+            ];
+            const DIRECTED: bool = false;
+            const STEP_LEVELS: u32 = 2;
+            const TWO_ADICITY: u32 = $two_adicity;
+            const ZERO: Limbs = [0; 4];
+            const ONE: Limbs = $modulus.one();
+
+            fn from_u64(value: u64) -> Limbs {
+                $modulus.stored([value, 0, 0, 0])
+            }
+
+            fn is_element(word: Limbs) -> bool {
+                $modulus.contains(word)
+            }
+
+            fn add(a: Limbs, b: Limbs) -> Limbs {
+                $modulus.add(a, b)
+            }
+
+            fn sub(a: Limbs, b: Limbs) -> Limbs {
+                $modulus.sub(a, b)
+            }
+
+            fn mul(a: Limbs, b: Limbs) -> Limbs {
+                $modulus.mul(a, b)
+            }
+
+            fn inverse(a: Limbs) -> Option<Limbs> {
+                (a != Self::ZERO).then(|| $modulus.inverse(a))
+            }
+
+            fn largest_root() -> Limbs {
+                $modulus.stored($root)
+            }
+        }
+    };
+}
+pub(crate) use mont256_field;
 
 impl Modulus {
     const fn new(p: Limbs) -> Self {
@@ -209,5 +273,6 @@ mod tests {
     fn fields_are_those_of_arkworks() {
         agrees::<ark_bn254::FqConfig>(&BN254_FQ);
         agrees::<ark_bn254::FrConfig>(&BN254_FR);
+        agrees::<ark_bls12_381::FrConfig>(&BLS12_381_FR);
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::steps::{Network, power_tables};
 use crate::driver::Buffer;
 use crate::driver::launch::ntt_lanes::{
-    LANES, MAX_DIVISOR, MAX_LOG_K, NttPassLanes, ROW_BYTES, Rows, STEP_LEVELS,
+    LANES, MAX_DIVISOR, MAX_LOG_K, NttPassLanes, ROW_BYTES, Rows,
 };
 use crate::engine::{Compiled, Engine};
 use crate::error::Result;
@@ -72,6 +72,15 @@ pub(super) fn run_in_order<F: Field>(
     Ok(())
 }
 
+/// Levels of a pass at most so that all passes have vectors for a few cores: a group is a vector, and goes
+/// through all rows of its tile. Of few rows one pass costs less than two launches.
+fn busy_levels(log_n: u32, columns: usize) -> u32 {
+    const LOG_LANES: u32 = 4;
+    const LOG_FEW_ROWS: u32 = 6;
+    let spare = (log_n + columns.ilog2()).saturating_sub(LOG_LANES);
+    spare.max(log_n.div_ceil(2)).max(LOG_FEW_ROWS)
+}
+
 /// The passes of a network, and what they have in common.
 struct Plan {
     passes: Vec<plan::Pass>,
@@ -98,8 +107,11 @@ impl Plan {
         let log_n = network.log_n;
         let tuning = engine.tuning::<F>(PASS);
         let max_log_k = (tuning.tile_bytes / ROW_BYTES).max(2).ilog2();
-        let max_log_k = max_log_k.min(tuning.levels).min(MAX_LOG_K);
-        let passes = plan::passes(log_n, max_log_k, STEP_LEVELS);
+        let max_log_k = max_log_k
+            .min(tuning.levels)
+            .min(MAX_LOG_K)
+            .min(busy_levels(log_n, network.columns));
+        let passes = plan::passes(log_n, max_log_k, 1);
         let Some(last) = passes.last() else {
             return Ok(None);
         };
@@ -164,5 +176,103 @@ impl Plan {
         };
         let result = launch.enqueue(engine.queue(), &self.compiled.kernel);
         engine.launched(&self.compiled, launch.traffic(), result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Device;
+    use crate::error::Error;
+    use crate::field::{Bls12381Fr, Bn254Fr};
+    use crate::self_test;
+    use crate::session::{Patch, Session, SessionOptions};
+    use crate::storage::Storage;
+    use crate::tune::Tuning;
+
+    /// A session whose transforms over large fields go in lanes.
+    fn open(patch: Patch) -> Option<Session> {
+        let device = match Device::discover() {
+            Ok(devices) => devices.into_iter().next()?,
+            Err(error) => {
+                println!("SKIP: {error}");
+                return None;
+            }
+        };
+        let options = SessionOptions {
+            storage: Storage::None,
+            ..SessionOptions::default()
+        };
+        let session = Session::open_untested(&device, options, patch).expect("it opens");
+        if !session
+            .run(|engine| Ok(in_lanes::<Bn254Fr>(engine)))
+            .unwrap()
+        {
+            println!("SKIP: {device} has no vectors of 256 bits");
+            return None;
+        }
+        Some(session)
+    }
+
+    /// The known answers have at most 2^9 rows: with few levels a pass, they take many passes.
+    #[test]
+    fn any_number_of_passes_gives_the_known_answers() {
+        let Some(session) = open(str::to_owned) else {
+            return;
+        };
+        fn with<F: Field>(engine: &mut Engine, levels: u32) -> Result<()> {
+            let tuning = Tuning {
+                levels,
+                ..engine.tuning::<F>(PASS)
+            };
+            engine.tune::<F>(PASS, tuning);
+            self_test::ntt::<F>(engine)
+        }
+        for levels in [1, 2, 3, 5, 9] {
+            session
+                .run(move |engine| {
+                    with::<Bn254Fr>(engine, levels)?;
+                    with::<Bls12381Fr>(engine, levels)
+                })
+                .unwrap();
+        }
+    }
+
+    #[test]
+    fn a_device_that_computes_wrongly_in_lanes_is_not_believed() {
+        let bugs: [(&str, Patch); 8] = [
+            ("an opposite", |s| s.replace("lent(5, 1, i", "lent(5, 0, i")),
+            ("a node", |s| {
+                s.replace(
+                    "by->made + (1u << depth) + node",
+                    "by->made + (1u << depth)",
+                )
+            }),
+            ("a lane's root", |s| {
+                s.replace("(((size_t)at->block[l]", "(((size_t)at->block[0]")
+            }),
+            ("the order of rows", |s| {
+                s.replace("at->block[l] = reverse_bits(at->block[l], level);", "{}")
+            }),
+            ("the order of rows in a tile", |s| {
+                s.replace(
+                    "at->flags & OUT_ORDER ? reverse_bits(row, at->log_k) : row",
+                    "row",
+                )
+            }),
+            ("a divisor", |s| {
+                s.replace("limb[i] >> bits |", "limb[i] >> 1 |")
+            }),
+            ("a coset", |s| s.replace("by_level[d])", "by_level[0])")),
+            ("a power", |s| s.replace("splat(high +", "splat(low +")),
+        ];
+        for (bug, patch) in bugs {
+            let Some(session) = open(patch) else { return };
+            let answer = session.run(self_test::ntt::<Bn254Fr>);
+            assert!(
+                matches!(answer, Err(Error::WrongAnswer { .. })),
+                "{bug}: {answer:?}"
+            );
+        }
     }
 }

@@ -137,7 +137,12 @@ impl<F: Field> Steps<F> {
             Kind::Extension { .. } => &[Direction::Inverse, Direction::Forward],
         };
         for &direction in directions {
-            engine.roots::<F>(direction, self.log_n.saturating_sub(1))?;
+            let log_length = self.log_n.saturating_sub(1);
+            if lanes::in_lanes::<F>(engine) {
+                engine.lane_roots::<F>(direction, log_length)?;
+            } else {
+                engine.roots::<F>(direction, log_length)?;
+            }
         }
         let input = size_of::<F::Word>() << self.log_n;
         let largest = input * self.copies();

@@ -4,13 +4,13 @@
 //! Every test runs with the layout of the device and, at small sizes, with that of a GPU, so that a
 //! machine without one still executes that path.
 
-mod bn254;
 mod fold;
 mod hash;
 mod measure;
 mod merkle;
 mod msm;
 mod ntt;
+mod scalars;
 mod session;
 
 use std::marker::PhantomData;

@@ -12,8 +12,6 @@ const WORD_BYTES: usize = 32;
 const LIMBS_BYTES: usize = 72;
 /// Bytes of local memory that a pass takes for each row of its tile: four lanes, and a factor.
 pub(crate) const ROW_BYTES: usize = (LANES + 1) * LIMBS_BYTES;
-/// Levels of a whole step.
-pub(crate) const STEP_LEVELS: u32 = 2;
 /// By two to what a pass divides at most: a limb has 29 bits.
 pub(crate) const MAX_DIVISOR: u32 = 28;
 /// Levels of a pass at most, as sums grow in its tile.

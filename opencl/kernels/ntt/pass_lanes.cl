@@ -76,12 +76,12 @@ static inline INLINED F row_load(const Place* at, uint row) {
   return gather(at->in[0] + offset, at->in[1] + offset, at->in[2] + offset, at->in[3] + offset);
 }
 
-/* Has rows of a later butterfly fetched: they lie too far apart for a processor to foresee them, and
+/* Has two rows of a later butterfly fetched: they lie too far apart for a processor to foresee them, and
  * where strides are powers of two those of a whole tile do not stay in a cache together. */
-static inline INLINED void rows_fetch(const Place* at, uint row, uint log_h, uint rows, const bool in) {
+static inline INLINED void rows_fetch(const Place* at, uint row, uint log_h, const bool in) {
 #ifdef __clang__
 #pragma unroll
-  for (uint j = 0; j < rows; j++) {
+  for (uint j = 0; j < 2; j++) {
     uint to = row + (j << log_h);
     if (at->flags & (in ? IN_ORDER : OUT_ORDER)) to = reverse_bits(to, at->log_k);
 #pragma unroll
@@ -96,7 +96,8 @@ static inline INLINED void rows_fetch(const Place* at, uint row, uint log_h, uin
 }
 
 /* The same of the roots at a node. */
-static inline INLINED void roots_fetch(__global const ulong* roots, const uint* block, uint depth, uint node) {
+static inline INLINED void roots_fetch(__global const ulong* roots, const uint* block, uint depth,
+                                       uint node) {
 #ifdef __clang__
 #pragma unroll
   for (uint l = 0; l < VW; l++)
@@ -125,7 +126,7 @@ static inline INLINED F f_divided(F a, uint bits) {
 
 /* x times the row's powers of a shift. */
 static SHARED F powered(const Place* at, F x, uint row, __global const ulong* low,
-                                __global const ulong* high) {
+                        __global const ulong* high) {
   x = f_mul(x, gather(low + WORDS * at->row[0], low + WORDS * at->row[1],
                       low + WORDS * at->row[2], low + WORDS * at->row[3]));
   return f_mul(x, splat(high + WORDS * reverse_bits(row, at->log_k)));
@@ -254,7 +255,7 @@ static inline INLINED void level_nodes(const Place* at, __local F* tile, const C
       __local F* a = tile + row;
       __local F* b = tile + other;
       if (first) {
-        rows_fetch(at, row + AHEAD, log_h, 2, true);
+        rows_fetch(at, row + AHEAD, log_h, true);
         *a = row_load(at, row);
         *b = row_load(at, other);
       }
@@ -263,7 +264,7 @@ static inline INLINED void level_nodes(const Place* at, __local F* tile, const C
       else
         butterfly_each(a, b, &factor, &by->above, carried);
       if (last) {
-        rows_fetch(at, row + 2 * AHEAD, 0, 2, false);
+        rows_fetch(at, row + 2 * AHEAD, 0, false);
         if (at->flags & POWERS) {
           *a = powered(at, *a, row, by->low, by->high);
           *b = powered(at, *b, other, by->low, by->high);
@@ -323,7 +324,8 @@ static inline void place(Place* at, size_t group, __global const ulong* in, __gl
     size_t from, to;
     if (in_order) {
       const uint rows = (uint)(inner / columns);
-      from = ((ulong)reverse_bits((uint)(lane / columns), 31 - clz(rows)) << log_k) * columns + lane % columns;
+      const ulong reversed = reverse_bits((uint)(lane / columns), 31 - clz(rows));
+      from = (reversed << log_k) * columns + lane % columns;
       at->block[l] = 0;
       at->copy[l] = (uint)(group % copies);
       to = at->copy[l] * (inner << log_k) + lane;
@@ -360,7 +362,7 @@ __kernel GROUP_SIZE void KERNEL(ntt_pass)(__global const ulong* in,
   if (get_group_id(0) + 1 < get_num_groups(0)) {
     Place next = at;
     place(&next, get_group_id(0) + 1, in, out, inner, columns, level, copies);
-    rows_fetch(&next, 0, log_k - 1, 2, true);
+    rows_fetch(&next, 0, log_k - 1, true);
     if (next.block[0] != next.block[VW - 1])
       for (uint d = 0; d < log_k; d++) roots_fetch(roots, next.block, d, 0);
   }
@@ -375,7 +377,8 @@ __kernel GROUP_SIZE void KERNEL(ntt_pass)(__global const ulong* in,
     for (uint d = 0; d < log_k; d++)
       by_level[d] = gather(shift[0] + WORDS * d, shift[1] + WORDS * d, shift[2] + WORDS * d,
                            shift[3] + WORDS * d);
-  Common by = {.made = factors, .roots = roots, .shift = flags & SHIFTED ? by_level : 0, .low = low, .high = high};
+  Common by = {.made = factors, .roots = roots, .low = low, .high = high};
+  by.shift = flags & SHIFTED ? by_level : 0;
   ulong carry = 0;
   for (uint i = 0; i < LIMBS; i++) by.above.limb[i] = (LANES)(lent(5, 1, i, &carry));
 

@@ -5,7 +5,7 @@
  *        not asked to find the vectors; CPU runtimes do so too unevenly.
  *   GPU  VW = 1, WGS = 64 or more:  lanes are the work-items of a group.
  *
- * The host defines VW and WGS, and for hashes HALF_WIDTH. The field files that follow define FIELD, S, F and the operations:
+ * The host defines VW and WGS. The field files that follow define FIELD, S, F and the operations:
  *   f_splat f_add f_sub f_mul f_halve, f_scale (by a constant of all lanes), f_load f_store
  *   (contiguous), f_gather f_scatter (strided), f_keep (local);
  *   f_fetch is f_load of any word for the element that it is, f_canonical

@@ -132,9 +132,6 @@ impl LaneShape {
             vector_width,
             group_size,
         } = self;
-        format!(
-            "-cl-std=CL1.2 -DVW={vector_width} -DHALF_WIDTH={} -DWGS={group_size}",
-            (vector_width / 2).max(1)
-        )
+        format!("-cl-std=CL1.2 -DVW={vector_width} -DWGS={group_size}")
     }
 }

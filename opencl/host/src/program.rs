@@ -51,15 +51,21 @@ impl Operation {
         }
     }
 
-    const fn source(self) -> &'static str {
+    const fn sources(self) -> &'static [&'static str] {
         match self {
-            Self::NttPass { .. } => include_str!("../../kernels/ntt/pass.cl"),
-            Self::NttSpread => include_str!("../../kernels/ntt/spread.cl"),
-            Self::FriFold { .. } => include_str!("../../kernels/fri/fold.cl"),
-            Self::Poseidon2Permute => include_str!("../../kernels/hash/permute.cl"),
-            Self::MerkleLeaves => include_str!("../../kernels/hash/leaves.cl"),
-            Self::MerkleNodes => include_str!("../../kernels/hash/nodes.cl"),
-            Self::MemoryCopy => include_str!("../../kernels/memory/copy.cl"),
+            Self::NttPass { .. } => &[include_str!("../../kernels/ntt/pass.cl")],
+            Self::NttSpread => &[include_str!("../../kernels/ntt/spread.cl")],
+            // The layout decides which of the variants it is.
+            Self::FriFold { .. } => &[
+                include_str!("../../kernels/fri/packed_31.cl"),
+                include_str!("../../kernels/fri/packed_goldilocks.cl"),
+                include_str!("../../kernels/fri/fold_packed.cl"),
+                include_str!("../../kernels/fri/fold.cl"),
+            ],
+            Self::Poseidon2Permute => &[include_str!("../../kernels/hash/permute.cl")],
+            Self::MerkleLeaves => &[include_str!("../../kernels/hash/leaves.cl")],
+            Self::MerkleNodes => &[include_str!("../../kernels/hash/nodes.cl")],
+            Self::MemoryCopy => &[include_str!("../../kernels/memory/copy.cl")],
         }
     }
 
@@ -98,7 +104,7 @@ pub(crate) fn program<F: Field>(operation: Operation, in_lanes: bool) -> (String
     let sources = [
         &[definitions.as_str(), LANE_SOURCE],
         F::SOURCES,
-        &[operation.source()],
+        operation.sources(),
     ]
     .concat();
     (name, sources.join("\n"))
@@ -130,7 +136,8 @@ pub(crate) fn hash_program<P: Poseidon2>(operation: Operation) -> (String, Strin
         &[LANE_SOURCE],
         P::Field::SOURCES,
         P::SOURCES,
-        &[HASH_LANES_SOURCE, operation.source()],
+        &[HASH_LANES_SOURCE],
+        operation.sources(),
     ];
     (name, sources.concat().join("\n"))
 }

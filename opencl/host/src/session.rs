@@ -453,7 +453,7 @@ mod tests {
     #[test]
     fn what_is_used_later_is_tested_before() {
         let Some(opened) =
-            open_patched(|s| s.replace("root = f_mul(root, root)", "root = f_add(root, root)"))
+            open_patched(|s| s.replace("inverse_roots + row * pairs", "inverse_roots + row"))
         else {
             return;
         };

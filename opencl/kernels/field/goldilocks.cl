@@ -17,61 +17,87 @@
 typedef ulong S;
 typedef LANE(ulong) F;
 
-/* x where a < b, and 0 elsewhere. */
-#if VW == 1
-#define WHERE_LESS(a, b, x) ((a) < (b) ? (x) : 0ul)
-#else
-#define WHERE_LESS(a, b, x) (CAT(as_ulong, VW)((a) < (b)) & (F)(x))
-#endif
-
 static inline F f_splat(S a) { return (F)(a); }
 
-/* x and x - P differ by P, and exactly one of the two is in [0, P): the smaller, unsigned. */
-static inline F f_reduced(F x) { return min(x, x - (F)(P)); }
+#if VW == 1
 
-static inline F f_canonical(F x) { return f_reduced(x); }
+static inline F f_reduced(F x) { return min(x, x - P); }
 
-/* A sum that overflows has lost 2^64, which is e more than P. */
 static inline F f_add(F a, F b) {
-  F s = a + b;
-  F lost = WHERE_LESS(s, a, EPSILON);
-  return f_reduced(s + lost);
+  const F s = a + b;
+  return f_reduced(s + (s < a ? EPSILON : 0ul));
+}
+
+static inline F f_sub(F a, F b) { return a - b - (a < b ? EPSILON : 0ul); }
+
+/* a*b for any words, as any word. */
+static inline F f_mul_loose(F a, F b) {
+  const F lo = a * b, hi = mul_hi(a, b);
+  const F h = hi >> 32, m = hi & EPSILON;
+  const F t = lo - h - (lo < h ? EPSILON : 0ul);
+  const F r = t + ((m << 32) - m);
+  return r + (r < t ? EPSILON : 0ul);
+}
+
+#else
+
+/* Vector units compare signed numbers only: with the highest bit flipped, unsigned order is signed
+ * order, and a chain of additions keeps it flipped. */
+#define FLIP ((SIGNED_WIDE)(long)(1ul << 63))
+
+/* 2^32 - 1 where a > b, and 0 elsewhere. */
+static inline SIGNED_WIDE where_greater(SIGNED_WIDE a, SIGNED_WIDE b) {
+  return AS_SIGNED(AS_WIDE(a > b) >> 32);
+}
+
+/* Flipped in and out. */
+static inline SIGNED_WIDE reduced_flipped(SIGNED_WIDE x) {
+  return x + where_greater(x, (SIGNED_WIDE)((long)(P - 1)) ^ FLIP);
+}
+
+static inline F f_reduced(F x) { return AS_WIDE(reduced_flipped(AS_SIGNED(x) ^ FLIP) ^ FLIP); }
+
+/* a - (P - b), and P more where that is negative: one comparison. */
+static inline F f_add(F a, F b) {
+  const SIGNED_WIDE from = AS_SIGNED(a) ^ FLIP;
+  const SIGNED_WIDE less = from - AS_SIGNED((F)(P) - b);
+  return AS_WIDE((less + ((less > from) & (SIGNED_WIDE)((long)P))) ^ FLIP);
 }
 
 static inline F f_sub(F a, F b) {
-  return a - b - WHERE_LESS(a, b, EPSILON);
+  return a - b - AS_WIDE(where_greater(AS_SIGNED(b) ^ FLIP, AS_SIGNED(a) ^ FLIP));
 }
+
+/* a - b for any words, as any word. */
+static inline F f_sub_loose(F a, F b) {
+  const SIGNED_WIDE from = AS_SIGNED(a) ^ FLIP, less = reduced_flipped(AS_SIGNED(b) ^ FLIP);
+  return AS_WIDE(from - less - where_greater(less, from));
+}
+
+/* a*b for any words, as any word. */
+static inline F f_mul_loose(F a, F b) {
+  const F a1 = a >> 32, b1 = b >> 32;
+  const F x = words_mul(a, b);
+  const F y = words_mul(a1, b) + (x >> 32);
+  const F z = words_mul(a, b1) + (y & LOW_WORDS);
+  const F hi = words_mul(a1, b1) + (y >> 32) + (z >> 32);
+  const SIGNED_WIDE lo = AS_SIGNED((z << 32) | (x & LOW_WORDS)) ^ FLIP;
+  SIGNED_WIDE t = lo - AS_SIGNED(hi >> 32);
+  t -= where_greater(t, lo);
+  SIGNED_WIDE r = t + AS_SIGNED(words_mul(hi, (F)(EPSILON)));
+  r += where_greater(t, r);
+  return AS_WIDE(r ^ FLIP);
+}
+
+#endif
+
+static inline F f_canonical(F x) { return f_reduced(x); }
 
 static inline F f_halve(F a) {
   return (a >> 1) + (((F)(0ul) - (a & (F)(1ul))) & (F)(HALF));
 }
 
-/* lo + 2^64*hi mod P, any lo and hi. */
-static inline F f_fold(F lo, F hi) {
-  F h = hi >> 32, m = hi & (F)(EPSILON);
-  F t = lo - h;
-  t -= WHERE_LESS(lo, h, EPSILON);
-  F u = (m << 32) - m;
-  F r = t + u;
-  r += WHERE_LESS(r, u, EPSILON);
-  return f_reduced(r);
-}
-
-#if VW == 1
-
-static inline F f_mul(F a, F b) { return f_fold(a * b, mul_hi(a, b)); }
-
-#else
-
-static inline F f_mul(F a, F b) {
-  F a1 = a >> 32, b1 = b >> 32;
-  F x = words_mul(a, b);
-  F y = words_mul(a1, b) + (x >> 32);
-  F z = words_mul(a, b1) + (y & LOW_WORDS);
-  return f_fold((z << 32) | (x & LOW_WORDS), words_mul(a1, b1) + (y >> 32) + (z >> 32));
-}
-
-#endif
+static inline F f_mul(F a, F b) { return f_reduced(f_mul_loose(a, b)); }
 
 static inline F f_scale(F a, S b) { return f_mul(a, f_splat(b)); }
 
@@ -84,16 +110,24 @@ static inline F f_dot(const F* a, __constant S* b) {
 }
 #endif
 
-#ifdef INVERSE
-
-/* Limbs: a + 2^32*b, of signed words with room for sums and for shifts, which is what a product with
- * a power of two is. 2^192 = 1, and so the roots of order 8 are such powers: 2^24 and its odd powers.
- * With 2^64 = 2^32 - 1:
- *   2^48*(a, b) = 2^16*(-b, a + b),   2^72*(a, b) = 2^8*(-a - b, a) */
+/* Limbs: a + 2^32*b, of signed words with room for sums. */
 typedef struct {
   F a, b;
 } Limbs;
 
+/* A word of positive limbs below 2^62. */
+static inline F l_word(Limbs x) {
+  const F b = x.b + (x.a >> 32), low = (b << 32) | (x.a & LOW_WORDS);
+  const F r = low + words_mul(b >> 32, (F)(EPSILON));
+  /* What is added is below 2^63: an overflow takes the highest bit from one to zero. */
+  return r + words_mul((low & ~r) >> 63, (F)(EPSILON));
+}
+
+#ifdef INVERSE
+
+/* There is room for shifts too, which is what a product with a power of two is. 2^192 = 1, and so the
+ * roots of order 8 are such powers: 2^24 and its odd powers. With 2^64 = 2^32 - 1:
+ *   2^48*(a, b) = 2^16*(-b, a + b),   2^72*(a, b) = 2^8*(-a - b, a) */
 static inline Limbs l_add(Limbs x, Limbs y) { return (Limbs){x.a + y.a, x.b + y.b}; }
 
 static inline Limbs l_sub(Limbs x, Limbs y) { return (Limbs){x.a - y.a, x.b - y.b}; }
@@ -126,14 +160,6 @@ static inline Limbs l_scale(F x, __local const S* w, uint stride) {
   const F u = (q >> 32) + (r >> 32) + (t & LOW_WORDS);
   return (Limbs){(p & LOW_WORDS) - u - (t >> 32),
                  (p >> 32) + (q & LOW_WORDS) + (r & LOW_WORDS) + u};
-}
-
-/* A word of positive limbs below 2^62. */
-static inline F l_word(Limbs x) {
-  const F b = x.b + (x.a >> 32), low = (b << 32) | (x.a & LOW_WORDS);
-  const F r = low + words_mul(b >> 32, (F)(EPSILON));
-  /* What is added is below 2^63: an overflow takes the highest bit from one to zero. */
-  return r + words_mul((low & ~r) >> 63, (F)(EPSILON));
 }
 
 /* Steps of a transform (ntt/pass.cl). With s the root of the last level, row j is multiplied by s^j;

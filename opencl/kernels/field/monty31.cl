@@ -59,7 +59,6 @@ static inline F f_dot(const F* a, __constant S* b) {
 
 /* Vector units multiply 32 x 32 -> 64 bits in every second lane only, so even and odd lanes go
  * separately as 64-bit lanes. */
-#define AS_WIDE CAT(as_ulong, WIDE_WIDTH)
 #define AS_LANE CAT(as_uint, VW)
 
 /* The high words of even and odd lanes, in place. */

@@ -195,7 +195,8 @@ pub(crate) struct FriFold<'a> {
 impl FriFold<'_> {
     /// Bytes of global memory read and written.
     pub(crate) fn traffic(&self) -> u64 {
-        let words = ((1 << self.log_arity) + 1) * self.degree + 1;
+        let arity = 1 << self.log_arity;
+        let words = (arity + 1) * self.degree + arity / 2;
         (words * self.rows * self.word_bytes) as u64
     }
 
@@ -205,7 +206,10 @@ impl FriFold<'_> {
         kernel: &Kernel,
         shape: LaneShape,
     ) -> Result<(), Failure> {
-        assert!(self.rows > 0 && self.log_arity > 0, "nothing to fold");
+        assert!(
+            self.rows.is_power_of_two() && self.log_arity > 0,
+            "nothing to fold"
+        );
         require_words(
             self.word_bytes,
             &[
@@ -238,8 +242,8 @@ impl FriFold<'_> {
             Argument::U32(rows),
             Argument::U32(span),
         ];
-        // SAFETY: items are lanes of rows, the last one clipped to `rows`; each reads its run, the
-        // root of its first pair and the first roots, and writes its one result.
+        // SAFETY: items are lanes of rows, the last one clipped to `rows`; each reads its run and the
+        // roots of its pairs, of which it has most at the first level, and writes its one result.
         unsafe { queue.enqueue(kernel, &arguments, groups, shape.group_size as usize) }
     }
 }

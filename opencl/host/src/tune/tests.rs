@@ -179,8 +179,8 @@ fn a_wrong_candidate_is_left_out_and_a_wrong_default_is_an_error() {
     }
     let half = |source: &str| {
         source.replace(
-            "x[0][k] = f_halve(x[0][k])",
-            "x[0][k] = VW == 4 ? x[0][k] : f_halve(x[0][k])",
+            "folded = f_halve(folded)",
+            "folded = VW == 4 ? folded : f_halve(folded)",
         )
     };
     let session = Session::open_patched(&device, options(), half).expect("the default is right");
@@ -203,8 +203,8 @@ fn a_wrong_candidate_is_left_out_and_a_wrong_default_is_an_error() {
     // Right at the sizes of the self-test, and wrong at the one that is timed.
     let large = |source: &str| {
         source.replace(
-            "x[0][k] = f_halve(x[0][k])",
-            "x[0][k] = rows > 10000 ? x[0][k] : f_halve(x[0][k])",
+            "folded = f_halve(folded)",
+            "folded = rows > 10000 ? folded : f_halve(folded)",
         )
     };
     let session = Session::open_patched(&device, options(), large).expect("small ones are right");

@@ -33,6 +33,14 @@
 
 #define GROUP_SIZE __attribute__((reqd_work_group_size(WGS, 1, 1)))
 
+/* Has memory fetched to a cache ahead of its use, near (3) to far (0): a hint. Compilers that go by SPIR-V
+ * end the process at it. */
+#if defined(__clang__) && !defined(__SPIR__) && !defined(__SPIRV__)
+#define FETCH_AHEAD(p, locality) __builtin_prefetch(p, 0, locality)
+#else
+#define FETCH_AHEAD(p, locality)
+#endif
+
 /* The lowest `bits` bits of x, reversed; bits in 0..=32. */
 static inline uint reverse_bits(uint x, uint bits) {
   if (bits == 0) return 0;

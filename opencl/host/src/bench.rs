@@ -3,13 +3,14 @@
 //! A device is held against itself: bytes a second against those of a plain copy on the same device.
 //! What other programs reach on the same machine is measured elsewhere.
 
+mod fold;
+
 use crate::driver::launch::MemoryCopy;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::field::{
-    BabyBear, BabyBear4, Extension, Field, Goldilocks, Goldilocks2, KoalaBear, KoalaBear4,
+    BabyBear, BabyBear4, Field, Goldilocks, Goldilocks2, KoalaBear, KoalaBear4,
 };
-use crate::fold::MAX_LOG_ARITY;
 use crate::hash::{BabyBear16, Goldilocks8, KoalaBear16, MerkleHash, Poseidon2};
 use crate::memory::Lease;
 use crate::msm::{self, CURVE};
@@ -18,6 +19,8 @@ use crate::self_test;
 use crate::session::Session;
 use crate::timing;
 use crate::work::{Scale, Work};
+
+pub use fold::fold_and_copy;
 
 /// Samples whose median counts, at least.
 pub const LEAST_RUNS: usize = 7;
@@ -218,48 +221,6 @@ fn multiplication(engine: &mut Engine, runs: usize) -> Result<Measurement> {
         median_ns: timing::median(samples),
         elements: count as u64,
         bytes: did.bytes(),
-    })
-}
-
-/// One folding of `2^log_evaluations` elements of `E` by `2^log_arity`, and a copy that reads and
-/// writes as many bytes, in turns.
-///
-/// # Errors
-/// As [`Benchmark::run`]; [`Error::Shape`] if no single launch folds so.
-pub fn fold_and_copy<E: Extension>(
-    session: &Session,
-    log_evaluations: u32,
-    log_arity: u32,
-    runs: usize,
-) -> Result<(Measurement, Measurement)> {
-    let arities = 1..=MAX_LOG_ARITY.min(log_evaluations);
-    if !arities.contains(&log_arity) || log_evaluations > E::Base::TWO_ADICITY {
-        return Err(Error::Shape(format!(
-            "arity 2^{log_arity} over 2^{log_evaluations} evaluations in one launch"
-        )));
-    }
-    let runs = runs.max(LEAST_RUNS);
-    session.run(move |engine| {
-        engine.trust(log_arity, move |engine: &mut Engine| {
-            self_test::fold::<E>(engine, log_arity)
-        })?;
-        let mut work = Work::folding::<E>(log_evaluations, log_arity);
-        let mut folded = check(engine, runs, &mut work)?;
-        let copying = Copying::load(engine, (folded.bytes / 2) as usize / size_of::<u32>())?;
-        let (mut fold, mut by_kernel, mut by_driver) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..runs {
-            fold.extend(timing::samples_ns(engine, 1, |engine| {
-                work.enqueue(engine)
-            })?);
-            by_kernel.extend(timing::samples_ns(engine, 1, |engine| {
-                copying.by_kernel(engine)
-            })?);
-            by_driver.extend(timing::samples_ns(engine, 1, |engine| {
-                copying.by_driver(engine)
-            })?);
-        }
-        folded.median_ns = timing::median(fold);
-        Ok((folded, copying.measurement(runs, by_kernel, by_driver)))
     })
 }
 

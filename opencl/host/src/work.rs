@@ -238,9 +238,25 @@ impl<F: Field> Work<F> {
 
     /// Launches it once. What it is done to is what was loaded, or what earlier launches left of it:
     /// values do not change how long it takes.
-    pub(crate) fn enqueue(&mut self, engine: &mut Engine) -> Result<()> {
+    pub(crate) fn enqueue(&self, engine: &mut Engine) -> Result<()> {
         let input = self.input.as_ref().expect("invariant: loaded first");
         let output = self.output.as_ref().unwrap_or(input);
+        self.launch(engine, input, output)
+    }
+
+    /// The input once more and room for its result, for work that goes over more than a cache holds.
+    pub(crate) fn layer(&self, engine: &Engine) -> Result<(Lease, Lease)> {
+        let input = engine.upload(&self.values)?;
+        Ok((input, engine.lease::<F::Word>(self.out_words)?))
+    }
+
+    /// Launches it once from one buffer to another.
+    pub(crate) fn launch(
+        &self,
+        engine: &mut Engine,
+        input: &Buffer,
+        output: &Buffer,
+    ) -> Result<()> {
         (self.launch)(engine, input, output)
     }
 

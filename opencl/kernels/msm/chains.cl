@@ -75,15 +75,13 @@ static inline INLINED F load(__global const ulong* points, uint4 at, uint coordi
 
 /* Has the points of a later step fetched: they lie anywhere. */
 static inline INLINED void fetch(const Scratch* s, __global const ulong* points, uint step) {
-#ifdef __clang__
 #pragma unroll
   for (uint lane = 0; lane < 4; lane++) {
     const ulong at1 = s->first[4 * step + lane] & 0x7fffffffu;
     const ulong at2 = s->second[4 * step + lane] & 0x7fffffffu;
-    __builtin_prefetch((const void*)(size_t)(points + 8 * at1));
-    __builtin_prefetch((const void*)(size_t)(points + 8 * at2));
+    FETCH_AHEAD((const void*)(size_t)(points + 8 * at1), 3);
+    FETCH_AHEAD((const void*)(size_t)(points + 8 * at2), 3);
   }
-#endif
 }
 
 /* Lanes whose bases' numbers say that they are to be negated. */

@@ -150,7 +150,7 @@ __kernel GROUP_SIZE void KERNEL(ntt_pass)(__global const S* in,
     place(&next, &unused, &unused, group + 1, in, out, inner, columns, level, copies, flags & 1);
     for (uint row = 0; row < (1u << log_k); row++)
       for (uint word = 0; word < next.words; word += CACHE_LINE / sizeof(S))
-        __builtin_prefetch(next.in + row * next.in_stride + word, 0, 2);
+        FETCH_AHEAD(next.in + row * next.in_stride + word, 2);
   }
 #endif
 

@@ -1,4 +1,8 @@
 //! Folding against a copy on the device, and against Plonky3's.
+//!
+//! On the device it is measured twice: one layer and its result over and over, which the last cache of a
+//! processor may hold, against a copy of as many bytes there; and many layers in turn against copies of as
+//! many, all from memory.
 
 use std::marker::PhantomData;
 
@@ -18,6 +22,8 @@ use crate::table::Table;
 const LOG_EVALUATIONS: u32 = 20;
 /// Samples whose median counts; they take milliseconds.
 const RUNS: usize = 31;
+/// What a copy from memory reads, and writes too: far more than a cache holds.
+const FROM_MEMORY: usize = 256 << 20;
 /// Of a copy's bandwidth.
 const GOAL: f64 = 0.7;
 
@@ -30,11 +36,14 @@ where
 {
     let fields = format!("{}^{}", T::NAME, O::DEGREE);
     let shape = format!("2^{LOG_EVALUATIONS} by {}", 1 << log_arity);
-    let name = format!("{fields} fold {shape} on device");
-    if table.wants(&name) {
-        let (fold, copy) =
-            bench::fold_and_copy::<O>(session, LOG_EVALUATIONS, log_arity, RUNS).expect("a fold");
-        table.of_copy(&name, GOAL, &fold, &copy);
+    for (place, least_bytes) in [("in cache", 0), ("from memory", FROM_MEMORY)] {
+        let name = format!("{fields} fold {shape} {place}");
+        if table.wants(&name) {
+            let (fold, copy) =
+                bench::fold_and_copy::<O>(session, LOG_EVALUATIONS, log_arity, least_bytes, RUNS)
+                    .expect("a fold");
+            table.of_copy(&name, GOAL, &fold, &copy);
+        }
     }
     let name = format!("{fields} fold {shape}");
     if table.wants(&name) {

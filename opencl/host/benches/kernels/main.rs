@@ -3,8 +3,8 @@
 //! Each line is a contest: the results of all are compared in full, then each computes in turn, and
 //! the medians of wall time and of the process's CPU time are compared. Inputs are made outside of
 //! what is measured; what is measured of ours is the whole call, with all copies, except where a line
-//! says `on device`. Memory comes in huge pages for everyone, as a matrix of small pages measures the
-//! page tables.
+//! says `in cache` or `from memory`: that is the kernel alone, on data that lie on its device. Memory
+//! comes in huge pages for everyone, as a matrix of small pages measures the page tables.
 //!
 //! `cargo xtask bench kernels [WORD...]`: the lines whose names contain one of the words.
 

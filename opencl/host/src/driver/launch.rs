@@ -178,7 +178,7 @@ impl NttSpread<'_> {
     }
 }
 
-/// A launch of `fri/fold.cl`.
+/// A launch of `fri/fold.cl`, or of its variant `fri/fold_packed.cl`.
 pub(crate) struct FriFold<'a> {
     pub(crate) input: &'a Buffer,
     pub(crate) output: &'a Buffer,

@@ -2,7 +2,7 @@
 //! at large ones, and refused where they are undefined.
 //!
 //! Every test runs with the layout of the device and, at small sizes, with that of a GPU, so that a
-//! machine without one still executes that path.
+//! machine without one still executes that path; and on every further OpenCL implementation.
 
 mod fold;
 mod hash;
@@ -10,6 +10,7 @@ mod measure;
 mod merkle;
 mod msm;
 mod ntt;
+mod platforms;
 mod scalars;
 mod session;
 
@@ -56,7 +57,10 @@ fn gpu_layout() -> Option<&'static Session> {
 }
 
 fn sessions() -> impl Iterator<Item = &'static Session> {
-    native().into_iter().chain(gpu_layout())
+    native()
+        .into_iter()
+        .chain(gpu_layout())
+        .chain(platforms::others())
 }
 
 /// A field of ours and Plonky3's of the same name.

@@ -8,9 +8,7 @@ mod fold;
 use crate::driver::launch::MemoryCopy;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::field::{
-    BabyBear, BabyBear4, Field, Goldilocks, Goldilocks2, KoalaBear, KoalaBear4,
-};
+use crate::field::{BabyBear, BabyBear4, Field, Goldilocks, Goldilocks2, KoalaBear, KoalaBear4};
 use crate::hash::{BabyBear16, Goldilocks8, KoalaBear16, MerkleHash, Poseidon2};
 use crate::memory::Lease;
 use crate::msm::{self, CURVE};

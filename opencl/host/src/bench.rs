@@ -5,18 +5,21 @@
 
 mod fold;
 
+use std::sync::LazyLock;
+
+use crate::catalogue::{Visitor, visit};
 use crate::driver::launch::MemoryCopy;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::field::{BabyBear, BabyBear4, Field, Goldilocks, Goldilocks2, KoalaBear, KoalaBear4};
-use crate::hash::{BabyBear16, Goldilocks8, KoalaBear16, MerkleHash, Poseidon2};
+use crate::field::{BabyBear, Bn254Fr, Extension, Field};
+use crate::hash::{MerkleHash, Poseidon2};
 use crate::memory::Lease;
 use crate::msm::{self, CURVE};
 use crate::program::Operation;
 use crate::self_test;
 use crate::session::Session;
 use crate::timing;
-use crate::work::{Scale, Work};
+use crate::work::{LOG_ARITY, Scale, Work};
 
 pub use fold::fold_and_copy;
 
@@ -28,8 +31,10 @@ pub const LEAST_RUNS: usize = 7;
 pub struct Benchmark {
     kernel: &'static str,
     field: &'static str,
-    run: fn(&mut Engine, usize) -> Result<Measurement>,
+    run: Run,
 }
+
+type Run = fn(&mut Engine, usize) -> Result<Measurement>;
 
 /// What was measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,66 +70,77 @@ impl Measurement {
     }
 }
 
-/// All that can be measured. A new kernel is a line here.
-const BENCHMARKS: &[Benchmark] = &[
-    Benchmark::of::<BabyBear>("ntt", |engine, runs| {
-        measure(engine, runs, Work::<BabyBear>::ntt)
-    }),
-    Benchmark::of::<KoalaBear>("ntt", |engine, runs| {
-        measure(engine, runs, Work::<KoalaBear>::ntt)
-    }),
-    Benchmark::of::<Goldilocks>("ntt", |engine, runs| {
-        measure(engine, runs, Work::<Goldilocks>::ntt)
-    }),
-    Benchmark::of::<BabyBear>("lde", |engine, runs| {
-        measure(engine, runs, Work::<BabyBear>::lde)
-    }),
-    Benchmark::of::<KoalaBear>("lde", |engine, runs| {
-        measure(engine, runs, Work::<KoalaBear>::lde)
-    }),
-    Benchmark::of::<Goldilocks>("lde", |engine, runs| {
-        measure(engine, runs, Work::<Goldilocks>::lde)
-    }),
-    Benchmark::of::<BabyBear>("fold", |engine, runs| {
-        measure(engine, runs, Work::<BabyBear>::fold::<BabyBear4>)
-    }),
-    Benchmark::of::<KoalaBear>("fold", |engine, runs| {
-        measure(engine, runs, Work::<KoalaBear>::fold::<KoalaBear4>)
-    }),
-    Benchmark::of::<Goldilocks>("fold", |engine, runs| {
-        measure(engine, runs, Work::<Goldilocks>::fold::<Goldilocks2>)
-    }),
-    Benchmark::of::<BabyBear>("poseidon2", permutation::<BabyBear16>),
-    Benchmark::of::<KoalaBear>("poseidon2", permutation::<KoalaBear16>),
-    Benchmark::of::<Goldilocks>("poseidon2", permutation::<Goldilocks8>),
-    Benchmark::of::<BabyBear>("merkle", merkle::<BabyBear16>),
-    Benchmark::of::<KoalaBear>("merkle", merkle::<KoalaBear16>),
-    Benchmark::of::<Goldilocks>("merkle", merkle::<Goldilocks8>),
-    Benchmark {
-        kernel: "msm",
-        field: CURVE,
-        run: multiplication,
-    },
-];
+/// Makes the list of all that can be measured. A new kernel is a line here.
+struct List(Vec<Benchmark>);
+
+impl List {
+    fn add(&mut self, kernel: &'static str, field: &'static str, run: Run) {
+        self.0.push(Benchmark { kernel, field, run });
+    }
+}
+
+impl Visitor for List {
+    fn transforms<F: Field>(&mut self) {
+        self.add("ntt", F::NAME, |engine, runs| {
+            measure(engine, runs, self_test::ntt::<F>, Work::<F>::ntt)
+        });
+        self.add("lde", F::NAME, |engine, runs| {
+            measure(engine, runs, self_test::ntt::<F>, Work::<F>::lde)
+        });
+        self.add("spread", F::NAME, |engine, runs| {
+            measure(engine, runs, self_test::ntt::<F>, Work::<F>::spread)
+        });
+    }
+
+    fn folds<E: Extension>(&mut self) {
+        self.add("fold", E::Base::NAME, |engine, runs| {
+            let test = |engine: &mut Engine| self_test::fold::<E>(engine, LOG_ARITY);
+            measure(engine, runs, test, Work::<E::Base>::fold::<E>)
+        });
+    }
+
+    fn permutations<P: Poseidon2, Q: Poseidon2<Field = P::Field>>(&mut self) {
+        fn add<P: Poseidon2>(list: &mut List) {
+            list.add("poseidon2", P::Field::NAME, |engine, runs| {
+                let test = self_test::hash::permutation::<P>;
+                measure(engine, runs, test, Work::permutation::<P>)
+            });
+        }
+        add::<P>(self);
+        add::<Q>(self);
+    }
+
+    fn trees<P: MerkleHash>(&mut self) {
+        self.add("merkle", P::Field::NAME, |engine, runs| {
+            measure(
+                engine,
+                runs,
+                self_test::hash::merkle::<P>,
+                Work::merkle::<P>,
+            )
+        });
+    }
+
+    fn bn254_permutation(&mut self) {
+        self.add("poseidon2", Bn254Fr::NAME, |engine, runs| {
+            let make = Work::<Bn254Fr>::bn254_permutation;
+            measure(engine, runs, self_test::hash::bn254, make)
+        });
+    }
+
+    fn msm(&mut self) {
+        self.add("msm", CURVE, multiplication);
+    }
+}
 
 /// All that can be measured, in the order of a report.
 #[must_use]
-pub const fn benchmarks() -> &'static [Benchmark] {
-    BENCHMARKS
+pub fn benchmarks() -> &'static [Benchmark] {
+    static ALL: LazyLock<Vec<Benchmark>> = LazyLock::new(|| visit(List(Vec::new())).0);
+    &ALL
 }
 
 impl Benchmark {
-    const fn of<F: Field>(
-        kernel: &'static str,
-        run: fn(&mut Engine, usize) -> Result<Measurement>,
-    ) -> Self {
-        Self {
-            kernel,
-            field: F::NAME,
-            run,
-        }
-    }
-
     /// Name of the kernel.
     #[must_use]
     pub const fn kernel(&self) -> &'static str {
@@ -148,33 +164,15 @@ impl Benchmark {
     }
 }
 
+/// Has `test` pass before what it tests is measured.
 fn measure<F: Field>(
     engine: &mut Engine,
     runs: usize,
-    make: fn(Scale) -> Work<F>,
+    test: impl Fn(&mut Engine) -> Result<()> + 'static,
+    make: impl FnOnce(Scale) -> Work<F>,
 ) -> Result<Measurement> {
-    engine.trust(0, self_test::ntt::<F>)?;
-    let work = make(Scale::of(engine.device()));
-    measure_work(engine, runs, work)
-}
-
-fn permutation<P: Poseidon2>(engine: &mut Engine, runs: usize) -> Result<Measurement> {
-    engine.trust(0, self_test::hash::permutation::<P>)?;
-    let work = Work::permutation::<P>(Scale::of(engine.device()));
-    measure_work(engine, runs, work)
-}
-
-fn merkle<P: MerkleHash>(engine: &mut Engine, runs: usize) -> Result<Measurement> {
-    engine.trust(0, self_test::hash::merkle::<P>)?;
-    let work = Work::merkle::<P>(Scale::of(engine.device()));
-    measure_work(engine, runs, work)
-}
-
-fn measure_work<F: Field>(
-    engine: &mut Engine,
-    runs: usize,
-    mut work: Work<F>,
-) -> Result<Measurement> {
+    engine.trust(0, test)?;
+    let mut work = make(Scale::of(engine.device()));
     let mut measurement = check(engine, runs, &mut work)?;
     measurement.median_ns = timing::median_ns(engine, &mut work, runs)?;
     Ok(measurement)
@@ -204,19 +202,19 @@ fn check<F: Field>(engine: &mut Engine, runs: usize, work: &mut Work<F>) -> Resu
 fn multiplication(engine: &mut Engine, runs: usize) -> Result<Measurement> {
     engine.trust(0, msm::self_test::run)?;
     let count = Scale::of(engine.device()).bases();
-    let shape = format!("2^{} bases", count.ilog2());
     let work = msm::Resident::load(engine, count)?;
+    let shape = work.shape();
     let before = engine.stats();
     let right = work.run(engine)?;
     let did = engine.stats().since(&before);
     engine.require(right, || format!("msm over {CURVE}, {shape}"))?;
-    let samples = timing::samples_ns(engine, runs, |engine| work.run(engine).map(drop))?;
+    let median_ns = work.median_ns(engine, runs)?;
     Ok(Measurement {
         kernel: "msm",
         field: CURVE,
         shape,
         runs,
-        median_ns: timing::median(samples),
+        median_ns,
         elements: count as u64,
         bytes: did.bytes(),
     })

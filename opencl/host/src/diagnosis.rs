@@ -3,16 +3,15 @@
 //! A session stops at the first wrong answer, since it only has to know whether to go on. This goes
 //! through all of them, for whoever has to find out what is wrong with a card.
 
+use std::sync::LazyLock;
+
+use crate::catalogue::{Visitor, visit};
 use crate::device::Device;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::field::{
-    BabyBear, BabyBear4, Extension, Field, Goldilocks, Goldilocks2, KoalaBear, KoalaBear4,
-};
+use crate::field::{Bn254Fr, Extension, Field};
 use crate::fold::MAX_LOG_ARITY;
-use crate::hash::{
-    BabyBear16, BabyBear24, Goldilocks8, Goldilocks12, KoalaBear16, KoalaBear24, Poseidon2,
-};
+use crate::hash::{MerkleHash, Poseidon2};
 use crate::msm::{self, CURVE};
 use crate::self_test;
 use crate::session::{Patch, Session, SessionOptions};
@@ -22,34 +21,45 @@ use crate::session::{Patch, Session, SessionOptions};
 pub struct KnownAnswer {
     kernel: &'static str,
     field: &'static str,
-    run: fn(&mut Engine) -> Result<()>,
+    run: Run,
 }
 
-/// All known answers. A new kernel is a line here.
-const KNOWN_ANSWERS: &[KnownAnswer] = &[
-    KnownAnswer::of::<BabyBear>("ntt", self_test::ntt::<BabyBear>),
-    KnownAnswer::of::<BabyBear>("fold", fold::<BabyBear4>),
-    KnownAnswer::of::<BabyBear>("poseidon2", poseidon2::<BabyBear16, BabyBear24>),
-    KnownAnswer::of::<BabyBear>("merkle", self_test::hash::merkle::<BabyBear16>),
-    KnownAnswer::of::<KoalaBear>("ntt", self_test::ntt::<KoalaBear>),
-    KnownAnswer::of::<KoalaBear>("fold", fold::<KoalaBear4>),
-    KnownAnswer::of::<KoalaBear>("poseidon2", poseidon2::<KoalaBear16, KoalaBear24>),
-    KnownAnswer::of::<KoalaBear>("merkle", self_test::hash::merkle::<KoalaBear16>),
-    KnownAnswer::of::<Goldilocks>("ntt", self_test::ntt::<Goldilocks>),
-    KnownAnswer::of::<Goldilocks>("fold", fold::<Goldilocks2>),
-    KnownAnswer::of::<Goldilocks>("poseidon2", poseidon2::<Goldilocks8, Goldilocks12>),
-    KnownAnswer::of::<Goldilocks>("merkle", self_test::hash::merkle::<Goldilocks8>),
-    KnownAnswer {
-        kernel: "poseidon2",
-        field: CURVE,
-        run: self_test::hash::bn254,
-    },
-    KnownAnswer {
-        kernel: "msm",
-        field: CURVE,
-        run: msm::self_test::run,
-    },
-];
+type Run = fn(&mut Engine) -> Result<()>;
+
+/// Makes the list of all known answers. A new kernel is a method here.
+struct List(Vec<KnownAnswer>);
+
+impl List {
+    fn add(&mut self, kernel: &'static str, field: &'static str, run: Run) {
+        self.0.push(KnownAnswer { kernel, field, run });
+    }
+}
+
+impl Visitor for List {
+    fn transforms<F: Field>(&mut self) {
+        self.add("ntt", F::NAME, self_test::ntt::<F>);
+    }
+
+    fn folds<E: Extension>(&mut self) {
+        self.add("fold", E::Base::NAME, fold::<E>);
+    }
+
+    fn permutations<P: Poseidon2, Q: Poseidon2<Field = P::Field>>(&mut self) {
+        self.add("poseidon2", P::Field::NAME, poseidon2::<P, Q>);
+    }
+
+    fn trees<P: MerkleHash>(&mut self) {
+        self.add("merkle", P::Field::NAME, self_test::hash::merkle::<P>);
+    }
+
+    fn bn254_permutation(&mut self) {
+        self.add("poseidon2", Bn254Fr::NAME, self_test::hash::bn254);
+    }
+
+    fn msm(&mut self) {
+        self.add("msm", CURVE, msm::self_test::all);
+    }
+}
 
 /// Folding by every arity that has a kernel.
 fn fold<E: Extension>(engine: &mut Engine) -> Result<()> {
@@ -64,19 +74,12 @@ fn poseidon2<P: Poseidon2, Q: Poseidon2>(engine: &mut Engine) -> Result<()> {
 
 /// All known answers, in the order of a report.
 #[must_use]
-pub const fn known_answers() -> &'static [KnownAnswer] {
-    KNOWN_ANSWERS
+pub fn known_answers() -> &'static [KnownAnswer] {
+    static ALL: LazyLock<Vec<KnownAnswer>> = LazyLock::new(|| visit(List(Vec::new())).0);
+    &ALL
 }
 
 impl KnownAnswer {
-    const fn of<F: Field>(kernel: &'static str, run: fn(&mut Engine) -> Result<()>) -> Self {
-        Self {
-            kernel,
-            field: F::NAME,
-            run,
-        }
-    }
-
     #[cfg(test)]
     pub(crate) fn ask(&self, engine: &mut Engine) -> Result<()> {
         (self.run)(engine)

@@ -1,6 +1,6 @@
 //! What the thread that owns a device has at hand: its queue, kernels, memory and tables.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ use crate::program::cache::{Cache, Origin};
 use crate::program::{Operation, bn254_program, hash_program, program};
 use crate::session::Patch;
 use crate::stats::Stats;
-use crate::tune::{Tuning, Tunings};
+use crate::tune::{MsmTuning, Tuning, Tunings};
 
 /// Which way a transform goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,11 +43,14 @@ pub(crate) struct Compiled {
 pub(crate) struct Engine {
     // Fields drop in order: what lives in the context before the queue that holds the context.
     kernels: HashMap<(Operation, &'static str, LaneShape), Rc<Compiled>>,
-    msm_kernels: HashMap<&'static str, Rc<Compiled>>,
+    msm_kernels: HashMap<(&'static str, LaneShape), Rc<Compiled>>,
     /// By field, direction and whether they are for lanes of large elements.
     roots: HashMap<(&'static str, Direction, bool), (u32, Rc<Lease>)>,
     /// Round constants, by permutation.
     hash_constants: HashMap<&'static str, Rc<Lease>>,
+    /// What callers have on the device between calls, by the number that they know it by.
+    kept: HashMap<u64, Rc<dyn Any>>,
+    next_kept: u64,
     memory: Memory,
     queue: Queue,
     layout: Layout,
@@ -77,6 +80,8 @@ impl Engine {
             msm_kernels: HashMap::new(),
             roots: HashMap::new(),
             hash_constants: HashMap::new(),
+            kept: HashMap::new(),
+            next_kept: 0,
             memory: Memory::new(layout.limit_bytes),
             queue,
             layout,
@@ -111,11 +116,31 @@ impl Engine {
         measured.unwrap_or_else(|| self.layout.tuning::<F>(operation))
     }
 
-    /// Lays a kernel out differently from here on.
-    pub(crate) fn tune<F: Field>(&mut self, operation: Operation, tuning: Tuning) {
-        self.tunings.set(operation, F::NAME, tuning);
+    /// Lays a kernel out differently from here on. `name` is that of the field or of the permutation.
+    pub(crate) fn tune(&mut self, operation: Operation, name: &'static str, tuning: Tuning) {
+        self.tunings.set(operation, name, tuning);
         // What was tested was laid out otherwise.
         self.trusted.clear();
+    }
+
+    /// How a multi-scalar multiplication is laid out.
+    pub(crate) fn msm_tuning(&self) -> MsmTuning {
+        let measured = self.tunings.msm();
+        measured.unwrap_or_else(|| self.layout.msm_tuning())
+    }
+
+    /// Lays multi-scalar multiplications out differently from here on.
+    pub(crate) fn tune_msm(&mut self, tuning: MsmTuning) {
+        self.tunings.set_msm(tuning);
+        self.trusted.clear();
+    }
+
+    /// The lanes of a kernel of a multi-scalar multiplication.
+    pub(crate) fn msm_shape(&self, kernel: MsmKernel) -> LaneShape {
+        kernel.shape(LaneShape {
+            group_size: self.msm_tuning().group_size,
+            ..self.layout.shape
+        })
     }
 
     /// The lanes of the field's elements.
@@ -124,23 +149,34 @@ impl Engine {
     }
 
     /// The lanes of the words that a permutation hashes.
-    pub(crate) fn hash_shape<P: Poseidon2>(&self) -> LaneShape {
-        self.layout
-            .tuning::<P::Field>(Operation::Poseidon2Permute)
-            .shape()
-            .paired()
+    pub(crate) fn hash_shape<P: Poseidon2>(&self, operation: Operation) -> LaneShape {
+        let measured = self.tunings.get(operation, P::NAME);
+        let tuning = measured.unwrap_or_else(|| self.layout.hash_tuning::<P>());
+        tuning.shape()
     }
 
-    /// The lanes of the permutation over BN254: four elements, or one.
+    /// The lanes of the permutation over BN254.
     pub(crate) fn bn254_shape(&self) -> LaneShape {
-        let LaneShape {
-            vector_width,
-            group_size,
-        } = self.layout.shape;
-        LaneShape {
-            vector_width: if vector_width > 1 { 4 } else { 1 },
-            group_size,
-        }
+        let measured = self.tunings.get(Operation::Poseidon2Permute, BN254_3);
+        let tuning = measured.unwrap_or_else(|| self.layout.bn254_tuning());
+        tuning.shape()
+    }
+
+    /// Keeps something between calls; returns the number that it is known by.
+    pub(crate) fn keep<T: 'static>(&mut self, value: T) -> u64 {
+        self.next_kept += 1;
+        self.kept.insert(self.next_kept, Rc::new(value));
+        self.next_kept
+    }
+
+    /// What is kept under a number, if it is a `T`.
+    pub(crate) fn kept<T: 'static>(&self, number: u64) -> Option<Rc<T>> {
+        Rc::clone(self.kept.get(&number)?).downcast().ok()
+    }
+
+    /// Gives up what is kept under a number.
+    pub(crate) fn give_up(&mut self, number: u64) {
+        self.kept.remove(&number);
     }
 
     /// Bytes that the next operation may use.
@@ -232,7 +268,7 @@ impl Engine {
         &mut self,
         operation: Operation,
     ) -> Result<Rc<Compiled>> {
-        let shape = self.hash_shape::<P>();
+        let shape = self.hash_shape::<P>(operation);
         let source = || hash_program::<P>(operation);
         self.compiled((operation, P::NAME), shape, source)
     }
@@ -262,13 +298,12 @@ impl Engine {
 
     /// A kernel of a multi-scalar multiplication, compiled at its first use.
     pub(crate) fn msm_kernel(&mut self, kernel: MsmKernel) -> Result<Rc<Compiled>> {
-        let name = kernel.name();
-        if let Some(compiled) = self.msm_kernels.get(name) {
+        let (name, shape) = (kernel.name(), self.msm_shape(kernel));
+        if let Some(compiled) = self.msm_kernels.get(&(name, shape)) {
             return Ok(Rc::clone(compiled));
         }
-        let shape = kernel.shape(self.layout.shape);
         let compiled = self.compile(name.to_owned(), &kernel.source(), shape)?;
-        self.msm_kernels.insert(name, Rc::clone(&compiled));
+        self.msm_kernels.insert((name, shape), Rc::clone(&compiled));
         Ok(compiled)
     }
 
@@ -474,7 +509,12 @@ impl Engine {
     /// The round constants of the permutation over BN254, as its kernel takes them.
     pub(crate) fn bn254_constants(&mut self) -> Result<Rc<Lease>> {
         let in_vectors = self.bn254_shape().vector_width > 1;
-        self.constants(BN254_3, || bn254::kernel_constants(in_vectors))
+        let name = if in_vectors {
+            "bn254_3 in limbs"
+        } else {
+            BN254_3
+        };
+        self.constants(name, || bn254::kernel_constants(in_vectors))
     }
 
     fn constants<W: Word>(

@@ -4,12 +4,13 @@ use crate::device::{Device, DeviceKind};
 use crate::driver::launch::LaneShape;
 use crate::driver::launch::ntt_lanes::{LANES, ROW_BYTES};
 use crate::field::Field;
+use crate::hash::Poseidon2;
 use crate::plan;
 use crate::program::Operation;
-use crate::tune::Tuning;
+use crate::tune::{MsmTuning, Tuning};
 
 /// Levels of one pass in lanes of large elements: two passes for 2^20 rows.
-const LANES_LEVELS: u32 = 10;
+pub(crate) const LANES_LEVELS: u32 = 10;
 
 /// The layout of a session.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +77,40 @@ impl Layout {
         }
     }
 
+    /// How a kernel that hashes is laid out where nothing was measured: a permutation is one long chain of
+    /// products, and waits less when it goes through two vectors side by side.
+    pub(crate) fn hash_tuning<P: Poseidon2>(&self) -> Tuning {
+        let tuning = self.tuning::<P::Field>(Operation::Poseidon2Permute);
+        Tuning {
+            vector_width: match tuning.vector_width {
+                1 => 1,
+                width => (2 * width).min(16),
+            },
+            ..tuning
+        }
+    }
+
+    /// How the permutation over BN254 is laid out where nothing was measured: in lanes of four, or of one.
+    pub(crate) fn bn254_tuning(&self) -> Tuning {
+        Tuning {
+            vector_width: if self.shape.vector_width > 1 { 4 } else { 1 },
+            group_size: self.shape.group_size,
+            tile_bytes: self.tile_bytes,
+            levels: plan::MAX_LOG_K,
+        }
+    }
+
+    /// How a multi-scalar multiplication is laid out where nothing was measured.
+    pub(crate) const fn msm_tuning(&self) -> MsmTuning {
+        let group_size = self.shape.group_size;
+        MsmTuning {
+            group_size,
+            groups: 16,
+            run: if group_size == 1 { 32768 } else { 1024 },
+            wider: [0; 4],
+        }
+    }
+
     /// The lanes of a field: as many words as of 32 bits take as much together, where it has vectors.
     fn shape_of<F: Field>(&self) -> LaneShape {
         let LaneShape {
@@ -111,18 +146,6 @@ impl LaneShape {
         Self {
             vector_width: 1,
             group_size: max_group_size.clamp(1, 64),
-        }
-    }
-
-    /// Two vectors to a lane, where there are vectors: a kernel that is one long chain of products
-    /// waits less when it goes through two of them side by side.
-    pub(crate) fn paired(self) -> Self {
-        Self {
-            vector_width: match self.vector_width {
-                1 => 1,
-                width => (2 * width).min(16),
-            },
-            ..self
         }
     }
 

@@ -10,6 +10,7 @@
 //! that cannot be done here is an [`Error`].
 
 pub mod bench;
+mod catalogue;
 mod device;
 pub mod diagnosis;
 mod driver;
@@ -54,7 +55,7 @@ pub use identity::PciAddress;
 pub use merkle::{
     LeafMatrix, Merkle, MerkleBabyBear, MerkleGoldilocks, MerkleKoalaBear, MerkleLayers,
 };
-pub use msm::{Affine, INFINITY, MsmBn254, ScalarForm};
+pub use msm::{Affine, FixedBases, INFINITY, MsmBn254, ScalarForm};
 pub use ntt::{Ntt, NttBabyBear, NttBls12381, NttBn254, NttGoldilocks, NttKoalaBear};
 pub use session::{Session, SessionOptions};
 pub use stats::{KernelStats, ProgramStats, Stats};

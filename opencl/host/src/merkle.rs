@@ -145,7 +145,11 @@ pub(crate) fn launch<P: MerkleHash>(
         is_last: true,
         pad: false,
     };
-    let result = launch.enqueue(engine.queue(), &compiled.kernel, engine.hash_shape::<P>());
+    let result = launch.enqueue(
+        engine.queue(),
+        &compiled.kernel,
+        engine.hash_shape::<P>(Operation::MerkleLeaves),
+    );
     engine.launched(&compiled, launch.traffic(), result)?;
     let (mut from, mut below) = (0, rows);
     while below > 1 {
@@ -179,7 +183,11 @@ fn hash_nodes<P: MerkleHash>(
         nodes,
         injected_rows: injected.map(|(_, rows)| rows),
     };
-    let result = launch.enqueue(engine.queue(), &compiled.kernel, engine.hash_shape::<P>());
+    let result = launch.enqueue(
+        engine.queue(),
+        &compiled.kernel,
+        engine.hash_shape::<P>(Operation::MerkleNodes),
+    );
     engine.launched(&compiled, launch.traffic(), result)
 }
 
@@ -226,7 +234,11 @@ fn hash_rows<P: MerkleHash>(
                 is_last: index + 1 == matrices.len(),
                 pad: pad && index + 1 == matrices.len(),
             };
-            let result = launch.enqueue(engine.queue(), &compiled.kernel, engine.hash_shape::<P>());
+            let result = launch.enqueue(
+                engine.queue(),
+                &compiled.kernel,
+                engine.hash_shape::<P>(Operation::MerkleLeaves),
+            );
             engine.launched(&compiled, launch.traffic(), result)?;
             absorbed += columns;
         }
@@ -240,7 +252,7 @@ fn panel_rows<P: MerkleHash>(
     matrices: &[&LeafMatrix<P::Field>],
     rows: usize,
 ) -> Result<usize> {
-    let shape = engine.hash_shape::<P>();
+    let shape = engine.hash_shape::<P>(Operation::MerkleLeaves);
     let columns: usize = matrices.iter().map(|matrix| matrix.columns).sum();
     let states = if matrices.len() > 1 { P::WIDTH } else { 0 };
     let row_bytes = (columns + states) * size_of::<Word<P>>();

@@ -8,6 +8,7 @@
 //! multiplication, and who has bases has them from a key that was checked once.
 
 mod curve;
+mod fixed;
 mod pipeline;
 mod plan;
 mod program;
@@ -17,6 +18,7 @@ pub(crate) mod self_test;
 
 use std::sync::Arc;
 
+pub use fixed::FixedBases;
 pub(crate) use program::MsmKernel;
 pub(crate) use resident::Resident;
 

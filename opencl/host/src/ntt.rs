@@ -10,7 +10,7 @@ mod steps;
 use std::marker::PhantomData;
 
 pub(crate) use lanes::UNIT as LANES_UNIT;
-pub(crate) use steps::Steps;
+pub(crate) use steps::{Steps, launch_spread};
 
 use crate::error::{Error, Result};
 use crate::field::{BabyBear, Bls12381Fr, Bn254Fr, Elements, Field, Goldilocks, KoalaBear};

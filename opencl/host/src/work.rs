@@ -6,12 +6,12 @@ use crate::device::{Device, DeviceKind};
 use crate::driver::Buffer;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::field::{Extension, Field};
+use crate::field::{Bn254Fr, Extension, Field};
 use crate::fold;
-use crate::hash::{self, MerkleHash, Poseidon2};
+use crate::hash::{self, MerkleHash, Poseidon2, bn254};
 use crate::memory::Lease;
 use crate::merkle;
-use crate::ntt::Steps;
+use crate::ntt::{Steps, launch_spread};
 use crate::self_test::sample;
 
 /// How large work is made.
@@ -84,6 +84,8 @@ pub(crate) struct Work<F: Field> {
     out_words: usize,
     /// What its rate counts.
     rated: u64,
+    /// Whether the result takes the place of the input.
+    in_place: bool,
     launch: Launch,
     spot: Spot<F::Word>,
     input: Option<Lease>,
@@ -113,6 +115,24 @@ impl<F: Field> Work<F> {
             spot::lde::<F>(values, result, COLUMNS, shift)
         };
         Self::transform("lde", shape, log_rows, steps, Box::new(spot))
+    }
+
+    /// The last step of an inverse transform: rows put in order and scaled.
+    pub(crate) fn spread(scale: Scale) -> Self {
+        let log_rows = scale.log_rows.min(F::TWO_ADICITY);
+        let shape = format!("2^{log_rows} x {COLUMNS}");
+        let shift = F::from_u64(31);
+        let spot = move |values: &[F::Word], result: &[F::Word]| {
+            spot::spread::<F>(values, result, COLUMNS, shift)
+        };
+        let launch = Box::new(move |engine: &mut Engine, data: &Buffer, output: &Buffer| {
+            launch_spread::<F>(engine, data, output, shift, log_rows, COLUMNS)
+        });
+        let words = COLUMNS << log_rows;
+        Self {
+            in_place: false,
+            ..Self::new("spread", shape, words, words, launch, Box::new(spot))
+        }
     }
 
     fn transform(
@@ -175,10 +195,9 @@ impl<F: Field> Work<F> {
         let spot =
             |values: &[F::Word], result: &[F::Word]| spot::merkle::<P>(values, result, COLUMNS);
         let (words, out_words) = (rows * COLUMNS, (2 * rows - 1) * P::DIGEST);
-        // The result has other words than the input even where both have as many.
-        assert_ne!(words, out_words, "a tree beside its leaves");
         Self {
             rated: rows as u64,
+            in_place: false,
             ..Self::new("merkle", shape, words, out_words, launch, Box::new(spot))
         }
     }
@@ -197,6 +216,7 @@ impl<F: Field> Work<F> {
             values: sample::<F>(words),
             out_words,
             rated: words.max(out_words) as u64,
+            in_place: words == out_words,
             launch,
             spot,
             input: None,
@@ -230,7 +250,7 @@ impl<F: Field> Work<F> {
         // What is there makes room first.
         (self.input, self.output) = (None, None);
         self.input = Some(engine.upload(&self.values)?);
-        if self.out_words != self.values.len() {
+        if !self.in_place {
             self.output = Some(engine.lease::<F::Word>(self.out_words)?);
         }
         Ok(())
@@ -275,5 +295,22 @@ impl<F: Field> Work<F> {
                 right
             }
         })
+    }
+}
+
+impl Work<Bn254Fr> {
+    /// One permutation over BN254 of every state; of a quarter as many states, which take longer each.
+    pub(crate) fn bn254_permutation(scale: Scale) -> Self {
+        let log_states = scale.log_states - 2;
+        let (count, width) = (1 << log_states, bn254::WIDTH);
+        let shape = format!("2^{log_states} states of {width}");
+        let launch = Box::new(move |engine: &mut Engine, data: &Buffer, _: &Buffer| {
+            bn254::launch(engine, data, count, 1)
+        });
+        let (words, spot) = (count * width, Box::new(spot::bn254_permutation));
+        Self {
+            rated: count as u64,
+            ..Self::new("poseidon2", shape, words, words, launch, spot)
+        }
     }
 }

@@ -41,6 +41,27 @@ static inline void point_store(__global S* at, const Point* p) {
   at[3] = p->zzz;
 }
 
+/* a^(P - 2), which is 1/a. */
+static inline F f_inverse(F a, F one) {
+  const ulong exponent[4] = {P0 - 2, P1, P2, P3};
+  F power = one;
+  for (int bit = 255; bit >= 0; bit--) {
+    power = f_sqr(power);
+    if ((exponent[bit / 64] >> (bit % 64)) & 1) power = f_mul(power, a);
+  }
+  return power;
+}
+
+/* Makes ZZ and ZZZ one, given 1/ZZZ; not for infinity. */
+static inline void point_make_affine(Point* p, F inverse_zzz, F one) {
+  /* ZZZ = Z^3 and ZZ = Z^2: 1/Z = ZZ/ZZZ. */
+  const F inverse_z = f_mul(p->zz, inverse_zzz);
+  p->x = f_mul(p->x, f_sqr(inverse_z));
+  p->y = f_mul(p->y, inverse_zzz);
+  p->zz = one;
+  p->zzz = one;
+}
+
 /* p = 2p: 6 multiplications, 3 squarings; infinity stays. */
 static void point_double(Point* p) {
   const F u = f_add(p->y, p->y);

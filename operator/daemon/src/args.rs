@@ -28,6 +28,22 @@ Data goes to standard output, everything else to standard error.
 Exit codes: 0 stopped as told, 1 unexpected, 2 usage, 3 not found, 5 denied by the coordinator, \
 6 coordinator unreachable, 7 timeout, 10 no device, 11 a device failed, 75 coordinator busy, try again.";
 
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  froben-operator bench                                    every kernel of every device
+  froben-operator bench --kernel ntt --field goldilocks    one of them
+  froben-operator bench --kernel msm -o json               for another program";
+
+const TUNE_EXAMPLES: &str = "\
+Examples:
+  froben-operator tune                                     everything, once
+  froben-operator tune --kernel ntt_pass --kernel msm      two kernels alone";
+
+const SELFTEST_EXAMPLES: &str = "\
+Examples:
+  froben-operator selftest                                 every kernel of every device
+  froben-operator selftest --field bn254_fr --field bn254  what BN254 needs";
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Connect to a coordinator and take tasks until told to stop
@@ -36,22 +52,32 @@ pub enum Command {
     Devices(Devices),
     /// Measure how fast each kernel runs on each device
     ///
-    /// Needs no coordinator. Each result is checked before it is timed, on data that lies on the device
+    /// Needs no coordinator. The kernels: ntt transforms every column of a matrix, lde extends it by four, spread
+    /// puts the rows of an inverse transform in order, fold folds a layer of FRI by eight, poseidon2 permutes states,
+    /// merkle builds a tree over a matrix, msm adds up multiples of points.
+    ///
+    /// Each result is checked before it is timed, on data that lies on the device
     /// already; the figure is the median. MEMORY is what the kernel's launches read and write, and OF COPY
     /// holds its rate against that of a plain copy on the same device: a kernel near 100 % cannot be faster
-    /// there.
+    /// there. Hashes and msm compute far longer than they read, and have small shares.
+    #[command(after_help = BENCH_EXAMPLES)]
     Bench(Bench),
     /// Find the best layout of each kernel on each device and keep it
     ///
-    /// Needs no coordinator; takes some seconds a kernel, when the machine should have no other work. Every
-    /// layout is checked before it is timed. What is found holds for this device and driver and lies in the
+    /// Needs no coordinator; takes from seconds to a minute a kernel and field, when the machine should have no
+    /// other work. A layout is how many elements a lane has and how many work-items a group; of ntt_pass also how
+    /// much local memory a tile takes and how many levels a pass does at most; of msm how long runs are and how wide
+    /// windows. No layout changes a result: each is checked before it is timed. What is found holds for this device and driver and lies in the
     /// user's cache folder, ~/.cache/froben/opencl/tunings; workers use it from their next start. Run it as the
     /// user that runs the daemon, and again after an update of the driver.
+    #[command(after_help = TUNE_EXAMPLES)]
     Tune(Tune),
     /// Ask each device for known answers of each kernel
     ///
-    /// Needs no coordinator. A device that gives a wrong one computes wrongly: update its driver, undo its
+    /// Needs no coordinator; the first time every kernel is compiled, which takes a processor a minute or two. A
+    /// device that gives a wrong answer computes wrongly: update its driver, undo its
     /// overclocking, and do not prove on it until this passes. Exit code 11 if any does.
+    #[command(after_help = SELFTEST_EXAMPLES)]
     Selftest(Selftest),
 }
 
@@ -117,9 +143,12 @@ pub struct Devices {
 
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// This kernel alone, like ntt, merkle or msm; may be given several times
+    /// This kernel alone, like ntt, merkle or msm; may be given several times. A wrong name lists all
     #[arg(long = "kernel", value_name = "NAME")]
     pub kernels: Vec<String>,
+    /// This field alone, like goldilocks or bn254_fr; may be given several times
+    #[arg(long = "field", value_name = "NAME")]
+    pub fields: Vec<String>,
     /// Samples whose median counts, 7 at least
     #[arg(long, value_name = "N", default_value_t = 7)]
     pub runs: u32,
@@ -129,18 +158,24 @@ pub struct Bench {
 
 #[derive(Debug, Args)]
 pub struct Tune {
-    /// This kernel alone, like ntt_pass, ntt_spread or fri_fold2; may be given several times
+    /// This kernel alone, like ntt_pass, merkle_leaves or msm; may be given several times. A wrong name lists all
     #[arg(long = "kernel", value_name = "NAME")]
     pub kernels: Vec<String>,
+    /// This field or permutation alone, like goldilocks or babybear_16; may be given several times
+    #[arg(long = "field", value_name = "NAME")]
+    pub fields: Vec<String>,
     #[command(flatten)]
     pub on: OnDevices,
 }
 
 #[derive(Debug, Args)]
 pub struct Selftest {
-    /// This kernel alone, like ntt, merkle or msm; may be given several times
+    /// This kernel alone, like ntt, merkle or msm; may be given several times. A wrong name lists all
     #[arg(long = "kernel", value_name = "NAME")]
     pub kernels: Vec<String>,
+    /// This field alone, like goldilocks or bn254_fr; may be given several times
+    #[arg(long = "field", value_name = "NAME")]
+    pub fields: Vec<String>,
     #[command(flatten)]
     pub on: OnDevices,
 }
@@ -177,39 +212,60 @@ pub struct Examine {
 }
 
 impl OnDevices {
-    fn examine(self, kernels: Vec<String>, more: Vec<String>) -> Examine {
+    fn examine(self, kernels: Vec<String>, fields: Vec<String>, more: Vec<String>) -> Examine {
         let OnDevices {
             programs,
             device,
             output,
         } = self;
-        let kernels = kernels
-            .into_iter()
-            .flat_map(|kernel| ["--kernel".to_owned(), kernel]);
+        let named = |flag: &'static str, names: Vec<String>| {
+            let each = names.into_iter();
+            each.flat_map(move |name| [flag.to_owned(), name])
+        };
+        let chosen = named("--kernel", kernels).chain(named("--field", fields));
         Examine {
             programs,
             device,
-            arguments: kernels.chain(more).collect(),
+            arguments: chosen.chain(more).collect(),
             output,
         }
     }
 }
 
 impl From<Bench> for Examine {
-    fn from(Bench { kernels, runs, on }: Bench) -> Self {
-        on.examine(kernels, vec!["--runs".to_owned(), runs.to_string()])
+    fn from(
+        Bench {
+            kernels,
+            fields,
+            runs,
+            on,
+        }: Bench,
+    ) -> Self {
+        on.examine(kernels, fields, vec!["--runs".to_owned(), runs.to_string()])
     }
 }
 
 impl From<Tune> for Examine {
-    fn from(Tune { kernels, on }: Tune) -> Self {
-        on.examine(kernels, Vec::new())
+    fn from(
+        Tune {
+            kernels,
+            fields,
+            on,
+        }: Tune,
+    ) -> Self {
+        on.examine(kernels, fields, Vec::new())
     }
 }
 
 impl From<Selftest> for Examine {
-    fn from(Selftest { kernels, on }: Selftest) -> Self {
-        on.examine(kernels, Vec::new())
+    fn from(
+        Selftest {
+            kernels,
+            fields,
+            on,
+        }: Selftest,
+    ) -> Self {
+        on.examine(kernels, fields, Vec::new())
     }
 }
 

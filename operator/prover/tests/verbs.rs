@@ -123,10 +123,11 @@ fn lines_are_separated_by_tabs_and_name_the_device() {
     let dir = tempfile::tempdir().unwrap();
     let ended = prover(&["selftest", "--kernel", "ntt"], dir.path(), &[]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    for (line, field) in ended
-        .stdout
-        .lines()
-        .zip(["babybear", "koalabear", "goldilocks"])
+    for (line, field) in
+        ended
+            .stdout
+            .lines()
+            .zip(["babybear", "koalabear", "goldilocks", "bn254_fr"])
     {
         assert_eq!(line, format!("{}\tntt {field}\tok", device.id));
     }
@@ -142,8 +143,17 @@ fn what_cannot_be_done_has_its_exit_code() {
     for (args, code, words) in [
         (&["bench"][..], 10, "pocl-opencl-icd"),
         (&["devices"], 10, "pocl-opencl-icd"),
-        (&["bench", "--kernel", "nonsense"], 2, "ntt, lde, fold"),
-        (&["tune", "--kernel", "nonsense"], 2, "ntt_pass, fri_fold"),
+        (
+            &["bench", "--kernel", "nonsense"],
+            2,
+            "ntt, lde, spread, fold, poseidon2, merkle, msm",
+        ),
+        (&["bench", "--field", "nonsense"], 2, "bn254_fr"),
+        (
+            &["tune", "--kernel", "nonsense"],
+            2,
+            "ntt_pass, ntt_spread, fri_fold, poseidon2_permute, merkle_leaves, merkle_nodes, msm",
+        ),
         (&["selftest", "--field", "nonsense"], 2, "babybear"),
         (&["bench", "--runs", "many"], 2, "--runs"),
         (&["selftest", "--role", "cpu"], 2, "--role"),

@@ -77,6 +77,15 @@ fn case(session: &Session, table: &Table, log_count: u32, goal: f64) {
         let sum = watch.measure(|| msm.msm(bases, scalars, ScalarForm::Montgomery));
         sum.expect("a sum")
     });
+    // All multiples, made once and not measured.
+    let multiples = msm
+        .fix(Arc::clone(&our_bases), usize::MAX)
+        .expect("a table");
+    let fixed = Contender::new("ours, fixed bases", |watch| {
+        let scalars = our_scalars.clone();
+        let sum = watch.measure(|| multiples.msm(scalars, ScalarForm::Montgomery));
+        sum.expect("a sum")
+    });
     let halo2_bases: Vec<_> = bases.iter().map(halo2_point).collect();
     let halo2_scalars: Vec<_> = scalars.iter().map(halo2_scalar).collect();
     let halo2 = Contender::new("halo2curves msm_best", |watch| {
@@ -88,13 +97,16 @@ fn case(session: &Session, table: &Table, log_count: u32, goal: f64) {
         let sum = watch.measure(|| G1Projective::msm(&bases, &scalars));
         stored(&sum.expect("as many of both").into_affine())
     });
-    let standings = contest(vec![ours, halo2, arkworks]);
-    let [ours, halo2, arkworks] = &standings[..] else {
-        unreachable!("three contenders");
+    let standings = contest(vec![ours, fixed, halo2, arkworks]);
+    let [ours, fixed, halo2, arkworks] = &standings[..] else {
+        unreachable!("four contenders");
     };
     // A goal for each.
     table.row(&name, goal, &[ours.clone(), halo2.clone()]);
     table.row(&name, 3.0, &[ours.clone(), arkworks.clone()]);
+    let name = format!("{name}, fixed bases");
+    table.row(&name, None, &[fixed.clone(), halo2.clone()]);
+    table.row(&name, None, &[fixed.clone(), ours.clone()]);
 }
 
 pub(crate) fn run(session: &Session, table: &Table) {

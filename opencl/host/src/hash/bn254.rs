@@ -1,6 +1,7 @@
 //! Poseidon2 over three elements of BN254's scalar field.
 
 use super::grain;
+use crate::driver::Buffer;
 use crate::driver::launch::hash::Poseidon2Permute;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -11,7 +12,10 @@ use crate::session::Session;
 /// The last part of the kernel's name.
 pub(crate) const NAME: &str = "bn254_3";
 
-const WIDTH: usize = 3;
+/// Elements of a state.
+pub(crate) const WIDTH: usize = 3;
+/// The lanes that the sources are written for.
+pub(crate) const LANE_WIDTHS: &[u32] = &[4, 1];
 const HALF_EXTERNAL_ROUNDS: usize = 4;
 const INTERNAL_ROUNDS: usize = 56;
 
@@ -70,25 +74,10 @@ pub(crate) fn permute(
     states: &[[Limbs; WIDTH]],
     times: u32,
 ) -> Result<Vec<[Limbs; WIDTH]>> {
-    let (constants, shape) = (engine.bn254_constants()?, engine.bn254_shape());
-    let compiled = engine.bn254_kernel()?;
-    let words = states.as_flattened().as_flattened();
-    let data = engine.upload(words)?;
-    let constant_limbs = if shape.vector_width > 1 { LIMBS } else { 4 };
-    let launch = Poseidon2Permute {
-        states: &data,
-        constants: &constants,
-        word_bytes: size_of::<u64>(),
-        width: 4 * WIDTH,
-        constant_words: constant_limbs * (2 * HALF_EXTERNAL_ROUNDS * WIDTH + INTERNAL_ROUNDS),
-        count: states.len(),
-        times,
-    };
-    let result = launch.enqueue(engine.queue(), &compiled.kernel, shape);
-    engine.launched(&compiled, launch.traffic(), result)?;
+    let data = engine.upload(states.as_flattened())?;
+    launch(engine, &data, states.len(), times)?;
     let mut permuted = vec![[[0; 4]; WIDTH]; states.len()];
-    let words = permuted.as_flattened_mut().as_flattened_mut();
-    engine.download(&data, words)?;
+    engine.download(&data, permuted.as_flattened_mut())?;
     match permuted
         .as_flattened()
         .iter()
@@ -100,6 +89,24 @@ pub(crate) fn permute(
             check: format!("number {index} of a result is no element of bn254_fr"),
         }),
     }
+}
+
+/// Permutes `count` states that lie on the device, in place.
+pub(crate) fn launch(engine: &mut Engine, states: &Buffer, count: usize, times: u32) -> Result<()> {
+    let (constants, shape) = (engine.bn254_constants()?, engine.bn254_shape());
+    let compiled = engine.bn254_kernel()?;
+    let constant_limbs = if shape.vector_width > 1 { LIMBS } else { 4 };
+    let launch = Poseidon2Permute {
+        states,
+        constants: &constants,
+        word_bytes: size_of::<u64>(),
+        width: 4 * WIDTH,
+        constant_words: constant_limbs * (2 * HALF_EXTERNAL_ROUNDS * WIDTH + INTERNAL_ROUNDS),
+        count,
+        times,
+    };
+    let result = launch.enqueue(engine.queue(), &compiled.kernel, shape);
+    engine.launched(&compiled, launch.traffic(), result)
 }
 
 /// Limbs of 29 bits, of which vectors take nine.

@@ -76,6 +76,10 @@ pub(crate) fn launch<P: Poseidon2>(
         count,
         times,
     };
-    let result = launch.enqueue(engine.queue(), &compiled.kernel, engine.hash_shape::<P>());
+    let result = launch.enqueue(
+        engine.queue(),
+        &compiled.kernel,
+        engine.hash_shape::<P>(Operation::Poseidon2Permute),
+    );
     engine.launched(&compiled, launch.traffic(), result)
 }

@@ -1,11 +1,12 @@
 //! The launches of a multi-scalar multiplication, and what the host does with the windows' sums.
 
 use super::curve::{POINT_WORDS, Point};
-use super::plan::{Plan, Spread};
+use super::plan::{Grid, Plan, Spread};
 use super::program::MsmKernel;
 use super::{Affine, ScalarForm};
 use crate::driver::launch::msm::{
-    MsmAccumulate, MsmChains, MsmDigits, MsmInput, MsmReduce, MsmSort, MsmSum, Windows, chain_words,
+    MsmAccumulate, MsmChains, MsmDigits, MsmGrid, MsmInput, MsmReduce, MsmSort, MsmSum, Windows,
+    chain_words,
 };
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -38,19 +39,15 @@ pub(crate) fn plan(engine: &Engine, count: usize) -> Plan {
     Plan::new(count, spread(engine))
 }
 
-fn spread(engine: &Engine) -> Spread {
-    let group_size = engine.layout().shape.group_size as usize;
-    let units = engine.device().compute_units as usize;
-    // A processor's unit is a thread, and a few times as many tasks even them out; a GPU's unit
-    // hides its latencies behind some sixteen groups.
+/// How a plan's buckets would be weighed in a grid; where there are chains to add its lists up.
+pub(super) fn grid(engine: &Engine, plan: &Plan) -> Option<Grid> {
+    (plan.chains > 0).then(|| Grid::new(plan.windows, spread(engine)))
+}
+
+pub(super) fn spread(engine: &Engine) -> Spread {
     Spread {
-        work_items: if group_size == 1 {
-            16 * units
-        } else {
-            16 * units * group_size
-        },
-        units,
-        group_size,
+        units: engine.device().compute_units as usize,
+        tuning: engine.msm_tuning(),
     }
 }
 
@@ -63,12 +60,7 @@ fn chunk_size(engine: &Engine, count: usize) -> Result<usize> {
     );
     let fits = |chunk: usize| {
         let plan = Plan::new(chunk, spread);
-        let buckets = 128 * plan.windows.windows * plan.windows.buckets();
-        let list = 4 * plan.windows.digits();
-        let heads = 128 * plan.windows.windows * chunk.div_ceil(plan.length);
-        let scratch = 8 * plan.chains * chain_words(plan.length);
-        let allocation = (64 * chunk).max(list).max(buckets).max(heads).max(scratch);
-        plan.bytes() <= available && allocation <= largest
+        plan.bytes() <= available && plan.largest_bytes().max(64 * chunk) <= largest
     };
     let mut chunks = count.div_ceil(MAX_CHUNK);
     loop {
@@ -116,9 +108,69 @@ pub(crate) fn run_resident(
 
 fn add_up(engine: &mut Engine, bases: &Lease, digits: Lease, plan: &Plan) -> Result<Point> {
     let sorted = sort(engine, digits, plan.windows)?;
-    let buckets = accumulate(engine, bases, &sorted, plan)?;
-    let sums = weigh(engine, &buckets, &sorted, plan)?;
-    combine(engine, &sums, plan.windows)
+    let bases = Bases {
+        points: bases,
+        count: plan.windows.count,
+    };
+    let buckets = accumulate(
+        engine,
+        bases,
+        &sorted,
+        plan.windows,
+        plan.length,
+        plan.chains,
+    )?;
+    let Some(grid) = plan.grid else {
+        let sums = weigh(engine, &buckets, &sorted, plan.windows, plan.segments)?;
+        return combine(engine, &sums, plan.windows);
+    };
+    let lists = grid.lists(plan.windows);
+    let (numbers, width) = (
+        2 * plan.windows.windows * plan.windows.buckets(),
+        lists.buckets(),
+    );
+    let listed = list(engine, &buckets, &sorted, plan.windows, lists)?;
+    drop(sorted);
+    let buckets = Bases {
+        points: &buckets,
+        count: numbers,
+    };
+    let sums = accumulate(engine, buckets, &listed, lists, grid.length, plan.chains)?;
+    let sums = weigh(engine, &sums, &listed, lists, plan.segments)?;
+    combine_lists(engine, &sums, plan.windows, width)
+}
+
+/// Points that the items of a list name.
+#[derive(Clone, Copy)]
+struct Bases<'a> {
+    points: &'a Lease,
+    count: usize,
+}
+
+/// The rows and columns of the buckets of each window.
+fn list(
+    engine: &mut Engine,
+    buckets: &Lease,
+    sorted: &Sorted,
+    windows: Windows,
+    lists: Windows,
+) -> Result<Sorted> {
+    let listed = Sorted::room(engine, lists)?;
+    let launch = MsmGrid {
+        buckets,
+        ends: &sorted.ends,
+        items: &listed.items,
+        keys: &listed.keys,
+        totals: &listed.totals,
+        list_ends: &listed.ends,
+        windows,
+        width: lists.buckets(),
+    };
+    let shape = engine.msm_shape(MsmKernel::Grid);
+    let compiled = engine.msm_kernel(MsmKernel::Grid)?;
+    let result = launch.enqueue(engine.queue(), &compiled.kernel, shape);
+    engine.launched(&compiled, launch.traffic(), result)?;
+    Ok(listed)
 }
 
 /// The digits of the scalars, window by window.
@@ -137,7 +189,7 @@ fn digits(
         windows,
         montgomery: form == ScalarForm::Montgomery,
     };
-    let shape = MsmKernel::Digits.shape(engine.layout().shape);
+    let shape = engine.msm_shape(MsmKernel::Digits);
     let compiled = engine.msm_kernel(MsmKernel::Digits)?;
     let result = launch.enqueue(engine.queue(), &compiled.kernel, shape);
     engine.launched(&compiled, launch.traffic(), result)?;
@@ -153,14 +205,20 @@ struct Sorted {
     ends: Lease,
 }
 
+impl Sorted {
+    fn room(engine: &Engine, windows: Windows) -> Result<Self> {
+        Ok(Self {
+            items: engine.lease::<u32>(windows.digits())?,
+            keys: engine.lease::<u32>(windows.digits())?,
+            totals: engine.lease::<u32>(windows.windows)?,
+            ends: engine.lease::<u32>(windows.counts())?,
+        })
+    }
+}
+
 fn sort(engine: &mut Engine, digits: Lease, windows: Windows) -> Result<Sorted> {
-    let shape = MsmKernel::Digits.shape(engine.layout().shape);
-    let sorted = Sorted {
-        items: engine.lease::<u32>(windows.digits())?,
-        keys: engine.lease::<u32>(windows.digits())?,
-        totals: engine.lease::<u32>(windows.windows)?,
-        ends: engine.lease::<u32>(windows.counts())?,
-    };
+    let shape = engine.msm_shape(MsmKernel::Digits);
+    let sorted = Sorted::room(engine, windows)?;
     let launch = MsmSort {
         digits: &digits,
         counts: &sorted.ends,
@@ -183,11 +241,17 @@ fn sort(engine: &mut Engine, digits: Lease, windows: Windows) -> Result<Sorted> 
 }
 
 /// The sums of the buckets. Those without a digit hold garbage.
-fn accumulate(engine: &mut Engine, bases: &Lease, sorted: &Sorted, plan: &Plan) -> Result<Lease> {
-    let windows = plan.windows;
+fn accumulate(
+    engine: &mut Engine,
+    bases: Bases<'_>,
+    sorted: &Sorted,
+    windows: Windows,
+    length: usize,
+    chains: usize,
+) -> Result<Lease> {
     let words = |points: usize| points * POINT_WORDS;
     let buckets = engine.lease::<u64>(words(windows.windows * windows.buckets()))?;
-    let (mut count, mut length) = (windows.count, plan.length);
+    let (mut count, mut length) = (windows.count, length);
     // The list that is left over by the launch before.
     let mut left: Option<(Lease, Lease)> = None;
     loop {
@@ -196,14 +260,14 @@ fn accumulate(engine: &mut Engine, bases: &Lease, sorted: &Sorted, plan: &Plan) 
         let head_keys = engine.lease::<u32>(runs)?;
         let (kernel, input, keys) = match &left {
             None => (
-                if plan.chains > 0 {
+                if chains > 0 {
                     MsmKernel::Chains
                 } else {
                     MsmKernel::Accumulate
                 },
                 MsmInput::Bases {
-                    bases,
-                    bases_count: windows.count,
+                    bases: bases.points,
+                    bases_count: bases.count,
                     items: &sorted.items,
                     totals: &sorted.totals,
                 },
@@ -212,7 +276,7 @@ fn accumulate(engine: &mut Engine, bases: &Lease, sorted: &Sorted, plan: &Plan) 
             Some((heads, keys)) => (MsmKernel::Merge, MsmInput::Heads(heads), keys),
         };
         let scratch = if kernel == MsmKernel::Chains {
-            let scratch = engine.lease::<u64>(plan.chains * chain_words(length))?;
+            let scratch = engine.lease::<u64>(chains * chain_words(length))?;
             Some((scratch, engine.upload(&[0_u32])?))
         } else {
             None
@@ -230,10 +294,10 @@ fn accumulate(engine: &mut Engine, bases: &Lease, sorted: &Sorted, plan: &Plan) 
             chains: scratch.as_ref().map(|(scratch, next)| MsmChains {
                 scratch,
                 next,
-                work_items: plan.chains,
+                work_items: chains,
             }),
         };
-        let shape = kernel.shape(engine.layout().shape);
+        let shape = engine.msm_shape(kernel);
         let compiled = engine.msm_kernel(kernel)?;
         let result = launch.enqueue(engine.queue(), &compiled.kernel, shape);
         engine.launched(&compiled, launch.traffic(), result)?;
@@ -248,18 +312,23 @@ fn accumulate(engine: &mut Engine, bases: &Lease, sorted: &Sorted, plan: &Plan) 
 }
 
 /// The weighted sum of each window's buckets.
-fn weigh(engine: &mut Engine, buckets: &Lease, sorted: &Sorted, plan: &Plan) -> Result<Lease> {
-    let windows = plan.windows;
-    let shape = MsmKernel::Reduce.shape(engine.layout().shape);
+fn weigh(
+    engine: &mut Engine,
+    buckets: &Lease,
+    sorted: &Sorted,
+    windows: Windows,
+    segments: usize,
+) -> Result<Lease> {
+    let shape = engine.msm_shape(MsmKernel::Reduce);
     let words = |points: usize| points * POINT_WORDS;
-    let mut count = windows.windows * plan.segments;
+    let mut count = windows.windows * segments;
     let mut sums = engine.lease::<u64>(words(count))?;
     let launch = MsmReduce {
         buckets,
         ends: &sorted.ends,
         sums: &sums,
         windows,
-        segments: plan.segments,
+        segments,
     };
     let compiled = engine.msm_kernel(MsmKernel::Reduce)?;
     let result = launch.enqueue(engine.queue(), &compiled.kernel, shape);
@@ -282,23 +351,40 @@ fn weigh(engine: &mut Engine, buckets: &Lease, sorted: &Sorted, plan: &Plan) -> 
     Ok(sums)
 }
 
-/// Puts the windows together, from the highest down (Horner).
+/// Puts the windows together.
 fn combine(engine: &Engine, sums: &Lease, windows: Windows) -> Result<Point> {
-    let mut words = vec![[0_u64; POINT_WORDS]; windows.windows];
+    let sums = download(engine, sums, windows.windows)?;
+    Ok(horner(sums.into_iter(), windows))
+}
+
+/// The same of the sums of rows and of columns, `width` times and once.
+fn combine_lists(engine: &Engine, sums: &Lease, windows: Windows, width: usize) -> Result<Point> {
+    let sums = download(engine, sums, 2 * windows.windows)?;
+    let sums = sums.chunks_exact(2).map(|pair| {
+        let rows = (0..width.ilog2()).fold(pair[0], |sum, _| sum.double());
+        rows.add(&pair[1])
+    });
+    Ok(horner(sums, windows))
+}
+
+/// From the highest down; what lies between windows is in the multiples.
+fn horner(sums: impl DoubleEndedIterator<Item = Point>, windows: Windows) -> Point {
+    let doublings = windows.bits as usize * windows.multiples;
+    sums.rev().fold(Point::INFINITY, |total, sum| {
+        (0..doublings)
+            .fold(total, |total, _| total.double())
+            .add(&sum)
+    })
+}
+
+/// Sums, each of which is a point of the curve.
+fn download(engine: &Engine, sums: &Lease, count: usize) -> Result<Vec<Point>> {
+    let mut words = vec![[0_u64; POINT_WORDS]; count];
     engine.download(sums, words.as_flattened_mut())?;
-    let mut total = Point::INFINITY;
-    for words in words.iter().rev() {
-        let sum = Point::from_words(words);
-        if !sum.is_on_the_curve() {
-            return Err(Error::WrongAnswer {
-                device: engine.device().to_string(),
-                check: "the sum of a window is no point of the curve".to_owned(),
-            });
-        }
-        for _ in 0..windows.bits {
-            total = total.double();
-        }
-        total = total.add(&sum);
-    }
-    Ok(total)
+    let points: Vec<_> = words.iter().map(Point::from_words).collect();
+    let right = points.iter().all(Point::is_on_the_curve);
+    engine.require(right, || {
+        "the sum of a window is no point of the curve".to_owned()
+    })?;
+    Ok(points)
 }

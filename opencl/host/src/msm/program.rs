@@ -14,6 +14,8 @@ pub(crate) enum MsmKernel {
     Merge,
     Reduce,
     Sum,
+    Multiples,
+    Grid,
 }
 
 const LANE: &str = include_str!("../../../kernels/lane.cl");
@@ -24,6 +26,20 @@ const POINT: &str = include_str!("../../../kernels/msm/point.cl");
 const ACCUMULATE: &str = include_str!("../../../kernels/msm/accumulate.cl");
 
 impl MsmKernel {
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Digits,
+        Self::Count,
+        Self::Place,
+        Self::Sort,
+        Self::Accumulate,
+        Self::Chains,
+        Self::Merge,
+        Self::Reduce,
+        Self::Sum,
+        Self::Multiples,
+        Self::Grid,
+    ];
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Digits => "msm_digits_bn254_fr",
@@ -35,6 +51,8 @@ impl MsmKernel {
             Self::Merge => "msm_merge_bn254_fq",
             Self::Reduce => "msm_reduce_bn254_fq",
             Self::Sum => "msm_sum_bn254_fq",
+            Self::Multiples => "msm_multiples_bn254_fq",
+            Self::Grid => "msm_grid_bn254_fq",
         }
     }
 
@@ -63,6 +81,8 @@ impl MsmKernel {
             Self::Merge => [&["#define MERGE"], point(ACCUMULATE).as_slice()].concat(),
             Self::Reduce => point(include_str!("../../../kernels/msm/reduce.cl")),
             Self::Sum => point(include_str!("../../../kernels/msm/sum.cl")),
+            Self::Grid => point(include_str!("../../../kernels/msm/grid.cl")),
+            Self::Multiples => point(include_str!("../../../kernels/msm/multiples.cl")),
         };
         sources.join("\n")
     }

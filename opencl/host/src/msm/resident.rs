@@ -1,26 +1,25 @@
 //! A multiplication whose bases and scalars stay on the device. For measurements.
 
 use super::curve::Point;
-use super::plan::Plan;
 use super::reference::{GENERATOR, multiple};
 use super::{Affine, ScalarForm, pipeline, self_test};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::field::mont256::{BN254_FQ as FQ, BN254_FR as FR};
 use crate::memory::Lease;
+use crate::timing;
 
 /// Bases and scalars on the device.
 pub(crate) struct Resident {
     bases: Lease,
     scalars: Lease,
-    plan: Plan,
+    count: usize,
     expected: Affine,
 }
 
 impl Resident {
     /// The multiples `1, 2, 3, ...` of the generator by scalars without a pattern.
     pub(crate) fn load(engine: &mut Engine, count: usize) -> Result<Self> {
-        let plan = pipeline::plan(engine, count);
         let scalars: Vec<_> = self_test::noise().take(count).collect();
         // What does not fit is refused before anything is computed.
         let on_device = engine.upload(scalars.as_flattened())?;
@@ -33,7 +32,7 @@ impl Resident {
         Ok(Self {
             bases,
             scalars: on_device,
-            plan,
+            count,
             expected: multiple(GENERATOR, sum),
         })
     }
@@ -43,11 +42,25 @@ impl Resident {
         let Self {
             bases,
             scalars,
-            plan,
+            count,
             expected,
         } = self;
-        let sum = pipeline::run_resident(engine, bases, scalars, ScalarForm::Canonical, plan)?;
+        let plan = pipeline::plan(engine, *count);
+        let sum = pipeline::run_resident(engine, bases, scalars, ScalarForm::Canonical, &plan)?;
         Ok(sum.to_affine() == *expected)
+    }
+}
+
+impl Resident {
+    /// How many bases, for people.
+    pub(crate) fn shape(&self) -> String {
+        format!("2^{} bases", self.count.ilog2())
+    }
+
+    /// The median time of `runs` multiplications.
+    pub(crate) fn median_ns(&self, engine: &mut Engine, runs: usize) -> Result<u64> {
+        let samples = timing::samples_ns(engine, runs, |engine| self.run(engine).map(drop))?;
+        Ok(timing::median(samples))
     }
 }
 

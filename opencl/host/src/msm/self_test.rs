@@ -2,7 +2,8 @@
 //!
 //! All bases are known multiples of the generator, so that the answer is one multiple, too.
 
-use super::plan::Plan;
+use super::fixed::Table;
+use super::plan::{Grid, Plan};
 use super::reference::{GENERATOR, add, multiple};
 use super::{Affine, INFINITY, ScalarForm, pipeline};
 use crate::engine::Engine;
@@ -26,16 +27,46 @@ pub(crate) fn run(engine: &mut Engine) -> Result<()> {
     let plan = Plan {
         length: LENGTH,
         segments: SEGMENTS,
+        grid: None,
         ..pipeline::plan(engine, COUNT)
     };
-    for (name, numbers, scalars, form) in [
-        ("numbers", &scalars, &scalars, ScalarForm::Canonical),
-        ("stored scalars", &scalars, &stored, ScalarForm::Montgomery),
+    let in_a_grid = Plan {
+        segments: 1,
+        grid: pipeline::grid(engine, &plan).map(|grid| Grid {
+            length: LENGTH,
+            ..grid
+        }),
+        ..plan
+    };
+    for (name, numbers, scalars, form, plan) in [
+        ("numbers", &scalars, &scalars, ScalarForm::Canonical, plan),
+        (
+            "stored scalars",
+            &scalars,
+            &stored,
+            ScalarForm::Montgomery,
+            plan,
+        ),
         (
             "one bucket",
             &one_bucket,
             &one_bucket,
             ScalarForm::Canonical,
+            plan,
+        ),
+        (
+            "a grid",
+            &scalars,
+            &scalars,
+            ScalarForm::Canonical,
+            in_a_grid,
+        ),
+        (
+            "one bucket in a grid",
+            &one_bucket,
+            &one_bucket,
+            ScalarForm::Canonical,
+            in_a_grid,
         ),
     ] {
         let computed = pipeline::run_planned(engine, &bases, scalars, form, &plan)?;
@@ -45,6 +76,27 @@ pub(crate) fn run(engine: &mut Engine) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Runs a table of multiples against the definition; bases as in [`run`], in as few windows as can be and in
+/// more.
+pub(crate) fn fixed(engine: &mut Engine) -> Result<()> {
+    let (factors, bases) = bases();
+    let scalars = scalars();
+    for multiples in [3, usize::MAX] {
+        let table = Table::build(engine, &bases, multiples)?;
+        let sum = table.multiply(engine, scalars.clone(), ScalarForm::Canonical)?;
+        engine.require(sum == expected(&factors, &scalars), || {
+            "multi-scalar multiplication on bn254, multiples of bases".to_owned()
+        })?;
+    }
+    Ok(())
+}
+
+/// All of them.
+pub(crate) fn all(engine: &mut Engine) -> Result<()> {
+    run(engine)?;
+    fixed(engine)
 }
 
 /// The multiple of the generator that the sum is.
@@ -91,4 +143,70 @@ pub(super) fn noise() -> impl Iterator<Item = Limbs> {
         state
     };
     std::iter::repeat_with(move || [word(), word(), word(), word() >> 3])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::MsmBn254;
+    use super::*;
+    use crate::device::Device;
+    use crate::error::Error;
+    use crate::session::{Patch, Session, SessionOptions};
+
+    /// Bugs in what only processors run, or only those who fix bases.
+    #[test]
+    fn a_grid_or_a_table_that_is_wrong_is_not_believed() {
+        let device = match Device::discover() {
+            Ok(devices) => devices.into_iter().next().expect("discovery finds one"),
+            Err(error) => return println!("SKIP: {error}"),
+        };
+        let of_grid: [(&str, Patch); 3] = [
+            ("a row", |s| {
+                s.replace("listed++] = row - 1;", "listed++] = row - (row > 1);")
+            }),
+            ("a column", |s| {
+                s.replace(
+                    "keys[by_column + place] = column;",
+                    "keys[by_column + place] = 0;",
+                )
+            }),
+            ("a merged bucket", |s| {
+                s.replace(
+                    "if (!f_equal(p.zz, one) || !f_equal(p.zzz, one)) {",
+                    "if (false) {",
+                )
+            }),
+        ];
+        let of_table: [(&str, Patch); 2] = [
+            ("a doubling", |s| {
+                s.replace("d < doublings;", "d + 1 < doublings;")
+            }),
+            ("an inverse", |s| {
+                s.replace("rest = f_mul(rest, p.zzz);", "")
+            }),
+        ];
+        let msm = |patch: Patch, fixed: bool| {
+            let session = Session::open_patched(&device, SessionOptions::default(), patch);
+            let session = session.expect("it opens");
+            let msm = MsmBn254::new(&session);
+            let (bases, form) = ([INFINITY].into(), ScalarForm::Canonical);
+            if fixed {
+                msm.fix(bases, 2)?.msm(vec![[1, 0, 0, 0]], form)
+            } else {
+                msm.msm(bases, vec![[1, 0, 0, 0]], form)
+            }
+        };
+        assert_eq!(msm(str::to_owned, true), Ok(INFINITY));
+        for ((bug, patch), fixed) in of_grid
+            .map(|bug| (bug, false))
+            .into_iter()
+            .chain(of_table.map(|bug| (bug, true)))
+        {
+            let result = msm(patch, fixed);
+            assert!(
+                matches!(result, Err(Error::WrongAnswer { .. })),
+                "{bug}: {result:?}"
+            );
+        }
+    }
 }

@@ -222,7 +222,7 @@ mod tests {
                 levels,
                 ..engine.tuning::<F>(PASS)
             };
-            engine.tune::<F>(PASS, tuning);
+            engine.tune(PASS, F::NAME, tuning);
             self_test::ntt::<F>(engine)
         }
         // Products by hand, and as other processors have them from the compiler.

@@ -356,6 +356,20 @@ impl<'a, F: Field> Network<'a, F> {
     }
 }
 
+/// Enqueues the last step of an inverse transform alone: rows from bit-reversed order, divided by their number, row
+/// `i` times `shift^i`. For measurements.
+pub(crate) fn launch_spread<F: Field>(
+    engine: &mut Engine,
+    input: &Buffer,
+    output: &Buffer,
+    shift: F::Word,
+    log_n: u32,
+    columns: usize,
+) -> Result<()> {
+    let (shifts, scale) = (&[shift], F::inverse_power_of_two(log_n));
+    Spread::<F> { shifts, scale }.launch(engine, input, output, log_n, columns)
+}
+
 impl<F: Field> Spread<'_, F> {
     fn run(
         &self,
@@ -364,29 +378,39 @@ impl<F: Field> Spread<'_, F> {
         log_n: u32,
         columns: usize,
     ) -> Result<Operand<F::Word>> {
-        let copies = self.shifts.len();
+        let (input, host) = input.split();
+        let output = engine.make::<F>((self.shifts.len() * columns) << log_n, host)?;
+        self.launch(engine, &input, &output, log_n, columns)?;
+        Ok(output)
+    }
+
+    fn launch(
+        &self,
+        engine: &mut Engine,
+        input: &Buffer,
+        output: &Buffer,
+        log_n: u32,
+        columns: usize,
+    ) -> Result<()> {
         let log_low = log_n / 2;
         let (low, high) = power_tables::<F>(self.shifts, self.scale, log_n, log_low);
         let (low, high) = (engine.upload(&low)?, engine.upload(&high)?);
-        let (input, host) = input.split();
-        let output = engine.make::<F>((copies * columns) << log_n, host)?;
         let compiled = engine.kernel::<F>(Operation::NttSpread)?;
         let spread = NttSpread {
-            input: &input,
-            output: &output,
+            input,
+            output,
             low: &low,
             high: &high,
             word_bytes: size_of::<F::Word>(),
             log_n,
             columns,
-            copies,
+            copies: self.shifts.len(),
             reverse: true,
             log_low,
         };
         let shape = engine.shape::<F>(Operation::NttSpread);
         let result = spread.enqueue(engine.queue(), &compiled.kernel, shape);
-        engine.launched(&compiled, spread.traffic(), result)?;
-        Ok(output)
+        engine.launched(&compiled, spread.traffic(), result)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Which layouts are worth a try. Pure arithmetic, no device.
 
-use super::Tuning;
+use super::{MsmTuning, Tuning};
+use crate::device::Device;
+use crate::layout::LANES_LEVELS;
 use crate::plan::MAX_LOG_K;
 use crate::program::Operation;
 
@@ -12,6 +14,13 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    pub(super) fn of(device: &Device) -> Self {
+        Self {
+            group_size: device.max_group_size,
+            local_memory_bytes: usize::try_from(device.local_memory_bytes).unwrap_or(usize::MAX),
+        }
+    }
+
     /// Whether the device can run such a layout. More local memory than there is aborts the process.
     pub(super) fn allow(self, tuning: Tuning) -> bool {
         let Tuning {
@@ -23,16 +32,55 @@ impl Limits {
         [1, 2, 4, 8, 16].contains(&vector_width)
             && (1..=self.group_size).contains(&group_size)
             && (1 << 10..=self.local_memory_bytes).contains(&tile_bytes)
-            && (1..=MAX_LOG_K).contains(&levels)
+            && (1..=LANES_LEVELS.max(MAX_LOG_K)).contains(&levels)
+    }
+
+    /// [`Limits::allow`] of a multi-scalar multiplication.
+    pub(super) fn allow_msm(self, tuning: MsmTuning) -> bool {
+        let MsmTuning {
+            group_size,
+            groups,
+            run,
+            wider,
+        } = tuning;
+        group_size.is_power_of_two()
+            && group_size <= self.group_size
+            && (1..=1024).contains(&groups)
+            && (64..=1 << 20).contains(&run)
+            && run.is_multiple_of(8)
+            && wider.iter().all(|bits| (-8..=8).contains(bits))
     }
 }
 
-/// The default first, then what differs from it, each layout once.
-pub(super) fn candidates(operation: Operation, default: Tuning, limits: Limits) -> Vec<Tuning> {
+/// The default first, then what differs from it in lanes of `widths`, each layout once.
+pub(super) fn candidates(
+    operation: Operation,
+    default: Tuning,
+    widths: &[u32],
+    limits: Limits,
+) -> Vec<Tuning> {
+    if default.levels > MAX_LOG_K {
+        // In lanes of large elements: a tile of as many rows as there are levels.
+        let fewer = (default.levels - 3..=default.levels).rev();
+        return fewer
+            .map(|levels| Tuning {
+                levels,
+                tile_bytes: default.tile_bytes >> (default.levels - levels),
+                ..default
+            })
+            .filter(|&tuning| limits.allow(tuning))
+            .collect();
+    }
     let width = default.vector_width;
-    let shapes = match default.group_size {
+    let narrower = widths.iter().copied().filter(|&other| other < width).max();
+    let wider = widths.iter().copied().filter(|&other| other > width).min();
+    let shapes: Vec<_> = match default.group_size {
         // Work-items are threads: the compiler may do better with half a lane, or two at a time.
-        1 => vec![(width, 1), (width / 2, 1), (width * 2, 1)],
+        1 => [Some(width), narrower, wider]
+            .into_iter()
+            .flatten()
+            .map(|width| (width, 1))
+            .collect(),
         // Work-items are lanes.
         _ => [32, 64, 128, 256]
             .map(|group_size| (width, group_size))
@@ -96,20 +144,24 @@ mod tests {
             degree: 4,
             log_arity: 3,
         };
-        for (operation, default, limits, count) in [
-            (Operation::NttPass { inverse: false }, cpu, large, 3 * 5 * 3),
-            (Operation::NttPass { inverse: false }, cpu, small, 3 * 3 * 3),
-            (fold, cpu, large, 3),
-            (Operation::NttPass { inverse: false }, gpu, large, 4 * 5 * 3),
-            (Operation::NttPass { inverse: false }, gpu, small, 2 * 3 * 3),
-            (Operation::NttSpread, gpu, large, 4),
+        let any: &[u32] = &[1, 2, 4, 8, 16];
+        let pass = Operation::NttPass { inverse: false };
+        for (operation, default, widths, limits, count) in [
+            (pass, cpu, any, large, 3 * 5 * 3),
+            (pass, cpu, any, small, 3 * 3 * 3),
+            (pass, cpu, &[8], large, 5 * 3),
+            (fold, cpu, any, large, 3),
+            (fold, cpu, &[1, 8], large, 2),
+            (pass, gpu, any, large, 4 * 5 * 3),
+            (pass, gpu, &[1], small, 2 * 3 * 3),
+            (Operation::NttSpread, gpu, any, large, 4),
         ] {
-            let found = candidates(operation, default, limits);
+            let found = candidates(operation, default, widths, limits);
             assert_eq!(found[0], default);
-            assert_eq!(found.len(), count, "{operation:?} {default} {limits:?}");
+            assert_eq!(found.len(), count, "{operation:?} {default:?} {limits:?}");
             for (at, tuning) in found.iter().enumerate() {
-                assert!(limits.allow(*tuning), "{tuning}");
-                assert!(!found[..at].contains(tuning), "{tuning} comes twice");
+                assert!(limits.allow(*tuning), "{tuning:?}");
+                assert!(!found[..at].contains(tuning), "{tuning:?} comes twice");
             }
         }
     }
@@ -141,7 +193,7 @@ mod tests {
         for spoil in bad {
             let mut tuning = good;
             spoil(&mut tuning);
-            assert!(!limits.allow(tuning), "{tuning}");
+            assert!(!limits.allow(tuning), "{tuning:?}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What was measured, kept beside the compiled programs: one TOML file a device and driver.
 //!
-//! An entry is by kernel and field, and holds for all its variants: a fold's for every arity and degree,
-//! a pass's for both directions. A file of another format, of another
-//! device, or with numbers that the device cannot run is not used, and the log says why.
+//! An entry is by kernel and field, or permutation, and holds for all its variants: a fold's for every arity
+//! and degree, a pass's for both directions. A file of another format or of another device is not used, nor
+//! is an entry that this version does not know or that the device cannot run, and the log says why.
 
 use std::fs;
 use std::io;
@@ -11,11 +11,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::candidates::Limits;
-use super::search::targets;
-use super::{Tuning, Tunings};
+use super::targets::targets;
+use super::{Kept, Tunings};
 use crate::device::Device;
-use crate::field::Field;
-use crate::program::{Operation, program};
 use crate::storage::{self, Storage};
 
 const FORMAT: u32 = 1;
@@ -43,7 +41,7 @@ struct Content {
     /// Hash of all that the driver says of itself and of the device.
     key: String,
     #[serde(default)]
-    kernel: Vec<Entry>,
+    kernel: Vec<toml::Table>,
 }
 
 /// One measured kernel.
@@ -56,15 +54,11 @@ pub(super) struct Entry {
     pub(super) source: String,
     pub(super) default_ns: u64,
     pub(super) best_ns: u64,
-    pub(super) layout: Tuning,
+    pub(super) layout: Kept,
 }
 
-/// The hash that an entry of today's source has.
-pub(super) fn source_hash<F: Field>(operation: Operation) -> String {
-    short_hash([false, true].map(|in_lanes| program::<F>(operation, in_lanes).1))
-}
-
-fn short_hash<const N: usize>(parts: [String; N]) -> String {
+/// A hash of parts, told apart.
+pub(super) fn short_hash(parts: impl IntoIterator<Item = String>) -> String {
     let mut hasher = blake3::Hasher::new();
     for part in parts {
         hasher.update(&(part.len() as u64).to_le_bytes());
@@ -94,7 +88,7 @@ impl TuningFile {
     pub(crate) fn load(&self) -> Tunings {
         let (path, device) = (self.path.display(), &self.device);
         let (tunings, complaints) = match self.read() {
-            Ok(Some(entries)) => self.choose(&entries),
+            Ok(Some(entries)) => self.choose(entries),
             Ok(None) => {
                 tracing::info!(device, "not tuned: kernels use default layouts");
                 return Tunings::default();
@@ -107,7 +101,8 @@ impl TuningFile {
         tunings
     }
 
-    fn read(&self) -> Result<Option<Vec<Entry>>, String> {
+    /// Its entries as they stand there: another version may have written some of them.
+    fn read(&self) -> Result<Option<Vec<toml::Table>>, String> {
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -128,9 +123,17 @@ impl TuningFile {
         Ok(Some(kernel))
     }
 
-    fn choose(&self, entries: &[Entry]) -> (Tunings, Vec<String>) {
+    fn choose(&self, entries: Vec<toml::Table>) -> (Tunings, Vec<String>) {
         let (mut tunings, mut complaints) = (Tunings::default(), Vec::new());
         for entry in entries {
+            let entry: Entry = match entry.try_into() {
+                Ok(entry) => entry,
+                Err(error) => {
+                    let error = error.to_string();
+                    complaints.push(format!("an entry cannot be read: {}", error.trim()));
+                    continue;
+                }
+            };
             let known = targets().find(|target| {
                 (target.kernel(), target.field()) == (&*entry.kernel, &*entry.field)
             });
@@ -139,13 +142,8 @@ impl TuningFile {
                 Some(target) if target.source_hash() != entry.source => {
                     "has changed since it was measured"
                 }
-                Some(_) if !self.limits.allow(entry.layout) => {
-                    "has a layout that the device cannot run"
-                }
-                Some(target) => {
-                    tunings.set(target.operation(), target.field(), entry.layout);
-                    continue;
-                }
+                Some(target) if target.accept(entry.layout, self.limits, &mut tunings) => continue,
+                Some(_) => "has a layout that the device cannot run",
             };
             let Entry { kernel, field, .. } = entry;
             complaints.push(format!("{kernel} over {field} {complaint}"));
@@ -155,10 +153,14 @@ impl TuningFile {
 
     /// Puts `entry` in the place of an older one.
     pub(super) fn save(&self, entry: Entry) -> io::Result<()> {
+        let entry = toml::Table::try_from(entry).map_err(io::Error::other)?;
+        let names = |entry: &toml::Table| {
+            ["kernel", "field"].map(|name| entry.get(name)?.as_str().map(str::to_owned))
+        };
         let mut kernel = self.read().ok().flatten().unwrap_or_default();
-        kernel.retain(|old| (&old.kernel, &old.field) != (&entry.kernel, &entry.field));
+        kernel.retain(|old| names(old) != names(&entry));
         kernel.push(entry);
-        kernel.sort_by(|a, b| (&a.kernel, &a.field).cmp(&(&b.kernel, &b.field)));
+        kernel.sort_by_cached_key(names);
         let content = Content {
             format: FORMAT,
             device: self.device.clone(),

@@ -8,18 +8,20 @@
 
 mod candidates;
 pub(crate) mod file;
+mod msm;
 mod search;
+mod targets;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::driver::launch::LaneShape;
 use crate::program::Operation;
-pub use search::{Target, Tuned, targets};
+pub(crate) use msm::MsmTuning;
+pub use targets::{Target, Tuned, targets};
 
 /// How a kernel over a field is laid out on a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,39 +46,72 @@ impl Tuning {
     }
 }
 
-impl fmt::Display for Tuning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Tuning {
+    /// For people, without what kernels that have no tile do not read.
+    fn shown(self, has_tile: bool) -> String {
         let Self {
             vector_width,
             group_size,
             tile_bytes,
             levels,
         } = self;
-        let kib = tile_bytes >> 10;
-        write!(
-            f,
-            "lane {vector_width}, group {group_size}, tile {kib} KiB, {levels} levels"
-        )
+        let lanes = format!("lane {vector_width}, group {group_size}");
+        match has_tile {
+            true => format!("{lanes}, tile {} KiB, {levels} levels", tile_bytes >> 10),
+            false => lanes,
+        }
+    }
+}
+
+/// A layout as a file holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Kept {
+    Lanes(Tuning),
+    Msm(MsmTuning),
+}
+
+impl From<Tuning> for Kept {
+    fn from(tuning: Tuning) -> Self {
+        Self::Lanes(tuning)
+    }
+}
+
+impl From<MsmTuning> for Kept {
+    fn from(tuning: MsmTuning) -> Self {
+        Self::Msm(tuning)
     }
 }
 
 /// What was measured on a device; where nothing was, its layout's defaults hold.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tunings(HashMap<(&'static str, &'static str), Tuning>);
+pub(crate) struct Tunings {
+    /// By kernel, and by field or permutation.
+    lanes: HashMap<(&'static str, &'static str), Tuning>,
+    msm: Option<MsmTuning>,
+}
 
 impl Tunings {
-    pub(crate) fn get(&self, operation: Operation, field: &'static str) -> Option<Tuning> {
-        self.0.get(&(operation.name(), field)).copied()
+    pub(crate) fn get(&self, operation: Operation, name: &'static str) -> Option<Tuning> {
+        self.lanes.get(&(operation.name(), name)).copied()
     }
 
-    pub(crate) fn set(&mut self, operation: Operation, field: &'static str, tuning: Tuning) {
-        self.0.insert((operation.name(), field), tuning);
+    pub(crate) fn set(&mut self, operation: Operation, name: &'static str, tuning: Tuning) {
+        self.lanes.insert((operation.name(), name), tuning);
+    }
+
+    pub(crate) const fn msm(&self) -> Option<MsmTuning> {
+        self.msm
+    }
+
+    pub(crate) const fn set_msm(&mut self, tuning: MsmTuning) {
+        self.msm = Some(tuning);
     }
 
     /// Goes back to the defaults; whether there was anything else.
     pub(crate) fn forget(&mut self) -> bool {
-        let any = !self.0.is_empty();
-        self.0.clear();
+        let any = !self.lanes.is_empty() || self.msm.is_some();
+        *self = Self::default();
         any
     }
 }

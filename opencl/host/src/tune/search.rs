@@ -1,18 +1,8 @@
-//! Tries layouts on the device and keeps the best.
+//! Tries layouts on the device and chooses the best.
 
-use super::Tuning;
-use super::candidates::{Limits, candidates};
-use super::file::{Entry, TuningFile, source_hash};
-use crate::device::Device;
-use crate::driver::launch::LaneShape;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::field::{BabyBear4, Extension, Field, Goldilocks2, KoalaBear4};
-use crate::program::Operation;
-use crate::self_test;
-use crate::session::Session;
 use crate::timing;
-use crate::work::{LOG_ARITY, Scale, Work};
 
 /// Runs of a candidate, and of the last comparison.
 const RUNS: usize = 5;
@@ -20,207 +10,84 @@ const FINAL_RUNS: usize = 9;
 /// A gain that is smaller is as likely noise.
 const LEAST_GAIN: f64 = 0.03;
 
-/// A kernel over a field whose layout can be measured.
-#[derive(Clone, Copy, Debug)]
-pub struct Target {
-    operation: Operation,
-    field: &'static str,
-    source: fn(Operation) -> String,
-    run: Search,
+/// Work that can be laid out in several ways.
+pub(super) trait Trial {
+    type Layout: Copy + PartialEq;
+
+    /// What is tried, for the log.
+    fn name(&self) -> String;
+
+    /// A layout, for people.
+    fn shown(&self, layout: Self::Layout) -> String;
+
+    /// Has the engine use a layout from here on.
+    fn lay_out(&self, engine: &mut Engine, layout: Self::Layout);
+
+    /// Whether two layouts are the same programs in other plans of launches.
+    fn same_programs(a: Self::Layout, b: Self::Layout) -> bool;
+
+    /// The known answers of the programs.
+    fn test(&self, engine: &mut Engine) -> Result<()>;
+
+    /// The work itself, once: an error unless its result is right.
+    fn check(&mut self, engine: &mut Engine) -> Result<()>;
+
+    /// How long the work takes, once it was checked.
+    fn median_ns(&mut self, engine: &mut Engine, runs: usize) -> Result<u64>;
 }
 
-type Search = fn(&mut Engine, Operation, Option<&TuningFile>) -> Result<Tuned>;
-
-/// What came of measuring a kernel's layouts.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tuned {
-    /// Name of the kernel, without that of the field.
-    pub kernel: &'static str,
-    /// Name of the field.
-    pub field: &'static str,
-    /// What it was measured on.
-    pub shape: String,
-    /// The layout that later sessions use.
-    pub layout: String,
-    /// Layouts that were tried.
-    pub candidates: usize,
-    /// Those of them that failed, and how; none of them was timed.
-    pub rejected: Vec<String>,
-    /// Median time with the default layout, in nanoseconds.
-    pub default_ns: u64,
-    /// Median time with the best layout, interleaved with the default's.
-    pub best_ns: u64,
-    /// Why later sessions do not know of it, if they do not.
-    pub not_kept: Option<String>,
+/// The best of some layouts.
+pub(super) struct Found<L> {
+    pub(super) layout: L,
+    pub(super) default_ns: u64,
+    pub(super) best_ns: u64,
+    pub(super) rejected: Vec<String>,
 }
 
-/// Every kernel whose layout can be measured, one field after the other.
-pub fn targets() -> impl Iterator<Item = Target> {
-    fn of<E: Extension>() -> [Target; 2] {
-        let fold = const {
-            Operation::FriFold {
-                degree: E::DEGREE as u8,
-                log_arity: LOG_ARITY as u8,
-            }
-        };
-        let of = |operation, run| Target {
-            operation,
-            field: E::Base::NAME,
-            source: source_hash::<E::Base>,
-            run,
-        };
-        [
-            of(
-                Operation::NttPass { inverse: false },
-                |engine, operation, file| {
-                    search(
-                        engine,
-                        operation,
-                        self_test::ntt::<E::Base>,
-                        Work::<E::Base>::ntt,
-                        file,
-                    )
-                },
-            ),
-            of(fold, |engine, operation, file| {
-                let test = |engine: &mut Engine| self_test::fold::<E>(engine, LOG_ARITY);
-                search(engine, operation, test, Work::<E::Base>::fold::<E>, file)
-            }),
-        ]
-    }
-    [of::<BabyBear4>(), of::<KoalaBear4>(), of::<Goldilocks2>()]
-        .into_iter()
-        .flatten()
-}
-
-impl Target {
-    pub(super) const fn operation(&self) -> Operation {
-        self.operation
-    }
-
-    /// The hash of today's source.
-    pub(super) fn source_hash(&self) -> String {
-        (self.source)(self.operation)
-    }
-
-    /// The kernel's name, without that of the field.
-    #[must_use]
-    pub const fn kernel(&self) -> &'static str {
-        self.operation.name()
-    }
-
-    /// The field's name.
-    #[must_use]
-    pub const fn field(&self) -> &'static str {
-        self.field
-    }
-
-    /// Measures the layouts of the kernel on the session's device, uses the best from here on, and keeps it
-    /// for later sessions where the session's storage allows.
-    ///
-    /// # Errors
-    /// Those of the default layout; a candidate that fails is only left out.
-    pub fn tune(&self, session: &Session) -> Result<Tuned> {
-        let (target, file) = (*self, session.tuning_file().cloned());
-        session.run(move |engine| (target.run)(engine, target.operation, file.as_ref()))
-    }
-}
-
-impl Limits {
-    pub(super) fn of(device: &Device) -> Self {
-        Self {
-            group_size: device.max_group_size,
-            local_memory_bytes: usize::try_from(device.local_memory_bytes).unwrap_or(usize::MAX),
-        }
-    }
-}
-
-fn search<F: Field>(
+/// Tries `all`, the default first, and leaves the engine with the best; with the default if that is an error.
+///
+/// `told` hears of each before it is tried.
+pub(super) fn best<T: Trial>(
     engine: &mut Engine,
-    operation: Operation,
-    test: fn(&mut Engine) -> Result<()>,
-    make: fn(Scale) -> Work<F>,
-    file: Option<&TuningFile>,
-) -> Result<Tuned> {
-    engine.test(test)?;
-    let default = engine.layout().tuning::<F>(operation);
-    let all = candidates(operation, default, Limits::of(engine.device()));
-    let mut work = make(Scale::of(engine.device()));
-    let found = best::<F>(engine, operation, test, &all, &mut work);
-    match &found {
-        Ok(found) => engine.tune::<F>(operation, found.layout),
-        Err(_) => engine.tune::<F>(operation, default),
-    }
-    let Found {
-        layout,
-        default_ns,
-        best_ns,
-        rejected,
-    } = found?;
-    let entry = Entry {
-        kernel: operation.name().to_owned(),
-        field: F::NAME.to_owned(),
-        source: source_hash::<F>(operation),
-        default_ns,
-        best_ns,
-        layout,
-    };
-    let not_kept = match file {
-        Some(file) => file
-            .save(entry)
-            .err()
-            .map(|error| format!("{}: {error}", file.path().display())),
-        None => Some("nothing is kept in this session".to_owned()),
-    };
-    Ok(Tuned {
-        kernel: operation.name(),
-        field: F::NAME,
-        shape: work.shape().to_owned(),
-        layout: layout.to_string(),
-        candidates: all.len(),
-        rejected,
-        default_ns,
-        best_ns,
-        not_kept,
-    })
+    trial: &mut T,
+    all: &[T::Layout],
+    told: &mut dyn FnMut(),
+) -> Result<Found<T::Layout>> {
+    let found = try_all(engine, trial, all, told);
+    let chosen = found.as_ref().map_or(all[0], |found| found.layout);
+    trial.lay_out(engine, chosen);
+    found
 }
 
-struct Found {
-    layout: Tuning,
-    default_ns: u64,
-    best_ns: u64,
-    rejected: Vec<String>,
-}
-
-fn best<F: Field>(
+fn try_all<T: Trial>(
     engine: &mut Engine,
-    operation: Operation,
-    test: fn(&mut Engine) -> Result<()>,
-    all: &[Tuning],
-    work: &mut Work<F>,
-) -> Result<Found> {
+    trial: &mut T,
+    all: &[T::Layout],
+    told: &mut dyn FnMut(),
+) -> Result<Found<T::Layout>> {
     let mut rejected = Vec::new();
-    let mut times: Vec<(Tuning, u64)> = Vec::new();
-    let mut known: Vec<LaneShape> = Vec::new();
-    for (at, &tuning) in all.iter().enumerate() {
-        engine.tune::<F>(operation, tuning);
-        // Another shape is another program; the rest is another plan of launches.
+    let mut times: Vec<(T::Layout, u64)> = Vec::new();
+    let mut known: Vec<T::Layout> = Vec::new();
+    for (at, &layout) in all.iter().enumerate() {
+        told();
+        trial.lay_out(engine, layout);
         let mut checked = Ok(());
-        if !known.contains(&tuning.shape()) {
-            checked = engine.aside(test);
+        if !known.iter().any(|&other| T::same_programs(other, layout)) {
+            checked = engine.aside(|engine| trial.test(engine));
         }
         let timed = checked.and_then(|()| {
-            known.push(tuning.shape());
-            check::<F>(engine, work)?;
-            timing::median_ns(engine, work, RUNS)
+            known.push(layout);
+            trial.check(engine)?;
+            trial.median_ns(engine, RUNS)
         });
         match timed {
-            Ok(time) => times.push((tuning, time)),
+            Ok(time) => times.push((layout, time)),
             // The default is the first; what it cannot do needs no others.
             Err(error) if at == 0 => return Err(error),
             Err(error) => {
-                tracing::warn!(kernel = operation.name(), field = F::NAME, %tuning, %error, "a layout fails");
-                rejected.push(format!("{tuning}: {error}"));
+                let layout = trial.shown(layout);
+                tracing::warn!(of = trial.name(), layout, %error, "a layout fails");
+                rejected.push(format!("{layout}: {error}"));
             }
         }
     }
@@ -229,17 +96,9 @@ fn best<F: Field>(
         times
             .iter()
             .min_by_key(|(_, time)| *time)
-            .map_or(times[0].0, |(tuning, _)| *tuning),
+            .map_or(times[0].0, |(layout, _)| *layout),
     );
-    // The best of many is in part the luckiest, and the machine has other work: once more, in turn.
-    let mut contest = [(default, Vec::new()), (best, Vec::new())];
-    for _ in 0..FINAL_RUNS {
-        for (tuning, times) in &mut contest {
-            engine.tune::<F>(operation, *tuning);
-            times.push(timing::median_ns(engine, work, 1)?);
-        }
-    }
-    let [default_ns, best_ns] = contest.map(|(_, times)| timing::median(times));
+    let [default_ns, best_ns] = contest(engine, trial, [default, best])?;
     let worth = best != default && best_ns as f64 <= default_ns as f64 * (1.0 - LEAST_GAIN);
     Ok(Found {
         layout: if worth { best } else { default },
@@ -249,10 +108,19 @@ fn best<F: Field>(
     })
 }
 
-/// At the size that is timed: right in a few places, and all that the first layout gave.
-fn check<F: Field>(engine: &mut Engine, work: &mut Work<F>) -> Result<()> {
-    work.load(engine)?;
-    work.enqueue(engine)?;
-    let right = work.agrees(engine)?;
-    engine.require(right, || work.check())
+/// Times of two layouts, in turn: the best of many is in part the luckiest, and the machine has other
+/// work.
+pub(super) fn contest<T: Trial>(
+    engine: &mut Engine,
+    trial: &mut T,
+    layouts: [T::Layout; 2],
+) -> Result<[u64; 2]> {
+    let mut samples = [Vec::new(), Vec::new()];
+    for _ in 0..FINAL_RUNS {
+        for (layout, times) in layouts.into_iter().zip(&mut samples) {
+            trial.lay_out(engine, layout);
+            times.push(trial.median_ns(engine, 1)?);
+        }
+    }
+    Ok(samples.map(timing::median))
 }

@@ -3,8 +3,9 @@
 //! The full oracles of [`crate::reference`] are quadratic; one value at a time is not, and a transform
 //! that is wrong anywhere is most likely wrong nearly everywhere.
 
+use crate::field::mont256::Limbs;
 use crate::field::{Extension, Field};
-use crate::hash::{self, MerkleHash, Poseidon2};
+use crate::hash::{self, MerkleHash, Poseidon2, bn254};
 use crate::reference::{self, reverse_bits};
 
 /// Rows that are looked at: both ends and one in between.
@@ -40,18 +41,42 @@ pub(super) fn lde<F: Field>(
     rows(count).into_iter().all(|row| {
         let column = row % columns;
         let x = F::mul(shift, point::<F>(row, count.ilog2()));
-        let mut h_i = F::ONE;
-        let mut sum = F::ZERO;
+        // The sum as one fraction: an inverse for each term would take the longest of all.
+        let (mut h_i, mut above, mut below) = (F::ONE, F::ZERO, F::ONE);
         for &value in values[column..].iter().step_by(columns) {
-            let Some(inverse) = F::inverse(F::sub(x, h_i)) else {
-                return false;
-            };
-            sum = F::add(sum, F::mul(F::mul(value, h_i), inverse));
+            let difference = F::sub(x, h_i);
+            let term = F::mul(F::mul(value, h_i), below);
+            above = F::add(F::mul(above, difference), term);
+            below = F::mul(below, difference);
             h_i = F::mul(h_i, h);
         }
+        let Some(inverse) = F::inverse(below) else {
+            return false;
+        };
+        let sum = F::mul(above, inverse);
         let vanishing = F::sub(F::pow(x, n as u64), F::ONE);
         let scale = F::mul(vanishing, F::inverse_power_of_two(n.ilog2()));
         result[row * columns + column] == F::mul(sum, scale)
+    })
+}
+
+/// Whether row `i` of `result` is that row of `values` whose number has the same bits in reverse order, times
+/// `shift^i / n`.
+pub(super) fn spread<F: Field>(
+    values: &[F::Word],
+    result: &[F::Word],
+    columns: usize,
+    shift: F::Word,
+) -> bool {
+    let count = result.len() / columns;
+    rows(count).into_iter().all(|row| {
+        let column = row % columns;
+        let from = reverse_bits(row, count.ilog2());
+        let factor = F::mul(
+            F::pow(shift, row as u64),
+            F::inverse_power_of_two(count.ilog2()),
+        );
+        result[row * columns + column] == F::mul(values[from * columns + column], factor)
     })
 }
 
@@ -111,6 +136,17 @@ pub(super) fn permutation<P: Poseidon2>(
     })
 }
 
+/// Whether `result` are the states of `values`, permuted over BN254.
+pub(super) fn bn254_permutation(values: &[Limbs], result: &[Limbs]) -> bool {
+    rows(values.len() / bn254::WIDTH).into_iter().all(|row| {
+        let at = row * bn254::WIDTH..(row + 1) * bn254::WIDTH;
+        let mut state = [[0; 4]; bn254::WIDTH];
+        state.copy_from_slice(&values[at.clone()]);
+        bn254::reference(&mut state);
+        state == result[at]
+    })
+}
+
 /// Whether `result` are the digests of the rows of `values`, a power of two of them, and then layer
 /// by layer those of pairs up to the root.
 pub(super) fn merkle<P: MerkleHash>(
@@ -146,7 +182,7 @@ fn point<F: Field>(row: usize, log_n: u32) -> F::Word {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::field::{BabyBear4, Elements, Goldilocks2, KoalaBear4};
+    use crate::field::{BabyBear4, Bn254Fr, Elements, Goldilocks2, KoalaBear4};
     use crate::hash::{BabyBear16, Goldilocks8};
     use crate::merkle::LeafMatrix;
     use crate::self_test::sample;
@@ -184,6 +220,13 @@ mod tests {
         }
     }
 
+    /// Row `i` times `shift^i`.
+    fn scaled<F: Field>(values: &[F::Word], columns: usize, shift: F::Word) -> Vec<F::Word> {
+        let rows = values.chunks_exact(columns).zip(0..);
+        rows.flat_map(|(row, i)| row.iter().map(move |&v| F::mul(v, F::pow(shift, i))))
+            .collect()
+    }
+
     fn agree_on_transforms<F: Field>() {
         let (columns, shift) = (3, F::from_u64(31));
         let values = sample::<F>(columns << 5);
@@ -194,6 +237,18 @@ mod tests {
         let extended = reference::coset_lde::<F>(&values, columns, 2, shift);
         holds::<F>(&bit_reversed::<F>(&extended, columns), columns, |result| {
             lde::<F>(&values, result, columns, shift)
+        });
+        // Transformed twice, values are in backward order, times their number.
+        let coefficients = reference::coset_dft::<F>(&dft, columns, F::ONE);
+        let rows = coefficients.len() / columns;
+        let order = (0..rows).map(|row| reverse_bits((rows - row) % rows, rows.ilog2()));
+        let mut reversed = vec![F::ZERO; coefficients.len()];
+        for (row, to) in order.enumerate() {
+            let from = &coefficients[row * columns..(row + 1) * columns];
+            reversed[to * columns..(to + 1) * columns].copy_from_slice(from);
+        }
+        holds::<F>(&scaled::<F>(&values, columns, shift), columns, |result| {
+            spread::<F>(&reversed, result, columns, shift)
         });
     }
 
@@ -229,6 +284,7 @@ mod tests {
         agree::<BabyBear4>();
         agree::<KoalaBear4>();
         agree::<Goldilocks2>();
+        agree_on_transforms::<Bn254Fr>();
         agree_on_hashes::<BabyBear16>();
         agree_on_hashes::<Goldilocks8>();
     }

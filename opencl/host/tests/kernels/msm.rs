@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use crate::{device, gpu_layout, native, sessions};
 
 /// As the kernels take a point of arkworks.
-fn stored(point: &G1Affine) -> Affine {
+pub(crate) fn stored(point: &G1Affine) -> Affine {
     point.xy().map_or(INFINITY, |(x, y)| [x.0.0, y.0.0])
 }
 
@@ -23,7 +23,7 @@ fn scalar(random: &mut SmallRng) -> Fr {
 }
 
 /// Points without a pattern: a walk from the generator by steps out of a few.
-fn points(seed: u64, count: usize) -> Vec<G1Affine> {
+pub(crate) fn points(seed: u64, count: usize) -> Vec<G1Affine> {
     let mut random = SmallRng::seed_from_u64(seed);
     let steps: Vec<_> = (0..16)
         .map(|_| G1Projective::generator() * scalar(&mut random))
@@ -40,7 +40,7 @@ fn points(seed: u64, count: usize) -> Vec<G1Affine> {
 
 /// Zero, one, the largest scalar, small and nearly largest ones, powers of two and ones less; then
 /// random ones.
-fn scalars(seed: u64, count: usize) -> Vec<Fr> {
+pub(crate) fn scalars(seed: u64, count: usize) -> Vec<Fr> {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut edges = vec![
         Fr::ZERO,
@@ -64,7 +64,7 @@ fn scalars(seed: u64, count: usize) -> Vec<Fr> {
         .collect()
 }
 
-fn random_scalars(seed: u64, count: usize) -> Vec<Fr> {
+pub(crate) fn random_scalars(seed: u64, count: usize) -> Vec<Fr> {
     let mut random = SmallRng::seed_from_u64(seed);
     (0..count).map(|_| scalar(&mut random)).collect()
 }
@@ -84,7 +84,7 @@ fn ours(session: &Session, bases: &[G1Affine], scalars: &[Fr], form: ScalarForm)
         .expect("an msm")
 }
 
-fn arkworks(bases: &[G1Affine], scalars: &[Fr]) -> Affine {
+pub(crate) fn arkworks(bases: &[G1Affine], scalars: &[Fr]) -> Affine {
     let sum = G1Projective::msm(bases, scalars).expect("as many of both");
     stored(&sum.into_affine())
 }

@@ -2,17 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Subject;
+use super::Findings;
 use super::table::{duration, rate, table};
 
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Report {
-    #[serde(flatten)]
-    subject: Subject,
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Found {
     /// A plain copy, which the kernels are held against.
     copy: Option<Figures>,
     kernels: Vec<Kernel>,
-    error: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,28 +44,12 @@ impl Figures {
     }
 }
 
-impl super::Report for Report {
-    fn subject(&self) -> &Subject {
-        &self.subject
-    }
-
-    fn without(subject: Subject, error: String) -> Self {
-        Report {
-            subject,
-            copy: None,
-            kernels: Vec::new(),
-            error: Some(error),
-        }
-    }
-
+impl Findings for Found {
     fn failed(&self) -> bool {
-        self.error.is_some() || self.kernels.iter().any(|kernel| kernel.error.is_some())
+        self.kernels.iter().any(|kernel| kernel.error.is_some())
     }
 
     fn table(&self) -> String {
-        if let Some(error) = &self.error {
-            return format!("failed: {error}");
-        }
         let row = |names: [&str; 2], figures: &Figures, share: Option<f64>| {
             let share = share.map_or_else(String::new, |share| format!("{:.0} %", 100.0 * share));
             let names = names.map(str::to_owned).into_iter();

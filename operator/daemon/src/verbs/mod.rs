@@ -38,36 +38,67 @@ struct Subject {
     driver: String,
 }
 
-/// What a verb finds on one device.
-trait Report: Serialize + DeserializeOwned {
-    fn subject(&self) -> &Subject;
-
-    /// A device of which nothing was found, and why.
-    fn without(subject: Subject, error: String) -> Self;
-
+/// What a verb finds on one device, beside who it is about.
+trait Findings: Default + Serialize + DeserializeOwned {
+    /// Whether the device could not do a part of what it was asked.
     fn failed(&self) -> bool;
 
     /// Its table, without the device's own line.
     fn table(&self) -> String;
 }
 
-/// Runs a verb on every device of every prover, or on the one that is named.
-pub fn examine(verb: Verb, examine: Examine) -> Result<(), Error> {
-    match verb {
-        Verb::Bench => run::<bench::Report>("bench", examine),
-        Verb::Tune => run::<tune::Report>("tune", examine),
-        Verb::Selftest => run::<selftest::Report>("selftest", examine),
+/// A device in a document.
+#[derive(Debug, Serialize, Deserialize)]
+struct Report<F> {
+    #[serde(flatten)]
+    subject: Subject,
+    #[serde(flatten)]
+    found: F,
+    /// Why there is nothing of it, if there is not.
+    error: Option<String>,
+}
+
+impl<F: Findings> Report<F> {
+    /// A device of which nothing was found, and why.
+    fn without(subject: Subject, error: String) -> Self {
+        Report {
+            subject,
+            found: F::default(),
+            error: Some(error),
+        }
+    }
+
+    fn failed(&self) -> bool {
+        self.error.is_some() || self.found.failed()
+    }
+
+    fn text(&self) -> String {
+        let Subject { id, name, driver } = &self.subject;
+        let found = match &self.error {
+            Some(error) => format!("failed: {error}"),
+            None => self.found.table(),
+        };
+        format!("{id}: {name}, {driver}\n{found}")
     }
 }
 
-fn run<R: Report>(verb: &str, examine: Examine) -> Result<(), Error> {
+/// Runs a verb on every device of every prover, or on the one that is named.
+pub fn examine(verb: Verb, examine: Examine) -> Result<(), Error> {
+    match verb {
+        Verb::Bench => run::<bench::Found>("bench", examine),
+        Verb::Tune => run::<tune::Tunings>("tune", examine),
+        Verb::Selftest => run::<selftest::Found>("selftest", examine),
+    }
+}
+
+fn run<F: Findings>(verb: &str, examine: Examine) -> Result<(), Error> {
     let Examine {
         programs,
         device,
         arguments,
         output,
     } = examine;
-    let mut reports: Vec<R> = Vec::new();
+    let mut reports: Vec<Report<F>> = Vec::new();
     for program in or_built_in(programs)? {
         for subject in subjects(&program, device.as_deref())? {
             reports.push(report(&program, verb, subject, &arguments)?);
@@ -76,7 +107,7 @@ fn run<R: Report>(verb: &str, examine: Examine) -> Result<(), Error> {
     let failed: Vec<_> = reports
         .iter()
         .filter(|report| report.failed())
-        .map(|report| report.subject().id.clone())
+        .map(|report| report.subject.id.clone())
         .collect();
     let text = match output {
         Format::Json => {
@@ -88,7 +119,7 @@ fn run<R: Report>(verb: &str, examine: Examine) -> Result<(), Error> {
             json.map_err(|error| Error::new(Exit::Unexpected, error.to_string()))?
         }
         Format::Text => {
-            let tables = reports.iter().map(as_text);
+            let tables = reports.iter().map(Report::text);
             tables.collect::<Vec<_>>().join("\n\n")
         }
     };
@@ -119,25 +150,20 @@ fn subjects(program: &Path, device: Option<&str>) -> Result<Vec<Subject>, Error>
     }
 }
 
-fn report<R: Report>(
+fn report<F: Findings>(
     program: &Path,
     verb: &str,
     subject: Subject,
     arguments: &[String],
-) -> Result<R, Error> {
+) -> Result<Report<F>, Error> {
     let mut all = vec![verb, "-o", "json", "--device", &subject.id];
     all.extend(arguments.iter().map(String::as_str));
-    let why = match ask::<R>(program, &all)? {
+    let why = match ask::<Report<F>>(program, &all)? {
         Answer::Document(devices) => match devices.into_iter().next() {
             Some(report) => return Ok(report),
             None => "the prover said nothing of it".to_owned(),
         },
         Answer::Died(how) => format!("the prover {how}"),
     };
-    Ok(R::without(subject, why))
-}
-
-fn as_text<R: Report>(report: &R) -> String {
-    let Subject { id, name, driver } = report.subject();
-    format!("{id}: {name}, {driver}\n{}", report.table())
+    Ok(Report::without(subject, why))
 }

@@ -2,15 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Subject;
+use super::Findings;
 use super::table::table;
 
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Report {
-    #[serde(flatten)]
-    subject: Subject,
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Found {
     checks: Vec<Check>,
-    error: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,27 +18,12 @@ struct Check {
     error: Option<String>,
 }
 
-impl super::Report for Report {
-    fn subject(&self) -> &Subject {
-        &self.subject
-    }
-
-    fn without(subject: Subject, error: String) -> Self {
-        Report {
-            subject,
-            checks: Vec::new(),
-            error: Some(error),
-        }
-    }
-
+impl Findings for Found {
     fn failed(&self) -> bool {
-        self.error.is_some() || self.checks.iter().any(|check| !check.ok)
+        self.checks.iter().any(|check| !check.ok)
     }
 
     fn table(&self) -> String {
-        if let Some(error) = &self.error {
-            return format!("failed: {error}");
-        }
         let rows = self.checks.iter().map(|check| {
             let said = match (&check.error, check.ok) {
                 (_, true) => "right",

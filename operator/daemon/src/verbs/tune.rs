@@ -2,15 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Subject;
+use super::Findings;
 use super::table::{duration, table};
 
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Report {
-    #[serde(flatten)]
-    subject: Subject,
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Tunings {
     kernels: Vec<Kernel>,
-    error: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,27 +31,12 @@ struct Found {
     not_kept: Option<String>,
 }
 
-impl super::Report for Report {
-    fn subject(&self) -> &Subject {
-        &self.subject
-    }
-
-    fn without(subject: Subject, error: String) -> Self {
-        Report {
-            subject,
-            kernels: Vec::new(),
-            error: Some(error),
-        }
-    }
-
+impl Findings for Tunings {
     fn failed(&self) -> bool {
-        self.error.is_some() || self.kernels.iter().any(|kernel| kernel.error.is_some())
+        self.kernels.iter().any(|kernel| kernel.error.is_some())
     }
 
     fn table(&self) -> String {
-        if let Some(error) = &self.error {
-            return format!("failed: {error}");
-        }
         let (mut rows, mut notes) = (Vec::new(), String::new());
         for kernel in &self.kernels {
             let names = format!("{} {}", kernel.kernel, kernel.field);

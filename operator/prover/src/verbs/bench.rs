@@ -1,21 +1,17 @@
 //! `froben-prover bench`.
 
-use froben_opencl::bench::{self, Measurement, benchmarks};
-use froben_opencl::{Device, Session};
+use froben_opencl::Session;
+use froben_opencl::bench::{self, Benchmark, Measurement, benchmarks};
 use serde::Serialize;
 
-use super::progress::Progress;
-use super::{Bench, End, Report, Subject, chosen, first_line};
-use crate::worker::explain;
+use super::over::{self, Findings};
+use super::{Bench, End, chosen, first_line};
 
-#[derive(Serialize)]
-struct Row {
-    #[serde(flatten)]
-    subject: Subject,
+#[derive(Default, Serialize)]
+struct Found {
     /// A plain copy, which the kernels are held against.
     copy: Option<Figures>,
     kernels: Vec<Kernel>,
-    error: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -65,84 +61,55 @@ impl Figures {
 }
 
 pub(super) fn run(bench: &Bench) -> Result<End, End> {
-    let devices = bench.output.devices()?;
-    let progress = Progress::new();
-    let rows = devices
-        .iter()
-        .map(|device| row(device, bench, &progress))
-        .collect();
-    drop(progress);
-    bench.output.print::<Row>(rows)
-}
-
-fn row(device: &Device, bench: &Bench, progress: &Progress) -> Row {
-    let mut row = Row {
-        subject: Subject::of(device),
-        copy: None,
-        kernels: Vec::new(),
-        error: None,
-    };
-    progress.step(format!("bench {}: opening", device.id));
-    let opened = Session::open(device).and_then(|session| {
-        progress.step(format!("bench {}: copy", device.id));
-        let copy = bench::copy(&session, bench.runs)?;
-        Ok((session, copy))
-    });
-    let (session, copy) = match opened {
-        Ok(opened) => opened,
-        Err(error) => {
-            row.error = Some(explain(&error));
-            return row;
-        }
-    };
-    let copied_per_s = copy.bytes_per_s();
-    row.copy = Some(Figures::of(copy));
-    let wanted: Vec<_> = benchmarks()
+    let wanted: Vec<&Benchmark> = benchmarks()
         .iter()
         .filter(|benchmark| chosen(&bench.kernels, benchmark.kernel()))
+        .filter(|benchmark| chosen(&bench.fields, benchmark.field()))
         .collect();
-    for (at, benchmark) in wanted.iter().enumerate() {
-        let (kernel, field) = (benchmark.kernel(), benchmark.field());
-        let (number, of) = (at + 1, wanted.len());
-        progress.step(format!(
-            "bench {}: {kernel} {field} ({number}/{of})",
-            device.id
-        ));
-        let measured = benchmark.run(&session, bench.runs);
-        let (figures, error) = match measured {
-            Ok(measurement) => (Some(Figures::of(measurement)), None),
-            Err(error) => (None, Some(explain(&error))),
-        };
-        row.kernels.push(Kernel {
-            kernel,
-            field,
-            of_copy: figures
-                .as_ref()
-                .map(|figures| figures.bytes_per_s / copied_per_s),
-            figures,
-            error,
+    over::devices("bench", &bench.output, |device, steps| {
+        let session = Session::open(device)?;
+        steps.begin("copy");
+        let copy = bench::copy(&session, bench.runs)?;
+        let copied_per_s = copy.bytes_per_s();
+        let names = |benchmark: &&Benchmark| (benchmark.kernel(), benchmark.field());
+        let measured = steps.each(&wanted, names, |benchmark, _| {
+            benchmark.run(&session, bench.runs)
         });
-    }
-    row
+        let kernels = measured.into_iter().map(|answer| {
+            let (figures, error) = match answer.found {
+                Ok(measurement) => (Some(Figures::of(measurement)), None),
+                Err(error) => (None, Some(error)),
+            };
+            Kernel {
+                kernel: answer.kernel,
+                field: answer.field,
+                of_copy: figures
+                    .as_ref()
+                    .map(|figures| figures.bytes_per_s / copied_per_s),
+                figures,
+                error,
+            }
+        });
+        Ok(Found {
+            copy: Some(Figures::of(copy)),
+            kernels: kernels.collect(),
+        })
+    })
 }
 
-impl Report for Row {
+impl Findings for Found {
     fn failed(&self) -> bool {
-        self.error.is_some() || self.kernels.iter().any(|kernel| kernel.error.is_some())
+        self.kernels.iter().any(|kernel| kernel.error.is_some())
     }
 
-    fn lines(&self) -> String {
-        let id = &self.subject.id;
-        if let Some(error) = &self.error {
-            return format!("{id}\tfailed\t{}\n", first_line(error));
-        }
+    fn lines(&self) -> Vec<String> {
         let line = |name: &str, figures: &Option<Figures>, error: &Option<String>| match figures {
             Some(figures) => format!(
-                "{id}\t{name}\t{}\t{} ns\t{:.3e} elements/s\t{:.3e} bytes/s\n",
+                "{name}\t{}\t{} ns\t{:.3e} elements/s\t{:.3e} bytes/s",
                 figures.shape, figures.median_ns, figures.elements_per_s, figures.bytes_per_s
             ),
             None => format!(
-                "{id}\t{name}\tfailed\t{}\n",
+                "{name}\tfailed\t{}",
                 first_line(error.as_deref().unwrap_or_default())
             ),
         };

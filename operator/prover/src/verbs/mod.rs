@@ -6,6 +6,7 @@
 
 mod bench;
 mod devices;
+mod over;
 mod progress;
 mod selftest;
 mod tune;
@@ -32,16 +33,25 @@ pub enum Verb {
     Devices(Output),
     /// Measure how fast each kernel runs on each device
     ///
+    /// ntt transforms every column of a matrix, lde extends it by four, spread puts the rows of an inverse
+    /// transform in order, fold folds a layer of FRI by eight, poseidon2 permutes states, merkle builds a tree
+    /// over a matrix, msm adds up multiples of points.
+    ///
     /// Each result is checked before it is timed, on data that lies on the device already. Bytes are
     /// those that the kernel's launches read and write, and their rate is held against that of a plain
     /// copy on the same device.
     Bench(Bench),
     /// Find the best layout of each kernel on each device and keep it for later
     ///
-    /// Every layout is checked before it is timed. What is found is kept in the user's cache folder, in
-    /// froben/opencl/tunings, for this device and driver; workers use it from their next start.
+    /// A layout is how many elements a lane has and how many work-items a group; of ntt_pass also how much local
+    /// memory a tile takes and how many levels a pass does at most; of msm how long runs are and how wide windows.
+    /// No layout changes a result: every one is checked before it is timed. What is found is kept in the user's
+    /// cache folder, in froben/opencl/tunings, for this device and driver; workers use it from their next start.
     Tune(Tune),
     /// Ask each device for known answers of each kernel
+    ///
+    /// The sizes are the smallest at which every branch of a kernel runs. The first time every kernel is compiled,
+    /// which takes a processor a minute or two; compiled programs are kept.
     Selftest(Selftest),
 }
 
@@ -61,6 +71,9 @@ pub struct Bench {
     /// This kernel alone; may be given several times
     #[arg(long = "kernel", value_name = "NAME", value_parser = names(benchmarks().iter().map(|b| b.kernel())))]
     kernels: Vec<String>,
+    /// This field alone; may be given several times
+    #[arg(long = "field", value_name = "NAME", value_parser = names(benchmarks().iter().map(|b| b.field())))]
+    fields: Vec<String>,
     /// Samples whose median counts, 7 at least
     #[arg(long, value_name = "N", default_value_t = froben_opencl::bench::LEAST_RUNS)]
     runs: usize,
@@ -73,6 +86,9 @@ pub struct Tune {
     /// This kernel alone; may be given several times
     #[arg(long = "kernel", value_name = "NAME", value_parser = names(targets().map(|t| t.kernel())))]
     kernels: Vec<String>,
+    /// This field or permutation alone; may be given several times
+    #[arg(long = "field", value_name = "NAME", value_parser = names(targets().map(|t| t.field())))]
+    fields: Vec<String>,
     #[command(flatten)]
     output: Output,
 }

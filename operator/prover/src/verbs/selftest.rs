@@ -1,19 +1,15 @@
 //! `froben-prover selftest`.
 
-use froben_opencl::diagnosis::{Examination, known_answers};
-use froben_opencl::{Device, SessionOptions};
+use froben_opencl::SessionOptions;
+use froben_opencl::diagnosis::{Examination, KnownAnswer, known_answers};
 use serde::Serialize;
 
-use super::progress::Progress;
-use super::{End, Report, Selftest, Subject, chosen, first_line};
-use crate::worker::explain;
+use super::over::{self, Findings};
+use super::{End, Selftest, chosen, first_line};
 
-#[derive(Serialize)]
-struct Row {
-    #[serde(flatten)]
-    subject: Subject,
+#[derive(Default, Serialize)]
+struct Found {
     checks: Vec<Check>,
-    error: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -25,60 +21,36 @@ struct Check {
 }
 
 pub(super) fn run(selftest: &Selftest) -> Result<End, End> {
-    let devices = selftest.output.devices()?;
-    let progress = Progress::new();
-    let rows = devices
+    let wanted: Vec<&KnownAnswer> = known_answers()
         .iter()
-        .map(|device| row(device, selftest, &progress))
+        .filter(|answer| chosen(&selftest.kernels, answer.kernel()))
+        .filter(|answer| chosen(&selftest.fields, answer.field()))
         .collect();
-    drop(progress);
-    selftest.output.print::<Row>(rows)
-}
-
-fn row(device: &Device, selftest: &Selftest, progress: &Progress) -> Row {
-    let mut row = Row {
-        subject: Subject::of(device),
-        checks: Vec::new(),
-        error: None,
-    };
-    progress.step(format!("selftest {}: opening", device.id));
-    let examination = match Examination::open(device, SessionOptions::default()) {
-        Ok(examination) => examination,
-        Err(error) => {
-            row.error = Some(explain(&error));
-            return row;
-        }
-    };
-    for answer in known_answers() {
-        let (kernel, field) = (answer.kernel(), answer.field());
-        if !chosen(&selftest.kernels, kernel) || !chosen(&selftest.fields, field) {
-            continue;
-        }
-        progress.step(format!("selftest {}: {kernel} {field}", device.id));
-        let error = examination.ask(answer).err();
-        row.checks.push(Check {
-            kernel,
-            field,
-            ok: error.is_none(),
-            error: error.as_ref().map(explain),
+    over::devices("selftest", &selftest.output, |device, steps| {
+        let examination = Examination::open(device, SessionOptions::default())?;
+        let names = |answer: &&KnownAnswer| (answer.kernel(), answer.field());
+        let answers = steps.each(&wanted, names, |answer, _| examination.ask(answer));
+        let checks = answers.into_iter().map(|answer| Check {
+            kernel: answer.kernel,
+            field: answer.field,
+            ok: answer.found.is_ok(),
+            error: answer.found.err(),
         });
-    }
-    row
+        Ok(Found {
+            checks: checks.collect(),
+        })
+    })
 }
 
-impl Report for Row {
+impl Findings for Found {
     fn failed(&self) -> bool {
-        self.error.is_some() || self.checks.iter().any(|check| !check.ok)
+        self.checks.iter().any(|check| !check.ok)
     }
 
-    fn lines(&self) -> String {
-        let id = &self.subject.id;
-        if let Some(error) = &self.error {
-            return format!("{id}\tfailed\t{}\n", first_line(error));
-        }
+    fn lines(&self) -> Vec<String> {
         let checks = self.checks.iter().map(|check| {
             let said = check.error.as_deref().map_or("ok", first_line);
-            format!("{id}\t{} {}\t{said}\n", check.kernel, check.field)
+            format!("{} {}\t{said}", check.kernel, check.field)
         });
         checks.collect()
     }

@@ -1,19 +1,15 @@
 //! `froben-prover tune`.
 
+use froben_opencl::Session;
 use froben_opencl::tune::{Target, Tuned, targets};
-use froben_opencl::{Device, Session};
 use serde::Serialize;
 
-use super::progress::Progress;
-use super::{End, Report, Subject, Tune, chosen, first_line};
-use crate::worker::explain;
+use super::over::{self, Findings};
+use super::{End, Tune, chosen, first_line};
 
-#[derive(Serialize)]
-struct Row {
-    #[serde(flatten)]
-    subject: Subject,
+#[derive(Default, Serialize)]
+struct Tunings {
     kernels: Vec<Kernel>,
-    error: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -38,52 +34,32 @@ struct Found {
 }
 
 pub(super) fn run(tune: &Tune) -> Result<End, End> {
-    let devices = tune.output.devices()?;
-    let progress = Progress::new();
-    let rows = devices
-        .iter()
-        .map(|device| row(device, tune, &progress))
-        .collect();
-    drop(progress);
-    tune.output.print::<Row>(rows)
-}
-
-fn row(device: &Device, tune: &Tune, progress: &Progress) -> Row {
-    let mut row = Row {
-        subject: Subject::of(device),
-        kernels: Vec::new(),
-        error: None,
-    };
-    progress.step(format!("tune {}: opening", device.id));
-    let session = match Session::open(device) {
-        Ok(session) => session,
-        Err(error) => {
-            row.error = Some(explain(&error));
-            return row;
-        }
-    };
     let wanted: Vec<Target> = targets()
         .filter(|target| chosen(&tune.kernels, target.kernel()))
+        .filter(|target| chosen(&tune.fields, target.field()))
         .collect();
-    for (at, target) in wanted.iter().enumerate() {
-        let (kernel, field) = (target.kernel(), target.field());
-        let (number, of) = (at + 1, wanted.len());
-        progress.step(format!(
-            "tune {}: {kernel} {field} ({number}/{of})",
-            device.id
-        ));
-        let (found, error) = match target.tune(&session) {
-            Ok(tuned) => (Some(found(tuned)), None),
-            Err(error) => (None, Some(explain(&error))),
-        };
-        row.kernels.push(Kernel {
-            kernel,
-            field,
-            found,
-            error,
+    over::devices("tune", &tune.output, |device, steps| {
+        let session = Session::open(device)?;
+        let names = |target: &Target| (target.kernel(), target.field());
+        let tuned = steps.each(&wanted, names, |target, step| {
+            target.tune(&session, steps.parts(step))
         });
-    }
-    row
+        let kernels = tuned.into_iter().map(|answer| {
+            let (found, error) = match answer.found {
+                Ok(tuned) => (Some(found(tuned)), None),
+                Err(error) => (None, Some(error)),
+            };
+            Kernel {
+                kernel: answer.kernel,
+                field: answer.field,
+                found,
+                error,
+            }
+        });
+        Ok(Tunings {
+            kernels: kernels.collect(),
+        })
+    })
 }
 
 fn found(tuned: Tuned) -> Found {
@@ -109,25 +85,21 @@ fn found(tuned: Tuned) -> Found {
     }
 }
 
-impl Report for Row {
+impl Findings for Tunings {
     fn failed(&self) -> bool {
-        self.error.is_some() || self.kernels.iter().any(|kernel| kernel.error.is_some())
+        self.kernels.iter().any(|kernel| kernel.error.is_some())
     }
 
-    fn lines(&self) -> String {
-        let id = &self.subject.id;
-        if let Some(error) = &self.error {
-            return format!("{id}\tfailed\t{}\n", first_line(error));
-        }
+    fn lines(&self) -> Vec<String> {
         let kernels = self.kernels.iter().map(|kernel| {
-            let name = format!("{id}\t{} {}", kernel.kernel, kernel.field);
+            let name = format!("{} {}", kernel.kernel, kernel.field);
             match &kernel.found {
                 Some(found) => format!(
-                    "{name}\t{}\t{} ns by default\t{} ns\n",
+                    "{name}\t{}\t{} ns by default\t{} ns",
                     found.layout, found.default_ns, found.best_ns
                 ),
                 None => format!(
-                    "{name}\tfailed\t{}\n",
+                    "{name}\tfailed\t{}",
                     first_line(kernel.error.as_deref().unwrap_or_default())
                 ),
             }

@@ -15,8 +15,11 @@ pub(crate) struct Windows {
     pub(crate) windows: usize,
     /// Bits of a digit.
     pub(crate) bits: u32,
-    /// Digits of a window.
+    /// Digits of a window, those of all multiples.
     pub(crate) count: usize,
+    /// Multiples of each base, `2^(bits * j) * base` for `j` below it: a window has the digits of as many
+    /// windows of the bases alone.
+    pub(crate) multiples: usize,
     /// Runs that a window's digits are sorted in.
     pub(crate) parts: usize,
 }
@@ -25,6 +28,11 @@ impl Windows {
     /// Buckets of a window.
     pub(crate) const fn buckets(&self) -> usize {
         1 << (self.bits - 1)
+    }
+
+    /// Scalars that are cut.
+    pub(crate) const fn scalars(&self) -> usize {
+        self.count / self.multiples
     }
 
     /// Digits of all windows.
@@ -39,8 +47,12 @@ impl Windows {
 
     fn check(&self) {
         assert!(
-            (2..=16).contains(&self.bits) && self.windows * self.bits as usize > 254,
-            "windows that do not hold a scalar: {self:?}"
+            (1..=16).contains(&self.bits) && self.windows > 0,
+            "no windows: {self:?}"
+        );
+        assert!(
+            self.multiples > 0 && self.count.is_multiple_of(self.multiples),
+            "bases without some of their multiples: {self:?}"
         );
         assert!(
             self.count > 0 && self.count < 1 << 31 && self.parts > 0,
@@ -65,7 +77,7 @@ pub(crate) struct MsmDigits<'a> {
 impl MsmDigits<'_> {
     /// Bytes of global memory read and written.
     pub(crate) const fn traffic(&self) -> u64 {
-        (self.windows.count * (ELEMENT_BYTES + BASE_BYTES) + self.windows.digits() * 4) as u64
+        (self.windows.scalars() * (ELEMENT_BYTES + BASE_BYTES) + self.windows.digits() * 4) as u64
     }
 
     pub(crate) fn enqueue(
@@ -76,20 +88,26 @@ impl MsmDigits<'_> {
     ) -> Result<(), Failure> {
         let windows = &self.windows;
         windows.check();
-        require(self.scalars, windows.count, ELEMENT_BYTES, "scalars");
-        require(self.bases, windows.count, BASE_BYTES, "bases");
+        assert!(
+            windows.windows * windows.multiples * windows.bits as usize > 254 && windows.bits > 1,
+            "windows that do not hold a scalar: {windows:?}"
+        );
+        let count = windows.scalars();
+        require(self.scalars, count, ELEMENT_BYTES, "scalars");
+        require(self.bases, count, BASE_BYTES, "bases");
         require(self.digits, windows.digits(), 4, "digits");
         let arguments = [
             Argument::Buffer(self.scalars),
             Argument::Buffer(self.bases),
             Argument::Buffer(self.digits),
-            number(windows.count),
-            number(windows.windows),
+            number(count),
+            // Window by window, and in each multiple by multiple: the order of the digits of a scalar.
+            number(windows.windows * windows.multiples),
             Argument::U32(windows.bits),
             Argument::U32(self.montgomery.into()),
         ];
         let group_size = shape.group_size as usize;
-        let groups = windows.count.div_ceil(group_size);
+        let groups = count.div_ceil(group_size);
         // SAFETY: a work-item below `count` reads its scalar and its base and writes its digit of each window.
         unsafe { queue.enqueue(kernel, &arguments, groups, group_size) }
     }
@@ -412,6 +430,123 @@ impl MsmSum<'_> {
         let group_size = shape.group_size as usize;
         let groups = self.count.div_ceil(group_size);
         // SAFETY: a work-item below `count` reads its `length` points and writes its sum.
+        unsafe { queue.enqueue(kernel, &arguments, groups, group_size) }
+    }
+}
+
+/// A launch of `msm/grid.cl`.
+pub(crate) struct MsmGrid<'a> {
+    pub(crate) buckets: &'a Buffer,
+    /// Where buckets end.
+    pub(crate) ends: &'a Buffer,
+    pub(crate) items: &'a Buffer,
+    pub(crate) keys: &'a Buffer,
+    pub(crate) totals: &'a Buffer,
+    pub(crate) list_ends: &'a Buffer,
+    /// Of the buckets.
+    pub(crate) windows: Windows,
+    /// Of the grid.
+    pub(crate) width: usize,
+}
+
+impl MsmGrid<'_> {
+    /// Bytes of global memory read and written, if no bucket is empty.
+    pub(crate) const fn traffic(&self) -> u64 {
+        let buckets = self.windows.windows * self.windows.buckets();
+        (buckets * (2 * POINT_BYTES + 2 * 4 + 4 * 4)) as u64
+    }
+
+    pub(crate) fn enqueue(
+        &self,
+        queue: &Queue,
+        kernel: &Kernel,
+        shape: LaneShape,
+    ) -> Result<(), Failure> {
+        let (windows, width) = (&self.windows, self.width);
+        windows.check();
+        let (lists, count) = (2 * windows.windows, windows.buckets());
+        assert!(
+            width.is_power_of_two() && width <= 256 && width <= count && count <= width * width,
+            "no grid of {count} buckets: {width}"
+        );
+        require(
+            self.buckets,
+            windows.windows * count,
+            POINT_BYTES,
+            "buckets",
+        );
+        require(self.ends, windows.counts(), 4, "ends");
+        require(self.items, lists * count, 4, "items");
+        require(self.keys, lists * count, 4, "keys");
+        require(self.totals, lists, 4, "totals");
+        require(self.list_ends, lists * width, 4, "ends of lists");
+        let arguments = [
+            Argument::Buffer(self.buckets),
+            Argument::Buffer(self.ends),
+            Argument::Buffer(self.items),
+            Argument::Buffer(self.keys),
+            Argument::Buffer(self.totals),
+            Argument::Buffer(self.list_ends),
+            number(windows.windows),
+            number(windows.parts),
+            number(count),
+            number(width),
+        ];
+        let group_size = shape.group_size as usize;
+        let groups = windows.windows.div_ceil(group_size);
+        // SAFETY: a work-item reads and writes the buckets of its own window, and writes that window's two
+        // lists, each bucket once to each at most, and an end for each row and column.
+        unsafe { queue.enqueue(kernel, &arguments, groups, group_size) }
+    }
+}
+
+/// A launch of `msm/multiples.cl`.
+pub(crate) struct MsmMultiples<'a> {
+    pub(crate) table: &'a Buffer,
+    pub(crate) scratch: &'a Buffer,
+    /// Where the bases begin in the table, and where their multiples go.
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    pub(crate) count: usize,
+    pub(crate) doublings: u32,
+    pub(crate) work_items: usize,
+}
+
+/// Bytes of scratch memory that `msm/multiples.cl` needs for each base.
+pub(crate) const MULTIPLE_SCRATCH_BYTES: usize = POINT_BYTES + ELEMENT_BYTES;
+
+impl MsmMultiples<'_> {
+    /// Bytes of global memory read and written.
+    pub(crate) const fn traffic(&self) -> u64 {
+        (2 * self.count * (BASE_BYTES + MULTIPLE_SCRATCH_BYTES)) as u64
+    }
+
+    pub(crate) fn enqueue(
+        &self,
+        queue: &Queue,
+        kernel: &Kernel,
+        shape: LaneShape,
+    ) -> Result<(), Failure> {
+        assert!(self.count > 0, "no bases");
+        assert!(
+            self.from + self.count <= self.to || self.to + self.count <= self.from,
+            "bases and their multiples overlap"
+        );
+        let end = self.from.max(self.to) + self.count;
+        require(self.table, end, BASE_BYTES, "table");
+        require(self.scratch, self.count, MULTIPLE_SCRATCH_BYTES, "scratch");
+        let arguments = [
+            Argument::Buffer(self.table),
+            Argument::Buffer(self.scratch),
+            Argument::U64(self.from as u64),
+            Argument::U64(self.to as u64),
+            number(self.count),
+            Argument::U32(self.doublings),
+        ];
+        let group_size = shape.group_size as usize;
+        let groups = self.work_items.div_ceil(group_size);
+        // SAFETY: work-items take bases below `count` in turn; each reads its base, writes its multiple,
+        // and has scratch memory of its own for it.
         unsafe { queue.enqueue(kernel, &arguments, groups, group_size) }
     }
 }

@@ -77,6 +77,18 @@ pub enum Error {
         /// The driver's status.
         status: String,
     },
+    /// The caller's [`crate::Control`] ended the call.
+    #[error(
+        "the work on {device} was cancelled after {launches_done} of {launches_planned} launches"
+    )]
+    Cancelled {
+        /// Name of the device.
+        device: String,
+        /// Launches under the control that were over.
+        launches_done: u64,
+        /// Launches that its calls so far needed.
+        launches_planned: u64,
+    },
     /// The thread that owns the device is gone.
     #[error("the session on {device} has ended: {reason}")]
     SessionLost {
@@ -108,7 +120,7 @@ impl Error {
             Self::WrongAnswer { .. } => {
                 Some("do not prove on this device; update its driver and test it again")
             }
-            Self::Shape(_) | Self::NotCanonical { .. } => None,
+            Self::Shape(_) | Self::NotCanonical { .. } | Self::Cancelled { .. } => None,
             Self::Driver { .. } | Self::SessionLost { .. } => {
                 Some("restart the worker; if it comes back, see the kernel log of the machine")
             }

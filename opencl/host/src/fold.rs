@@ -97,6 +97,7 @@ pub(crate) fn fold<E: Extension>(
     let degree = E::DEGREE;
     let log_elements = (values.len() / degree).ilog2();
     let inverse_roots = engine.roots::<E::Base>(Direction::Inverse, log_elements - 1)?;
+    engine.plan_launches(launches(log_arity).count());
     let mut rows = values.len() / degree;
     let mut data = engine.bring(values)?;
     for log_arity in launches(log_arity) {

@@ -11,6 +11,7 @@
 
 pub mod bench;
 mod catalogue;
+mod control;
 mod device;
 pub mod diagnosis;
 mod driver;
@@ -39,6 +40,7 @@ mod timing;
 pub mod tune;
 mod work;
 
+pub use control::{Control, Progress};
 pub use device::{Device, DeviceKind};
 pub use driver::loader;
 pub use error::{Error, Result};

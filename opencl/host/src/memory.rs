@@ -15,7 +15,10 @@ struct State {
     /// Idle and leased together.
     reserved_bytes: usize,
     idle: Vec<Buffer>,
+    /// What was asked for.
     leased_bytes: usize,
+    /// By how much the buffers in use are larger than that.
+    surplus_bytes: usize,
     /// The most that was leased at once since somebody last asked.
     peak_bytes: usize,
 }
@@ -35,15 +38,16 @@ impl Memory {
             reserved_bytes: 0,
             idle: Vec::new(),
             leased_bytes: 0,
+            surplus_bytes: 0,
             peak_bytes: 0,
         })))
     }
 
-    /// Bytes that could be leased now, idle buffers given up.
+    /// Bytes that could be leased now, idle buffers given up. Whatever they are leased as: buffers that
+    /// are larger than was asked for are at the expense of a part of the limit that is kept for them.
     pub(crate) fn available_bytes(&self) -> usize {
         let state = self.0.borrow();
-        let idle: usize = state.idle.iter().map(Buffer::bytes).sum();
-        state.limit_bytes - (state.reserved_bytes - idle)
+        state.limit_bytes - state.most_surplus_bytes() - state.leased_bytes
     }
 
     /// The most that was leased at once since this was last asked.
@@ -79,6 +83,7 @@ impl Memory {
                 buffer
             }
         };
+        state.surplus_bytes += buffer.bytes() - bytes;
         state.lent(bytes);
         Ok(Lease {
             buffer: Some(buffer),
@@ -114,9 +119,15 @@ impl State {
         self.peak_bytes = self.peak_bytes.max(self.leased_bytes);
     }
 
+    /// What buffers in use may be larger, all together, than was asked for.
+    const fn most_surplus_bytes(&self) -> usize {
+        self.limit_bytes / 16
+    }
+
     /// The smallest idle buffer that is large enough and not wastefully so.
     fn take_idle(&mut self, bytes: usize) -> Option<Buffer> {
-        let fits = bytes..=bytes.saturating_mul(2);
+        let surplus = self.most_surplus_bytes() - self.surplus_bytes;
+        let fits = bytes..=bytes.saturating_add(surplus.min(bytes));
         let (index, _) = self
             .idle
             .iter()
@@ -134,8 +145,9 @@ impl State {
 
 /// A buffer in use; it goes back to the pool when it is dropped.
 ///
-/// Commands on the one in-order queue run in the order in which they were enqueued, so the next
-/// user cannot overtake the last one.
+/// Launches run in the order in which they were enqueued, so the next user cannot overtake the last
+/// one. A transfer on the queue of transfers waits for all launches before its buffer was leased, and
+/// is over before its buffer goes back.
 pub(crate) struct Lease {
     buffer: Option<Buffer>,
     /// What was asked for; the buffer may be larger.
@@ -156,6 +168,7 @@ impl Drop for Lease {
         if let Some(buffer) = self.buffer.take() {
             let mut state = self.memory.0.borrow_mut();
             state.leased_bytes -= self.bytes;
+            state.surplus_bytes -= buffer.bytes() - self.bytes;
             state.idle.push(buffer);
         }
     }

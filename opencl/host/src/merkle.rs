@@ -14,7 +14,7 @@ pub(crate) use plan::Plan;
 
 use crate::driver::Buffer;
 use crate::driver::launch::hash::{MerkleLeaves, MerkleNodes};
-use crate::engine::Engine;
+use crate::engine::{Ahead, Engine};
 use crate::error::{Error, Result};
 use crate::field::{Elements, Field};
 use crate::hash::{BabyBear16, Goldilocks8, KoalaBear16, MerkleHash, Word};
@@ -89,6 +89,7 @@ pub(crate) fn build<P: MerkleHash>(
     plan: &Plan,
     matrices: &[LeafMatrix<P::Field>],
 ) -> Result<MerkleLayers<P::Field>> {
+    engine.plan_launches(plan.levels.len());
     let lengths = plan.lengths();
     let digests: usize = lengths.iter().sum();
     let layers = engine.make::<P::Field>(digests * P::DIGEST, Vec::new())?;
@@ -203,6 +204,13 @@ fn hash_rows<P: MerkleHash>(
     let constants = engine.hash_constants::<P>()?;
     let compiled = engine.hash_kernel::<P>(Operation::MerkleLeaves)?;
     let panel = panel_rows::<P>(engine, matrices, rows)?;
+    engine.plan_launches(rows.div_ceil(panel) * matrices.len());
+    let words = |start: usize, index: usize| {
+        let LeafMatrix { values, columns } = matrices.get(index)?;
+        let end = rows.min(start + panel);
+        (start < end).then(|| &values.words()[start * columns..end * columns])
+    };
+    let mut ahead = Ahead::new();
     for start in (0..rows).step_by(panel) {
         let pad = pad && start + panel >= rows;
         let rows = panel.min(rows - start);
@@ -213,9 +221,10 @@ fn hash_rows<P: MerkleHash>(
         };
         let states = engine.lease::<Word<P>>(state_words)?;
         let mut absorbed = 0;
-        for (index, LeafMatrix { values, columns }) in matrices.iter().enumerate() {
-            let matrix =
-                engine.upload(&values.words()[start * columns..(start + rows) * columns])?;
+        for (index, LeafMatrix { columns, .. }) in matrices.iter().enumerate() {
+            let now = words(start, index).expect("invariant: a panel of a matrix");
+            let next = words(start, index + 1).or_else(|| words(start + panel, 0));
+            let matrix = ahead.upload(engine, now, next)?;
             let launch = MerkleLeaves {
                 matrix: &matrix,
                 states: &states,
@@ -265,7 +274,15 @@ fn panel_rows<P: MerkleHash>(
     let available = engine
         .available_bytes()
         .min(engine.layout().max_allocation_bytes);
-    let fit = available / row_bytes;
+    let lanes = (shape.vector_width * shape.group_size) as usize;
+    let wanted = (target_bytes / row_bytes)
+        .next_multiple_of(lanes)
+        .max(lanes);
+    let mut fit = available / row_bytes;
+    if fit.min(wanted) < rows && !engine.layout().in_place {
+        // While one panel is hashed the next one goes up.
+        fit = available / (2 * row_bytes);
+    }
     if fit == 0 {
         return Err(Error::OutOfDeviceMemory {
             device: engine.device().to_string(),
@@ -273,9 +290,5 @@ fn panel_rows<P: MerkleHash>(
             available_bytes: available as u64,
         });
     }
-    let lanes = (shape.vector_width * shape.group_size) as usize;
-    let wanted = (target_bytes / row_bytes)
-        .next_multiple_of(lanes)
-        .max(lanes);
     Ok(rows.min(wanted).min(fit))
 }

@@ -2,10 +2,13 @@
 //!
 //! A matrix is row-major, its height a power of two. Everything happens on the device: values go up
 //! once, the result comes down once. A matrix that is too large for the device goes in panels of
-//! columns.
+//! columns; where not even one column fits, an extension goes coset by coset, and a transform first in
+//! strips of its rows, then in blocks of them.
 
+mod cut;
 mod lanes;
 mod steps;
+mod stream;
 
 use std::marker::PhantomData;
 
@@ -23,7 +26,8 @@ use crate::session::Session;
 /// `2^TWO_ADICITY` and `2^31`, at least one, and so are the rows of the result.
 /// *Units*: words in the form of [`Field`]; for the 31-bit fields, Montgomery.
 /// *Errors*: [`Error::Shape`], and [`Error::NotCanonical`] of a shift, before anything is launched,
-/// [`Error::OutOfDeviceMemory`] if not even one column fits, and what the driver reports.
+/// [`Error::OutOfDeviceMemory`] if not even a few times the square root of a column fits, and what the
+/// driver reports.
 #[derive(Clone, Copy, Debug)]
 pub struct Ntt<'a, F> {
     session: &'a Session,

@@ -1,4 +1,4 @@
-//! How a transform is cut into passes and panels. Pure arithmetic, no device.
+//! How a transform is cut into passes. Pure arithmetic, no device.
 
 use crate::driver::launch::LaneShape;
 
@@ -67,13 +67,6 @@ pub(crate) fn log_width(
     fits.min(lanes.next_power_of_two().ilog2())
 }
 
-/// Columns that may be on the device at once, or `None` if not even one may.
-pub(crate) fn panel(columns: usize, bytes_per_column: usize, available: usize) -> Option<usize> {
-    let fit = (available / bytes_per_column).min(columns);
-    // Even panels: a last one of few columns would waste its launches.
-    (fit > 0).then(|| columns.div_ceil(columns.div_ceil(fit)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,14 +130,5 @@ mod tests {
         ] {
             assert_eq!(max_log_k(4, shape, tile_bytes), expected);
         }
-    }
-
-    #[test]
-    fn panels_are_even_and_fit() {
-        assert_eq!(panel(10, 4, 1000), Some(10));
-        assert_eq!(panel(10, 4, 36), Some(5));
-        assert_eq!(panel(10, 4, 12), Some(3));
-        assert_eq!(panel(10, 4, 4), Some(1));
-        assert_eq!(panel(10, 4, 3), None);
     }
 }

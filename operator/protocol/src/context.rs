@@ -141,11 +141,33 @@ impl TaskCtx {
         self.connection.is_cancelled(self.task)
     }
 
+    /// [`Self::cancelled`] for code that this borrow does not reach, such as the thread of a device.
+    pub fn cancellation(&self) -> Cancellation {
+        Cancellation {
+            connection: self.connection.clone(),
+            task: self.task,
+        }
+    }
+
     /// [`Self::cancelled`] as a failure, to be passed on by `?`.
     pub fn check_cancelled(&self) -> Result<(), Failure> {
         match self.cancelled() {
             true => Err(cancelled()),
             false => Ok(()),
         }
+    }
+}
+
+/// Tells whether a task is still wanted, for as long as anybody asks.
+#[derive(Clone)]
+pub struct Cancellation {
+    connection: Arc<Connection>,
+    task: u64,
+}
+
+impl Cancellation {
+    /// Whether nobody wants the task's result any more; so it is too once the task is over.
+    pub fn cancelled(&self) -> bool {
+        self.connection.is_cancelled(self.task)
     }
 }

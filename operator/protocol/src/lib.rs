@@ -21,7 +21,7 @@ mod link;
 mod serve;
 mod upload;
 
-pub use context::TaskCtx;
+pub use context::{Cancellation, TaskCtx};
 pub use error::Error;
 pub use link::Link;
 pub use message::{Failure, FromWorker, Hello, Level, Role, Run, RunItem, ToWorker};

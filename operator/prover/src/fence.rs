@@ -6,6 +6,7 @@
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::sync_channel;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ use froben_opencl::{BabyBear, Device, Field};
 /// A cold compiler takes some seconds. The daemon waits for longer than this.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(10);
+/// A test says a few lines; a compiler's log may be among them. More of it is cut off, and ends the test.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// Devices, and why some of them are not to be offered.
 pub(crate) struct Fenced {
@@ -68,6 +71,16 @@ fn examine(id: &str) -> Result<(), String> {
 fn ended(mut child: Child, patience: Duration) -> Result<(ExitStatus, String), String> {
     let until = Instant::now() + patience;
     let failed = |error: std::io::Error| format!("its test cannot be followed: {error}");
+    // All the while: a child whose pipe is full does not end.
+    let (heard, hears) = sync_channel(1);
+    if let Some(stdout) = child.stdout.take() {
+        thread::spawn(move || {
+            let mut said = Vec::new();
+            let read = stdout.take(MOST_BYTES).read_to_end(&mut said);
+            // Nobody listens to a child that took too long.
+            let _ = heard.send(read.map(|_| said));
+        });
+    }
     let status = loop {
         if let Some(status) = child.try_wait().map_err(failed)? {
             break status;
@@ -80,12 +93,12 @@ fn ended(mut child: Child, patience: Duration) -> Result<(ExitStatus, String), S
         }
         sleep(LOOK);
     };
-    // A few lines, which fit the pipe.
-    let mut said = String::new();
-    if let Some(mut stdout) = child.stdout.take() {
-        stdout.read_to_string(&mut said).map_err(failed)?;
-    }
-    Ok((status, said))
+    // What the child has started may hold the pipe open.
+    let left = until.saturating_duration_since(Instant::now());
+    let said = hears.recv_timeout(left.max(LOOK));
+    let said = said.map_err(|_| "its test left its output open".to_owned())?;
+    let said = said.map_err(failed)?;
+    Ok((status, String::from_utf8_lossy(&said).into_owned()))
 }
 
 /// What the end of a test means; `said` are its lines of device, check and answer.
@@ -130,17 +143,31 @@ mod tests {
         }
     }
 
+    fn start(script: &str) -> Child {
+        let mut shell = Command::new("sh");
+        let started = shell.args(["-c", script]).stdout(Stdio::piped()).spawn();
+        started.expect("a shell starts")
+    }
+
+    /// A pipe holds 64 KiB.
+    #[test]
+    fn all_that_a_test_says_is_heard() {
+        for (script, bytes) in [
+            ("echo ok", 3),
+            ("true", 0),
+            ("head -c 500000 /dev/zero", 500_000),
+        ] {
+            let (status, said) = ended(start(script), PATIENCE).expect("it ends");
+            assert!(status.success(), "{script}");
+            assert_eq!(said.len(), bytes, "{script}");
+        }
+        let (status, said) = ended(start("exec yes"), PATIENCE).expect("it ends");
+        assert!(!status.success() && said.len() == 1 << 20, "{status}");
+    }
+
     #[test]
     fn a_test_that_does_not_end_is_ended() {
-        let start = |program: &str, argument: &str| {
-            let mut command = Command::new(program);
-            let started = command.arg(argument).stdout(Stdio::piped()).spawn();
-            started.expect("it starts")
-        };
-        let (status, said) = ended(start("echo", "ok"), PATIENCE).expect("it ends");
-        assert!(status.success());
-        assert_eq!(said, "ok\n");
-        let hung = ended(start("sleep", "600"), Duration::ZERO);
+        let hung = ended(start("exec sleep 600"), Duration::ZERO);
         assert_eq!(
             hung,
             Err("it did not answer its test within 0 s".to_owned())

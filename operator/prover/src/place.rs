@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use froben_circuits::{Circuit, Params, Witness, config, prove};
 use froben_model::DeviceSpec;
-use froben_opencl::{Device, Error as DeviceError, Session};
+use froben_opencl::{Control, Device, Error as DeviceError, Session};
 
 use p3_uni_stark::StarkGenericConfig;
 
@@ -58,16 +58,18 @@ impl Place {
         }
     }
 
-    /// The proof of a circuit; the same bytes wherever it is made.
+    /// The proof of a circuit; the same bytes wherever it is made. `control` ends it between launches on
+    /// a device; Plonky3's own prover cannot be ended.
     pub(crate) fn prove(
         &self,
         params: Params,
         circuit: Circuit,
         witness: &Witness,
+        control: &Control,
     ) -> Result<Vec<u8>, NoProof> {
         match self {
             Place::OpenCl(session) => {
-                let config = opencl(params, session);
+                let config = opencl(params, &Arc::new(session.controlled(control)));
                 prove(&config, circuit, witness).map_err(|error| {
                     match config.pcs().device_error() {
                         Some(device) => NoProof::Device(device.clone()),

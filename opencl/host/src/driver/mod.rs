@@ -2,8 +2,9 @@
 //!
 //! What leaves this module is safe to call: handles own what they point at, transfers carry the
 //! length of the slice they were given, and [`launch`] checks every buffer of a kernel against the
-//! bounds that the kernel's source states before it is enqueued. Commands go to one in-order queue,
-//! so no events are needed, and a buffer may be reused as soon as its last command is enqueued.
+//! bounds that the kernel's source states before it is enqueued. Launches go to one in-order queue, so
+//! that a buffer may be reused as soon as its last command is enqueued; only [`transfer`], which copies
+//! beside them on a second queue, needs events.
 //!
 //! Not here: what to launch and when. Drivers return status codes that `ocl` does not know, and then
 //! it panics; [`crate::session`] turns that into an error at the edge of its thread.
@@ -14,10 +15,14 @@ pub(crate) mod launch;
 pub mod loader;
 mod program;
 mod queue;
+mod transfer;
 mod words;
 
 pub(crate) use info::{DeviceHandle, devices};
 pub(crate) use queue::{Adopted, Buffer, Failure, Kernel, Queue};
+#[cfg(test)]
+pub(crate) use transfer::Span;
+pub(crate) use transfer::{Mark, Transfer};
 
 mod sealed {
     pub trait Sealed: Copy + Eq + std::fmt::Debug + Send + 'static {

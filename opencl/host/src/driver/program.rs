@@ -2,7 +2,10 @@
 
 use std::ffi::CString;
 
-use ocl::core::{self, ProgramBuildInfo, ProgramInfo, ProgramInfoResult};
+use ocl::core::{
+    self, KernelWorkGroupInfo, KernelWorkGroupInfoResult, ProgramBuildInfo, ProgramInfo,
+    ProgramInfoResult,
+};
 
 use super::queue::failure;
 use super::{DeviceHandle, Failure, Kernel, Queue};
@@ -50,9 +53,20 @@ impl Queue {
 impl Program {
     /// Takes the kernel `name` out of it.
     pub(crate) fn kernel(&self, name: &str) -> Result<Kernel, Failure> {
-        core::create_kernel(&self.program, name)
-            .map(Kernel)
-            .map_err(failure("creating a kernel"))
+        let kernel =
+            core::create_kernel(&self.program, name).map_err(failure("creating a kernel"))?;
+        // Before it has arguments: what they take is added when it is launched.
+        let query = KernelWorkGroupInfo::LocalMemSize;
+        let local = core::get_kernel_work_group_info(&kernel, self.device.device, query)
+            .map_err(failure("asking for a kernel's local memory"))?;
+        let local_bytes = match local {
+            KernelWorkGroupInfoResult::LocalMemSize(bytes) => bytes,
+            _ => 0,
+        };
+        Ok(Kernel {
+            kernel,
+            local_bytes,
+        })
     }
 
     /// What [`Queue::load`] takes; `None` where the driver does not give its programs away.

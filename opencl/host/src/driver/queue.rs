@@ -1,10 +1,11 @@
-//! A context with one in-order queue on one device, and what lives in it.
+//! A context with an in-order queue on one device, and what lives in it.
 
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ocl::core::{
-    self, ArgVal, CommandQueue, Context, ContextProperties, Event, MapFlags, MemFlags, MemMap,
+    self, ArgVal, CommandQueue, CommandQueueProperties, Context, ContextProperties, Event,
+    MapFlags, MemFlags, MemMap,
 };
 
 use super::{DeviceHandle, Word};
@@ -59,6 +60,18 @@ impl Buffer {
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
+
+    pub(super) const fn memory(&self) -> &core::Mem {
+        &self.memory
+    }
+
+    /// Asserts that the buffer has room for `words`, and that there are any.
+    pub(super) fn require<W>(&self, words: &[W]) {
+        assert!(
+            (1..=self.bytes).contains(&size_of_val(words)),
+            "a copy of nothing, or past the end of a buffer"
+        );
+    }
 }
 
 /// Host memory that a device works on in place.
@@ -94,7 +107,11 @@ impl<W> Deref for Adopted<W> {
 }
 
 /// A compiled kernel. Its arguments are set anew at every launch.
-pub(crate) struct Kernel(pub(super) core::Kernel);
+pub(crate) struct Kernel {
+    pub(super) kernel: core::Kernel,
+    /// Local memory that it takes beside its arguments.
+    pub(super) local_bytes: u64,
+}
 
 /// An argument of a kernel.
 pub(super) enum Argument<'a> {
@@ -105,25 +122,32 @@ pub(super) enum Argument<'a> {
     Local(usize),
 }
 
-/// The one queue of a device.
+/// The queue of a device, and one for transfers beside it.
 pub(crate) struct Queue {
-    // Fields drop in order: the queue before the context it belongs to.
-    queue: CommandQueue,
+    // Fields drop in order: the queues before the context they belong to.
+    pub(super) queue: CommandQueue,
+    pub(super) transfers: CommandQueue,
     pub(super) context: Context,
     pub(super) device: DeviceHandle,
     local_memory_bytes: u64,
 }
 
 impl Queue {
-    /// Opens a context and an in-order queue on a device with so much local memory.
+    /// Opens a context and two in-order queues on a device with so much local memory.
     pub(crate) fn open(device: DeviceHandle, local_memory_bytes: u64) -> Result<Self, Failure> {
         let properties = ContextProperties::new().platform(device.platform);
         let context = core::create_context(Some(&properties), &[device.device], None, None)
             .map_err(failure("creating a context"))?;
-        let queue = core::create_command_queue(&context, device.device, None)
-            .map_err(failure("creating a queue"))?;
+        // Tests look at when things happened.
+        let properties = cfg!(test).then_some(CommandQueueProperties::PROFILING_ENABLE);
+        let queue = || {
+            core::create_command_queue(&context, device.device, properties)
+                .map_err(failure("creating a queue"))
+        };
+        let (queue, transfers) = (queue()?, queue()?);
         Ok(Self {
             queue,
+            transfers,
             context,
             device,
             local_memory_bytes,
@@ -188,10 +212,7 @@ impl Queue {
 
     /// Copies `words` to the start of `buffer`; returns when they are there.
     pub(crate) fn write<W: Word>(&self, buffer: &Buffer, words: &[W]) -> Result<(), Failure> {
-        assert!(
-            size_of_val(words) <= buffer.bytes,
-            "write past the end of a buffer"
-        );
+        buffer.require(words);
         // SAFETY: the transfer fits the buffer and blocks, so `words` outlives it.
         unsafe {
             core::enqueue_write_buffer(
@@ -209,10 +230,7 @@ impl Queue {
 
     /// Copies the start of `buffer` to `words`; returns when all that was enqueued is done.
     pub(crate) fn read<W: Word>(&self, buffer: &Buffer, words: &mut [W]) -> Result<(), Failure> {
-        assert!(
-            size_of_val(words) <= buffer.bytes,
-            "read past the end of a buffer"
-        );
+        buffer.require(words);
         // SAFETY: the transfer fits the buffer and blocks; every bit pattern is a word.
         unsafe {
             core::enqueue_read_buffer(
@@ -267,7 +285,7 @@ impl Queue {
             Argument::Local(bytes) => *bytes as u64,
             _ => 0,
         });
-        let local_bytes: u64 = local_bytes.sum();
+        let local_bytes = kernel.local_bytes + local_bytes.sum::<u64>();
         if local_bytes > self.local_memory_bytes {
             // Some drivers end the process instead of refusing.
             return Err(Failure::Status {
@@ -285,14 +303,14 @@ impl Queue {
                 Argument::U64(number) => ArgVal::scalar(number),
                 Argument::Local(bytes) => ArgVal::local::<u8>(bytes),
             };
-            core::set_kernel_arg(&kernel.0, index, value)
+            core::set_kernel_arg(&kernel.kernel, index, value)
                 .map_err(failure("setting a kernel argument"))?;
         }
         // SAFETY: the caller vouches for the arguments.
         unsafe {
             core::enqueue_kernel(
                 &self.queue,
-                &kernel.0,
+                &kernel.kernel,
                 1,
                 None,
                 &[groups * group_size, 1, 1],

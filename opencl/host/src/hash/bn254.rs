@@ -74,7 +74,8 @@ pub(crate) fn permute(
     states: &[[Limbs; WIDTH]],
     times: u32,
 ) -> Result<Vec<[Limbs; WIDTH]>> {
-    let data = engine.upload(states.as_flattened())?;
+    engine.plan_launches(1);
+    let data = engine.upload(states.as_flattened().as_flattened())?;
     launch(engine, &data, states.len(), times)?;
     let mut permuted = vec![[[0; 4]; WIDTH]; states.len()];
     engine.download(&data, permuted.as_flattened_mut())?;

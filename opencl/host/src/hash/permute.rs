@@ -52,6 +52,7 @@ pub(crate) fn permute<P: Poseidon2>(
     mut states: Vec<Word<P>>,
     times: u32,
 ) -> Result<Vec<Word<P>>> {
+    engine.plan_launches(1);
     let data = engine.upload(&states)?;
     launch::<P>(engine, &data, states.len() / P::WIDTH, times)?;
     engine.download(&data, &mut states)?;

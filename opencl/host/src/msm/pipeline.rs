@@ -1,14 +1,14 @@
 //! The launches of a multi-scalar multiplication, and what the host does with the windows' sums.
 
 use super::curve::{POINT_WORDS, Point};
-use super::plan::{Grid, Plan, Spread};
+use super::plan::{Grid, HEADS, Plan, SUMS, Spread};
 use super::program::MsmKernel;
 use super::{Affine, ScalarForm};
 use crate::driver::launch::msm::{
     MsmAccumulate, MsmChains, MsmDigits, MsmGrid, MsmInput, MsmReduce, MsmSort, MsmSum, Windows,
     chain_words,
 };
-use crate::engine::Engine;
+use crate::engine::{Ahead, Engine};
 use crate::error::{Error, Result};
 use crate::memory::Lease;
 
@@ -27,11 +27,25 @@ pub(crate) fn run(
         return Ok(sum);
     }
     let chunk = chunk_size(engine, bases.len())?;
-    for (bases, scalars) in bases.chunks(chunk).zip(scalars.chunks(chunk)) {
+    let mut chunks = bases.chunks(chunk).zip(scalars.chunks(chunk)).peekable();
+    for (bases, _) in chunks.clone() {
+        engine.plan_launches(plan(engine, bases.len()).launches());
+    }
+    let (mut bases_ahead, mut scalars_ahead) = (Ahead::new(), Ahead::new());
+    while let Some((bases, scalars)) = chunks.next() {
         let plan = plan(engine, bases.len());
-        sum = sum.add(&run_planned(engine, bases, scalars, form, &plan)?);
+        let (next_bases, next_scalars) = chunks.peek().copied().unzip();
+        let next_bases = next_bases.map(words_of);
+        let bases = bases_ahead.upload(engine, words_of(bases), next_bases)?;
+        let next_scalars = next_scalars.map(<[_]>::as_flattened);
+        let scalars = scalars_ahead.upload(engine, scalars.as_flattened(), next_scalars)?;
+        sum = sum.add(&run_once(engine, &bases, scalars, form, &plan)?);
     }
     Ok(sum)
+}
+
+const fn words_of(bases: &[Affine]) -> &[u64] {
+    bases.as_flattened().as_flattened()
 }
 
 /// What suits the device.
@@ -60,7 +74,14 @@ fn chunk_size(engine: &Engine, count: usize) -> Result<usize> {
     );
     let fits = |chunk: usize| {
         let plan = Plan::new(chunk, spread);
-        plan.bytes() <= available && plan.largest_bytes().max(64 * chunk) <= largest
+        // While one chunk is multiplied the next one goes up.
+        let ahead = if chunk < count && !engine.layout().in_place {
+            96 * chunk
+        } else {
+            0
+        };
+        let allocation = plan.largest_bytes().max(64 * chunk);
+        plan.bytes() + ahead <= available && allocation <= largest
     };
     let mut chunks = count.div_ceil(MAX_CHUNK);
     loop {
@@ -87,11 +108,22 @@ pub(crate) fn run_planned(
     form: ScalarForm,
     plan: &Plan,
 ) -> Result<Point> {
-    let bases = engine.upload(bases.as_flattened().as_flattened())?;
+    let bases = engine.upload(words_of(bases))?;
     let scalars = engine.upload(scalars.as_flattened())?;
-    let digits = digits(engine, &bases, &scalars, form, plan.windows)?;
+    run_once(engine, &bases, scalars, form, plan)
+}
+
+/// [`run_planned`] of what lies on the device already; the scalars make room for the rest.
+fn run_once(
+    engine: &mut Engine,
+    bases: &Lease,
+    scalars: Lease,
+    form: ScalarForm,
+    plan: &Plan,
+) -> Result<Point> {
+    let digits = digits(engine, bases, &scalars, form, plan.windows)?;
     drop(scalars);
-    add_up(engine, &bases, digits, plan)
+    add_up(engine, bases, digits, plan)
 }
 
 /// [`run_planned`] of what lies on the device already, and stays there.
@@ -306,7 +338,7 @@ fn accumulate(
             return Ok(buckets);
         }
         count = count.div_ceil(length);
-        length = 32;
+        length = HEADS;
         left = Some((heads, head_keys));
     }
 }
@@ -334,7 +366,7 @@ fn weigh(
     let result = launch.enqueue(engine.queue(), &compiled.kernel, shape);
     engine.launched(&compiled, launch.traffic(), result)?;
     while count > windows.windows {
-        let length = (count / windows.windows).min(32);
+        let length = (count / windows.windows).min(SUMS);
         count /= length;
         let output = engine.lease::<u64>(words(count))?;
         let launch = MsmSum {

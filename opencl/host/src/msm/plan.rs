@@ -12,6 +12,12 @@ const WINDOW_BITS: (u32, u32) = (2, 16);
 /// Windows of the narrowest.
 const MOST_WINDOWS: usize = (SCALAR_BITS / WINDOW_BITS.0 + 1) as usize;
 
+/// Entries of a run of heads.
+pub(super) const HEADS: usize = 32;
+
+/// Sums that one work-item adds up.
+pub(super) const SUMS: usize = 32;
+
 /// Runs that a window is sorted in at most: each has a count for every bucket.
 const MAX_PARTS: usize = 16;
 
@@ -123,6 +129,31 @@ impl Plan {
         }
     }
 
+    /// Launches that it takes.
+    pub(crate) fn launches(&self) -> usize {
+        let windows = self.windows;
+        // Digits, and the three that sort them.
+        let sorted = 4 + runs(windows.count, self.length);
+        match self.grid {
+            None => sorted + self.weighing(),
+            // The grid's lists, which are added up and weighed in the place of the buckets.
+            Some(grid) => {
+                let lists = grid.lists(windows);
+                sorted + 1 + runs(lists.count, grid.length) + self.weighing()
+            }
+        }
+    }
+
+    /// Launches that weigh buckets.
+    fn weighing(&self) -> usize {
+        let (mut launches, mut left) = (1, self.segments);
+        while left > 1 {
+            launches += 1;
+            left /= left.min(SUMS);
+        }
+        launches
+    }
+
     /// Bytes on the device, scalars and bases among them, but no other multiples; an upper bound.
     pub(crate) const fn bytes(&self) -> usize {
         let Windows { count, windows, .. } = self.windows;
@@ -204,6 +235,16 @@ impl Grid {
             + 132 * lists.counts()
             + 2 * 132 * (runs + lists.windows)
     }
+}
+
+/// Launches that add up a list of so many entries, in runs of `length` and then in runs of heads.
+fn runs(count: usize, length: usize) -> usize {
+    let (mut launches, mut left, mut length) = (1, count, length);
+    while left > length {
+        launches += 1;
+        (left, length) = (left.div_ceil(length), HEADS);
+    }
+    launches
 }
 
 /// Entries of a run where work-items are threads: so that there are `runs` of them, none too long.

@@ -81,6 +81,17 @@ fn busy_levels(log_n: u32, columns: usize) -> u32 {
     spare.max(log_n.div_ceil(2)).max(LOG_FEW_ROWS)
 }
 
+/// The passes that the levels of `2^log_n` rows are cut into.
+pub(super) fn passes<F: Field>(engine: &Engine, log_n: u32, columns: usize) -> Vec<plan::Pass> {
+    let tuning = engine.tuning::<F>(PASS);
+    let max_log_k = (tuning.tile_bytes / ROW_BYTES).max(2).ilog2();
+    let max_log_k = max_log_k
+        .min(tuning.levels)
+        .min(MAX_LOG_K)
+        .min(busy_levels(log_n, columns));
+    plan::passes(log_n, max_log_k, 1)
+}
+
 /// The passes of a network, and what they have in common.
 struct Plan {
     passes: Vec<plan::Pass>,
@@ -105,13 +116,7 @@ impl Plan {
         shift: F::Word,
     ) -> Result<Option<Self>> {
         let log_n = network.log_n;
-        let tuning = engine.tuning::<F>(PASS);
-        let max_log_k = (tuning.tile_bytes / ROW_BYTES).max(2).ilog2();
-        let max_log_k = max_log_k
-            .min(tuning.levels)
-            .min(MAX_LOG_K)
-            .min(busy_levels(log_n, network.columns));
-        let passes = plan::passes(log_n, max_log_k, 1);
+        let passes = passes::<F>(engine, log_n, network.columns);
         let Some(last) = passes.last() else {
             return Ok(None);
         };
@@ -145,7 +150,7 @@ impl Plan {
 
     fn launch(
         &self,
-        engine: &Engine,
+        engine: &mut Engine,
         pass: &plan::Pass,
         [input, output]: [&Buffer; 2],
         rows: Rows,

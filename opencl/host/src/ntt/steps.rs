@@ -1,6 +1,7 @@
 //! What the transforms are made of: an inverse network, a spread, a forward network.
 
-use super::lanes;
+use super::cut::{Cut, Matrix, Room};
+use super::{lanes, stream};
 use crate::driver::Buffer;
 use crate::driver::launch::{NttPass, NttSpread};
 use crate::engine::{Direction, Engine};
@@ -13,11 +14,11 @@ use crate::reference::reverse_bits;
 
 /// A transform of matrices of `2^log_n` rows.
 pub(crate) struct Steps<F: Field> {
-    log_n: u32,
-    kind: Kind<F>,
+    pub(super) log_n: u32,
+    pub(super) kind: Kind<F>,
 }
 
-enum Kind<F: Field> {
+pub(super) enum Kind<F: Field> {
     /// Coefficients to values on a coset of the subgroup.
     Values { shift: F::Word },
     /// Values on a coset to coefficients.
@@ -27,9 +28,9 @@ enum Kind<F: Field> {
 }
 
 /// `ntt/spread.cl`: row `i` of copy `c`, from bit-reversed order, times `scale * shifts[c]^i`.
-struct Spread<'a, F: Field> {
-    shifts: &'a [F::Word],
-    scale: F::Word,
+pub(super) struct Spread<'a, F: Field> {
+    pub(super) shifts: &'a [F::Word],
+    pub(super) scale: F::Word,
 }
 
 impl<F: Field> Steps<F> {
@@ -102,81 +103,96 @@ impl<F: Field> Steps<F> {
         }
     }
 
-    /// Transforms a matrix of `columns`, all at once or in panels of columns.
+    /// Transforms a matrix of `columns`, all at once or in parts that fit the device.
     pub(crate) fn run(
         &self,
         engine: &mut Engine,
         values: Vec<F::Word>,
         columns: usize,
     ) -> Result<Vec<F::Word>> {
-        let panel = self.panel_columns(engine, columns)?;
-        if panel == columns {
-            return self.run_panel(engine, values, columns);
-        }
-        let mut out = vec![F::ZERO; values.len() * self.copies()];
-        for start in (0..columns).step_by(panel) {
-            let width = panel.min(columns - start);
-            let mut part = Vec::with_capacity(width << self.log_n);
-            for row in values.chunks_exact(columns) {
-                part.extend_from_slice(&row[start..start + width]);
+        match self.cut(engine, columns)? {
+            Cut::Whole => {
+                engine.plan_launches(self.launches(engine, columns));
+                let words = values.len() * self.copies();
+                let data = engine.bring(values)?;
+                let data = self.compute(engine, data, columns)?;
+                engine.take::<F>(data, words)
             }
-            let part = self.run_panel(engine, part, width)?;
-            for (row, done) in out.chunks_exact_mut(columns).zip(part.chunks_exact(width)) {
-                row[start..start + width].copy_from_slice(done);
+            Cut::Columns { width, beside } => {
+                stream::columns(self, engine, &values, columns, width, beside)
             }
+            Cut::Rows(rows) => stream::rows(self, engine, values, columns, rows),
+            Cut::Copies => stream::copies(self, engine, values, columns),
         }
-        Ok(out)
     }
 
-    /// How many columns fit the device, both as one allocation and all together.
-    fn panel_columns(&self, engine: &mut Engine, columns: usize) -> Result<usize> {
-        // The roots first: they stay on the device and are the same for every panel.
+    /// How a matrix of `columns` fits the device.
+    fn cut(&self, engine: &mut Engine, columns: usize) -> Result<Cut> {
         let directions: &[_] = match self.kind {
             Kind::Values { .. } => &[Direction::Forward],
             Kind::Coefficients { .. } => &[Direction::Inverse],
             Kind::Extension { .. } => &[Direction::Inverse, Direction::Forward],
         };
-        for &direction in directions {
-            let log_length = self.log_n.saturating_sub(1);
-            if lanes::in_lanes::<F>(engine) {
-                engine.lane_roots::<F>(direction, log_length)?;
-            } else {
-                engine.roots::<F>(direction, log_length)?;
-            }
-        }
-        let input = size_of::<F::Word>() << self.log_n;
-        let largest = input * self.copies();
-        let together = match self.kind {
-            Kind::Values { .. } => largest,
-            Kind::Coefficients { .. } | Kind::Extension { .. } => input + largest,
+        let matrix = Matrix {
+            word_bytes: size_of::<F::Word>(),
+            log_n: self.log_n,
+            columns,
+            copies: self.copies(),
+            extends: matches!(self.kind, Kind::Extension { .. }),
+            in_place: matches!(self.kind, Kind::Values { .. }),
         };
-        // Both tables of a spread: 2^ceil(log_n / 2) entries a copy at most, each.
-        let tables = (2 * self.copies() * size_of::<F::Word>()) << self.log_n.div_ceil(2);
-        let available = engine.available_bytes().saturating_sub(tables);
-        let max_allocation = engine.layout().max_allocation_bytes;
-        let by_allocation = plan::panel(columns, largest, max_allocation);
-        let by_memory = plan::panel(columns, together, available);
-        match (by_allocation, by_memory) {
-            (Some(a), Some(b)) => Ok(a.min(b)),
-            _ => Err(Error::OutOfDeviceMemory {
-                device: engine.device().to_string(),
-                needed_bytes: (together + tables) as u64,
-                available_bytes: engine.available_bytes().min(max_allocation) as u64,
-            }),
+        let in_lanes = lanes::in_lanes::<F>(engine);
+        let find = |engine: &Engine| {
+            let room = Room {
+                beside_roots: &|log_length| {
+                    engine.room_beside_roots::<F>(directions, in_lanes, log_length)
+                },
+                max_allocation_bytes: engine.layout().max_allocation_bytes,
+                at_once: &|in_place| engine.panels_at_once(in_place),
+            };
+            matrix.cut(&room)
+        };
+        if let Some(cut) = find(engine) {
+            return Ok(cut);
+        }
+        // What earlier calls left may be what is in the way.
+        engine.drop_tables();
+        find(engine).ok_or_else(|| Error::OutOfDeviceMemory {
+            device: engine.device().to_string(),
+            needed_bytes: matrix.least_bytes() as u64,
+            available_bytes: engine
+                .available_bytes()
+                .min(engine.layout().max_allocation_bytes) as u64,
+        })
+    }
+
+    /// Launches for a matrix of `columns` that fits the device.
+    pub(super) fn launches(&self, engine: &Engine, columns: usize) -> usize {
+        let log_n = self.log_n;
+        let passes = |direction| passes::<F>(engine, direction, log_n, columns).len();
+        match &self.kind {
+            Kind::Values { .. } => passes(Direction::Forward),
+            // Lanes leave coefficients in order.
+            Kind::Coefficients { .. } => {
+                passes(Direction::Inverse) + usize::from(!lanes::in_lanes::<F>(engine))
+            }
+            Kind::Extension { .. } => {
+                let spread = usize::from(!fused::<F>(log_n, columns));
+                passes(Direction::Inverse) + spread + passes(Direction::Forward)
+            }
         }
     }
 
-    fn run_panel(
+    /// Transforms what fits the device.
+    pub(super) fn compute(
         &self,
         engine: &mut Engine,
-        values: Vec<F::Word>,
+        data: Operand<F::Word>,
         columns: usize,
-    ) -> Result<Vec<F::Word>> {
+    ) -> Result<Operand<F::Word>> {
         let log_n = self.log_n;
-        let words = values.len() * self.copies();
         let scale = F::inverse_power_of_two(log_n);
-        let data = engine.bring(values)?;
-        let data = match &self.kind {
+        Ok(match &self.kind {
             Kind::Values { shift } => {
                 Network::<F>::in_place(Direction::Forward, &[*shift], log_n, columns)
                     .run(engine, &data)?;
@@ -191,7 +207,7 @@ impl<F: Field> Steps<F> {
                         ..network
                     };
                     lanes::run_in_order(&network, engine, &data, *inverse_shift)?;
-                    return engine.take::<F>(data, words);
+                    return Ok(data);
                 }
                 network.run(engine, &data)?;
                 let shifts = &[*inverse_shift];
@@ -200,6 +216,7 @@ impl<F: Field> Steps<F> {
             Kind::Extension { shifts } if fused::<F>(log_n, columns) => {
                 coefficients::<F>(engine, &data, log_n, columns)?;
                 let (input, host) = data.split();
+                let words = (shifts.len() * columns) << log_n;
                 let output = engine.make::<F>(words, host)?;
                 values_on::<F>(engine, &input, &output, shifts, log_n, columns)?;
                 output
@@ -213,8 +230,7 @@ impl<F: Field> Steps<F> {
                     .run(engine, &data)?;
                 data
             }
-        };
-        engine.take::<F>(data, words)
+        })
     }
 }
 
@@ -255,6 +271,28 @@ const fn fused<F: Field>(log_n: u32, columns: usize) -> bool {
     log_n > 0 && columns * size_of::<F::Word>() >= LANE_BYTES
 }
 
+/// The kernel of a direction's passes.
+fn pass<F: Field>(direction: Direction) -> Operation {
+    let inverse = F::DIRECTED && direction == Direction::Inverse;
+    Operation::NttPass { inverse }
+}
+
+/// The passes that the levels of `2^log_n` rows are cut into.
+pub(super) fn passes<F: Field>(
+    engine: &Engine,
+    direction: Direction,
+    log_n: u32,
+    columns: usize,
+) -> Vec<plan::Pass> {
+    if lanes::in_lanes::<F>(engine) {
+        return lanes::passes::<F>(engine, log_n, columns);
+    }
+    let tuning = engine.tuning::<F>(pass::<F>(direction));
+    let (shape, tile_bytes) = (tuning.shape(), tuning.tile_bytes);
+    let max_log_k = plan::max_log_k(size_of::<F::Word>(), shape, tile_bytes).min(tuning.levels);
+    plan::passes(log_n, max_log_k, F::STEP_LEVELS)
+}
+
 /// The butterflies over matrices of `2^log_n` rows, one for each shift.
 pub(super) struct Network<'a, F: Field> {
     pub(super) direction: Direction,
@@ -268,7 +306,7 @@ pub(super) struct Network<'a, F: Field> {
 }
 
 impl<'a, F: Field> Network<'a, F> {
-    const fn in_place(
+    pub(super) const fn in_place(
         direction: Direction,
         shifts: &'a [F::Word],
         log_n: u32,
@@ -284,19 +322,17 @@ impl<'a, F: Field> Network<'a, F> {
         }
     }
 
-    fn run(&self, engine: &mut Engine, data: &Buffer) -> Result<()> {
+    pub(super) fn run(&self, engine: &mut Engine, data: &Buffer) -> Result<()> {
         if lanes::in_lanes::<F>(engine) {
             return lanes::run(self, engine, data);
         }
         let Self { log_n, columns, .. } = *self;
         let copies = self.shifts.len();
         let word_bytes = size_of::<F::Word>();
-        let inverse = F::DIRECTED && self.direction == Direction::Inverse;
-        let operation = Operation::NttPass { inverse };
+        let operation = pass::<F>(self.direction);
         let tuning = engine.tuning::<F>(operation);
         let (shape, tile_bytes) = (tuning.shape(), tuning.tile_bytes);
-        let max_log_k = plan::max_log_k(word_bytes, shape, tile_bytes).min(tuning.levels);
-        let passes = plan::passes(log_n, max_log_k, F::STEP_LEVELS);
+        let passes = passes::<F>(engine, self.direction, log_n, columns);
         if passes.is_empty() {
             return Ok(());
         }
@@ -371,7 +407,7 @@ pub(crate) fn launch_spread<F: Field>(
 }
 
 impl<F: Field> Spread<'_, F> {
-    fn run(
+    pub(super) fn run(
         &self,
         engine: &mut Engine,
         input: Operand<F::Word>,

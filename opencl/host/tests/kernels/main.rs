@@ -4,6 +4,7 @@
 //! Every test runs with the layout of the device and, at small sizes, with that of a GPU, so that a
 //! machine without one still executes that path; and on every further OpenCL implementation.
 
+mod control;
 mod fixed;
 mod fold;
 mod hash;
@@ -14,6 +15,7 @@ mod ntt;
 mod platforms;
 mod scalars;
 mod session;
+mod stream;
 
 use std::marker::PhantomData;
 use std::sync::OnceLock;

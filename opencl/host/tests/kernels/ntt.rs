@@ -11,7 +11,7 @@ const COLUMNS: [usize; 8] = [1, 2, 3, 5, 8, 16, 17, 100];
 
 type Words<T> = Elements<<T as Twin>::Ours>;
 
-fn matrix<T: Twin>(seed: u64, rows: usize, columns: usize) -> RowMajorMatrix<T::Theirs> {
+pub(crate) fn matrix<T: Twin>(seed: u64, rows: usize, columns: usize) -> RowMajorMatrix<T::Theirs> {
     RowMajorMatrix::new(elements(seed, rows * columns), columns)
 }
 
@@ -21,7 +21,7 @@ fn bit_reversed<T: Twin>(matrix: impl BitReversibleMatrix<T::Theirs>) -> Vec<T::
 }
 
 /// All five transforms of one matrix against `oracle`.
-fn check<T: Twin, D: TwoAdicSubgroupDft<T::Theirs>>(
+pub(crate) fn check<T: Twin, D: TwoAdicSubgroupDft<T::Theirs>>(
     session: &Session,
     oracle: &D,
     input: &RowMajorMatrix<T::Theirs>,

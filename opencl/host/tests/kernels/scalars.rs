@@ -134,7 +134,7 @@ where
     );
 }
 
-fn check<F, C>(session: &Session, log_rows: u32, columns: usize)
+pub(crate) fn check<F, C>(session: &Session, log_rows: u32, columns: usize)
 where
     F: Field<Word = [u64; 4]>,
     C: MontConfig<4>,

@@ -109,12 +109,29 @@ fn what_does_not_fit_goes_in_panels_and_what_cannot_is_refused() {
     assert!(lde(&tight).expect("in panels") == lde(whole).expect("at once"));
     assert!(tight.stats().launches() > 8, "{:?}", tight.stats());
 
-    let result = NttBabyBear::new(&tight).dft_batch(values(1 << 16), 1);
+    let fold = Fold::<BabyBear4>::new(&tight);
+    let result = fold.fold(values(1 << 16), 1, &values(4));
     assert!(
         matches!(result, Err(Error::OutOfDeviceMemory { .. })),
         "{result:?}"
     );
     assert!(lde(&tight).is_ok(), "a refusal leaves the session usable");
+
+    // Not even the root of a column.
+    let options = SessionOptions {
+        max_allocation_bytes: Some(2 << 10),
+        ..SessionOptions::default()
+    };
+    let tiny = Session::open_with(&device, options).expect("the device opens");
+    let result = NttBabyBear::new(&tiny).dft_batch(values(1 << 20), 1);
+    match result {
+        Err(Error::OutOfDeviceMemory {
+            needed_bytes,
+            available_bytes,
+            ..
+        }) => assert!(needed_bytes > available_bytes, "{needed_bytes}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use froben_circuits::{Circuit, MAX_WITNESS_BYTES, Params, Witness, verify};
 use froben_model::{ErrorClass, Value};
-use froben_opencl::Error as DeviceError;
+use froben_opencl::{Control, Error as DeviceError, Progress};
 use froben_protocol::{Failure, Run, TaskCtx};
 
 use super::fields::Fields;
@@ -72,7 +72,14 @@ fn proof(
         return Err(bad_request(format!("the witness of segment {index} is that of {met}")).into());
     }
 
-    let made = place.prove(params, circuit, &witness);
+    let cancellation = ctx.cancellation();
+    let control = Control::until(move || cancellation.cancelled());
+    let made = place.prove(params, circuit, &witness, &control);
+    let Progress {
+        launches_done,
+        launches_planned,
+    } = control.progress();
+    tracing::debug!(%circuit, index, launches_done, launches_planned, "the device is done with a proof");
     let bytes = made.map_err(|error| match error {
         NoProof::Device(error) => device_failure(&error),
         NoProof::Circuit(error) => failure(&error).into(),
@@ -95,6 +102,7 @@ fn proof(
 fn device_failure(error: &DeviceError) -> Refused {
     let (class, fit) = match error {
         DeviceError::OutOfDeviceMemory { .. } => (ErrorClass::OutOfMemory, true),
+        DeviceError::Cancelled { .. } => (ErrorClass::Cancelled, true),
         _ => (ErrorClass::WorkerFailed, false),
     };
     let hint = error.hint().map(|hint| format!(" ({hint})"));
@@ -119,6 +127,15 @@ mod tests {
             (ErrorClass::OutOfMemory, true)
         );
         assert!(full.failure.message.contains("use a device with more"));
+        let ended = device_failure(&DeviceError::Cancelled {
+            device: "d".to_owned(),
+            launches_done: 3,
+            launches_planned: 8,
+        });
+        assert_eq!(
+            (ended.failure.class, ended.fit),
+            (ErrorClass::Cancelled, true)
+        );
         let lost = device_failure(&DeviceError::SessionLost {
             device: "d".to_owned(),
             reason: "r".to_owned(),

@@ -15,7 +15,10 @@ impl Fault {
     /// The value, or what `otherwise` makes of its absence once the failure is noted.
     pub(super) fn note<T>(&self, result: Result<T>, otherwise: impl FnOnce() -> T) -> T {
         result.unwrap_or_else(|error| {
-            tracing::error!(%error, "the opencl device failed in the middle of a proof");
+            match error {
+                Error::Cancelled { .. } => tracing::debug!(%error, "a proof ends"),
+                _ => tracing::error!(%error, "the opencl device failed in the middle of a proof"),
+            }
             // Whatever follows a first failure is its consequence.
             let _ = self.0.set(error);
             otherwise()

@@ -1,5 +1,6 @@
 //! Ours against the stock prover: the same values, the same bytes, and errors instead of proofs.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use froben_circuits::config::{
@@ -7,7 +8,7 @@ use froben_circuits::config::{
 };
 use froben_circuits::params::LOG_MERKLE_CAP;
 use froben_circuits::{Circuit, Params, Witness, prove, verify};
-use froben_opencl::{Device, Error, Session, SessionOptions};
+use froben_opencl::{Control, Device, Error, Session, SessionOptions};
 use p3_challenger::{CanObserve, FieldChallenger};
 use p3_commit::{Mmcs, OpeningRequest, Pcs, UnivariateStarkPcs};
 use p3_dft::{Radix2DitParallel, TwoAdicSubgroupDft};
@@ -118,6 +119,39 @@ fn a_device_that_fails_ends_the_proof_with_its_own_error() {
     let domain = natural_domain(pcs, 8);
     let result = Pcs::<Challenge, Challenger>::commit(pcs, [(domain, matrix(1, 8, 2))]);
     assert!(matches!(result, Err(ProverError::Device(_))));
+}
+
+/// Before the first launch, between launches and after the last of them.
+#[test]
+fn a_proof_that_nobody_wants_ends_and_the_next_one_is_made() {
+    let Some(session) = session() else { return };
+    let witness = witness(1000);
+    let prove_until = |launches: u64| {
+        let asked = AtomicU64::new(0);
+        let control = Control::until(move || asked.fetch_add(1, Ordering::Relaxed) >= launches);
+        let config = opencl(Params::Dev, &Arc::new(session.controlled(&control)));
+        let proof = with_one_thread(|| prove(&config, Circuit::Poseidon2, &witness));
+        (
+            proof.ok(),
+            config.pcs().device_error().cloned(),
+            control.progress(),
+        )
+    };
+    let (whole, failed, progress) = prove_until(u64::MAX);
+    assert!(whole.is_some() && failed.is_none());
+    assert!(progress.launches_done > 20, "{progress:?}");
+    assert_eq!(progress.launches_done, progress.launches_planned);
+    for launches in [0, 1, 7, progress.launches_done / 2] {
+        let (proof, failed, ended) = prove_until(launches);
+        assert!(proof.is_none(), "after {launches}");
+        assert!(
+            matches!(failed, Some(Error::Cancelled { .. })),
+            "{failed:?}"
+        );
+        assert!(ended.launches_done <= launches, "{ended:?}");
+    }
+    let (again, failed, _) = prove_until(u64::MAX);
+    assert!(again == whole && failed.is_none());
 }
 
 /// The evaluations and their extension fit the device, the first layer of FRI does not.

@@ -11,6 +11,7 @@ mod extension;
 mod goldilocks;
 mod koalabear;
 pub(crate) mod mont256;
+pub(crate) mod mont256_backend;
 #[cfg(test)]
 mod mont256_kernels;
 mod monty31;

@@ -4,6 +4,7 @@ use crate::device::{Device, DeviceKind};
 use crate::driver::launch::LaneShape;
 use crate::driver::launch::ntt_lanes::{LANES, ROW_BYTES};
 use crate::field::Field;
+use crate::field::mont256_backend::Mont256Backend;
 use crate::hash::Poseidon2;
 use crate::plan;
 use crate::program::Operation;
@@ -17,6 +18,8 @@ pub(crate) const LANES_LEVELS: u32 = 10;
 pub(crate) struct Layout {
     /// Of 32-bit words.
     pub(crate) shape: LaneShape,
+    /// Of elements of 256 bits.
+    pub(crate) mont256: Mont256Backend,
     /// Local memory that a work-group may use.
     pub(crate) tile_bytes: usize,
     /// The same of a kernel in lanes of large elements.
@@ -46,6 +49,7 @@ impl Layout {
         let share = device.global_memory_bytes / 8 * 7;
         Self {
             shape,
+            mont256: Mont256Backend::fastest(device),
             tile_bytes: bytes(tile.min(device.local_memory_bytes)),
             lanes_tile_bytes: bytes(LANES_TILE.min(device.local_memory_bytes)),
             limit_bytes: bytes(limit_bytes.map_or(share, |limit| limit.min(share))),
@@ -57,7 +61,10 @@ impl Layout {
     /// How a kernel over a field is laid out where nothing was measured.
     pub(crate) fn tuning<F: Field>(&self, operation: Operation) -> Tuning {
         // Two lanes' worth of words are a vector unit of 256 bits; narrower ones multiply scalars faster.
-        if operation.in_lanes::<F>() && self.shape.vector_width >= 8 {
+        if operation.in_lanes::<F>()
+            && self.shape.vector_width >= 8
+            && self.mont256 != Mont256Backend::Scalar
+        {
             return Tuning {
                 vector_width: LANES as u32,
                 group_size: 1,
@@ -90,10 +97,10 @@ impl Layout {
         }
     }
 
-    /// How the permutation over BN254 is laid out where nothing was measured: in lanes of four, or of one.
+    /// How the permutation over BN254 is laid out where nothing was measured.
     pub(crate) fn bn254_tuning(&self) -> Tuning {
         Tuning {
-            vector_width: if self.shape.vector_width > 1 { 4 } else { 1 },
+            vector_width: self.mont256.width(),
             group_size: self.shape.group_size,
             tile_bytes: self.tile_bytes,
             levels: plan::MAX_LOG_K,

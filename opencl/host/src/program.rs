@@ -6,6 +6,7 @@
 pub(crate) mod cache;
 
 use crate::field::Field;
+use crate::field::mont256_backend::Mont256Backend;
 use crate::hash::Poseidon2;
 
 /// A kernel, for every field: its name without the field, and its source.
@@ -110,20 +111,15 @@ pub(crate) fn program<F: Field>(operation: Operation, in_lanes: bool) -> (String
     (name, sources.join("\n"))
 }
 
-/// The name and the source of the permutation over BN254, in the variant of the layout.
-pub(crate) fn bn254_program(in_vectors: bool) -> (String, String) {
-    let arithmetic = if in_vectors {
-        include_str!("../../kernels/field/mont256_lanes.cl")
-    } else {
-        include_str!("../../kernels/field/mont256.cl")
-    };
+/// The name and the source of the permutation over BN254.
+pub(crate) fn bn254_program(backend: Mont256Backend) -> (String, String) {
     let sources = [
-        LANE_SOURCE,
-        include_str!("../../kernels/field/bn254_fr.cl"),
-        arithmetic,
-        include_str!("../../kernels/hash/bn254_3.cl"),
+        &[LANE_SOURCE, include_str!("../../kernels/field/bn254_fr.cl")],
+        backend.sources(),
+        &[include_str!("../../kernels/hash/bn254_3.cl")],
     ];
-    ("poseidon2_permute_bn254_3".to_owned(), sources.join("\n"))
+    let name = "poseidon2_permute_bn254_3".to_owned();
+    (name, sources.concat().join("\n"))
 }
 
 /// What follows the permutation in every program that hashes.

@@ -23,6 +23,7 @@ use crate::driver::launch::LaneShape;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::field::BabyBear;
+use crate::field::mont256_backend::Mont256Backend;
 use crate::layout::Layout;
 use crate::program::cache::Cache;
 use crate::self_test;
@@ -42,6 +43,9 @@ pub struct SessionOptions {
     pub max_allocation_bytes: Option<u64>,
     /// Lay kernels out as for a GPU even where the device is a CPU. For tests without a GPU.
     pub gpu_layout: bool,
+    /// Compute in large fields as a processor with AVX-512 IFMA does, and have its two instructions
+    /// emulated. For tests without one.
+    pub emulate_ifma: bool,
     /// Where compiled programs and tunings are kept.
     pub storage: Storage,
 }
@@ -111,7 +115,10 @@ impl Session {
         }
         if options.gpu_layout {
             layout.shape = LaneShape::gpu(device.max_group_size);
+            layout.mont256 = Mont256Backend::Scalar;
             layout.in_place = false;
+        } else if options.emulate_ifma {
+            layout.mont256 = Mont256Backend::Ifma { emulated: true };
         }
         // What was measured in the device's own layout says nothing of another.
         let file = TuningFile::new(&options.storage, device).filter(|_| !options.gpu_layout);

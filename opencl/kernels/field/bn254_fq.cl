@@ -2,7 +2,8 @@
  * P = 0x30644e72e131a029b85045b68181585d97816a916871ca8d3c208c16d87cfd47.
  *
  * P0..P3 are the words of P, low first, ONE0..ONE3 those of 2^256 mod P; MU = -P^-1 mod 2^64.
- * FOLD: the limbs of 29 bits of ((MU mod 2^29)*P + 1) / 2^29, for field/mont256_lanes.cl.
+ * FOLD: the limbs of 29 bits of ((MU mod 2^29)*P + 1) / 2^29, for field/mont256_lanes.cl; FOLD_52: the same
+ * with 52 for 29, for field/mont256_ifma.cl.
  * Oracle: ark-bn254 0.6 and halo2curves 0.10 in the host crate's tests. */
 
 #define FIELD bn254_fq
@@ -19,3 +20,5 @@
 #define FOLD(X) \
   X(0x17789a9ful) X(0x05ffc3dcul) X(0x0d6bde42ul) X(0x1cf152e3ul) X(0x18eb055ful) \
   X(0x0ed815e2ul) X(0x016626d2ul) X(0x0b8bab0ful) X(0x0006d7c4ul)
+#define FOLD_52(X) \
+  X(0xc93a3dee22c55ul) X(0xe15f4ea250777ul) X(0x37f0b49e7cd63ul) X(0x2079e650a0895ul) X(0x006234192d7a1ul)

@@ -1,56 +1,20 @@
-/* The fields of field/mont256.cl in vectors: four elements a lane (VW = 4), nine limbs of 29 bits each.
+/* Products of field/mont256_limbs.cl by the vector units that most processors have: four elements a lane,
+ * nine limbs of 29 bits each, R = 2^261.
  *
- * Vector units multiply 32 x 32 -> 64 bits and have no carries, so limbs leave room for sums: a limb
- * is below 2^29 ("exact"), below 2^29 + 2^6 ("near"), or below 3 * 2^30 ("loose") as first operand of
- * f_mul, which nine products of loose and near limbs and nine of exact ones do not overflow; and a
- * value is below a multiple of P that each function states. Montgomery's R is 2^261 here. An element at rest,
- * a*2^256, becomes 32 * a*2^256 = a*2^261 when its words are cut into limbs five bits lower, which
- * costs nothing and makes the value 32P at most. Packed elements keep R = 2^261 in four words.
+ * Vector units multiply 32 x 32 -> 64 bits and have no carries. A limb is below 2^29 ("exact"), below
+ * 2^29 + 2^6 ("near"), or below 3 * 2^30 ("loose") as first operand of f_mul, which nine products of loose
+ * and near limbs and nine of exact ones do not overflow.
  *
  * f_mul(a, b) = a*b/2^261 < 2.1P + a*b/2^261; P*P/2^261 is P/169. So with a < 140P and b < 40P it is
  * below 36P, and with b < 3.4P below 5P. Where P has 255 bits, as in field/bls12_381_fr.cl, P*P/2^261 is
  * P/70, and these bounds do not hold: there it is for ntt/pass_lanes.cl, which has its own, and for what
  * stays below 80P * 50P, which is below 60P.
- * Expects: P0..P3, ONE0..ONE3, MU, FOLD (see field/bn254_fq.cl) and lane.cl.
- * Source: Montgomery 1985; limbs with room as in Bernstein 2006 (Curve25519). */
+ * Expects: MU, FOLD (see field/bn254_fq.cl) and field/mont256_limbs.cl.
+ * Oracle: ark-ff 0.6 in the host crate's tests. */
 
 #if VW != 4
 #error "field/mont256_lanes.cl has four lanes"
 #endif
-
-#define LIMBS 9
-#define INLINED __attribute__((always_inline))
-#define LOW ((ulong4)(0x1ffffffful))
-
-typedef ulong4 LANES;
-typedef struct { LANES limb[LIMBS]; } F;
-/* An element that all lanes share. */
-typedef struct { ulong limb[LIMBS]; } CONSTANT;
-
-/* Limb i of a number of four words, cut `shift` bits lower. */
-static inline ulong limb_of(ulong w0, ulong w1, ulong w2, ulong w3, uint i, uint shift) {
-  const ulong words[5] = {w0, w1, w2, w3, 0};
-  if (i == 0) return (w0 << shift) & 0x1ffffffful;
-  const uint bit = 29 * i - shift, at = bit / 64, off = bit % 64;
-  ulong limb = words[at] >> off;
-  if (off > 35) limb |= words[at + 1] << (64 - off);
-  return limb & 0x1ffffffful;
-}
-
-/* Limbs of P. */
-#define P_LIMB(i) limb_of(P0, P1, P2, P3, i, 0)
-
-static inline F f_constant(ulong w0, ulong w1, ulong w2, ulong w3, uint shift) {
-  F a;
-#pragma unroll
-  for (uint i = 0; i < LIMBS; i++) a.limb[i] = (LANES)(limb_of(w0, w1, w2, w3, i, shift));
-  return a;
-}
-
-static inline F f_zero() { return f_constant(0, 0, 0, 0, 0); }
-
-/* One, as a*2^261; below 32P. */
-static inline F f_one() { return f_constant(ONE0, ONE1, ONE2, ONE3, 5); }
 
 /* The low 32 bits of both, so that the compiler sees a multiplication of 32 bits. */
 static inline LANES product(LANES a, LANES b) {
@@ -195,13 +159,33 @@ static inline F f_scale(F a, __local const CONSTANT* b) {
 
 static inline F f_sqr(F a) { return f_mul(a, a); }
 
-/* Limb i of multiple * P, with `units` of each limb lent to the one below, so that as many limbs
- * below 2^29 (or one unit less of near ones) can be taken from it. The limbs are asked for in order. */
-static inline ulong lent(uint multiple, uint units, uint i, ulong* carry) {
-  const ulong sum = multiple * P_LIMB(i) + *carry;
-  *carry = sum >> 29;
-  if (i + 1 == LIMBS) return sum - units;
-  return (sum & 0x1ffffffful) + ((ulong)units << 29) - (i > 0 ? units : 0u);
+/* f_mul(a, a) by the compiler, each product of two limbs taken once: step i adds the products of limb i with
+ * itself and, doubled, with those above, after which column i is whole and Montgomery's reduction
+ * clears it. A column stays below 2^63. */
+static F f_square(F a) {
+  LANES t[2 * LIMBS];
+  F r;
+#pragma unroll
+  for (uint j = 0; j < 2 * LIMBS; j++) t[j] = (LANES)(0ul);
+#pragma unroll
+  for (uint i = 0; i < LIMBS; i++) {
+    const LANES twice = a.limb[i] << 1;
+    t[2 * i] += product(a.limb[i], a.limb[i]);
+#pragma unroll
+    for (uint j = 0; j < LIMBS; j++)
+      if (j > i) t[i + j] += product(twice, a.limb[j]);
+    const LANES q = product(t[i] & LOW, (LANES)(MU & 0x1ffffffful)) & LOW;
+    t[i + 1] += (t[i] + product(q, (LANES)(P_LIMB(0)))) >> 29;
+#pragma unroll
+    for (uint j = 1; j < LIMBS; j++) t[i + j] += product(q, (LANES)(P_LIMB(j)));
+  }
+#pragma unroll
+  for (uint i = 0; i + 1 < LIMBS; i++) {
+    r.limb[i] = t[LIMBS + i] & LOW;
+    t[LIMBS + i + 1] += t[LIMBS + i] >> 29;
+  }
+  r.limb[LIMBS - 1] = t[2 * LIMBS - 1];
+  return r;
 }
 
 /* Carries every limb once. */
@@ -214,46 +198,11 @@ static inline F f_near(F a) {
   return r;
 }
 
-/* a - b + 34P, b near and below 33P; loose, below 2^31 + 2^7. */
-static inline F f_sub_loose(F a, F b) {
-  ulong carry = 0;
-#pragma unroll
-  for (uint i = 0; i < LIMBS; i++) a.limb[i] += (LANES)(lent(34, 2, i, &carry)) - b.limb[i];
-  return a;
-}
+static inline F f_loose(F a) { return a; }
 
-/* The same, near. */
-static inline F f_sub(F a, F b) { return f_near(f_sub_loose(a, b)); }
+#define MOST 128
 
-/* The element's opposite in lanes where the mask is set, limb by limb, as signed numbers: only to be
- * added to or taken from something larger. */
-static inline F f_signed(LANES mask, F a) {
-#pragma unroll
-  for (uint i = 0; i < LIMBS; i++) a.limb[i] = (a.limb[i] ^ mask) - mask;
-  return a;
-}
-
-/* a - b - c + 68P, b and c below 33P with limbs below 2^29, signed or not; loose, below 3 * 2^30. */
-static inline F f_sub_both(F a, F b, F c) {
-  ulong carry = 0;
-#pragma unroll
-  for (uint i = 0; i < LIMBS; i++)
-    a.limb[i] = a.limb[i] + (LANES)(lent(68, 3, i, &carry)) - b.limb[i] - c.limb[i];
-  return a;
-}
-
-/* The element's opposite in lanes where the mask is set, a < 32P; below 33P, near. */
-static inline F f_negate_where(LANES mask, F a) {
-  ulong carry = 0;
-#pragma unroll
-  for (uint i = 0; i < LIMBS; i++) {
-    const LANES opposite = (LANES)(lent(33, 2, i, &carry)) - a.limb[i];
-    a.limb[i] = (opposite & mask) | (a.limb[i] & ~mask);
-  }
-  return f_near(a);
-}
-
-/* a < 128P, loose: less so many P that it is below 2P, and limbs exact. The top limb falls short of what
+/* The top limb falls short of what
  * the limbs below it hold, by a few units of millions, so the quotient does not exceed the true one. */
 static inline F f_reduced(F a) {
   const ulong inverse = (1ul << 44) / (P_LIMB(8) + 1);
@@ -269,90 +218,4 @@ static inline F f_reduced(F a) {
     a.limb[i] = i + 1 < LIMBS ? limb & LOW : limb;
   }
   return a;
-}
-
-/* a in [0, 2P), exact limbs: the number below P. */
-static inline F f_canonical(F a) {
-  F less;
-  LANES carry = (LANES)(0ul);
-#pragma unroll
-  for (uint i = 0; i < LIMBS; i++) {
-    LANES limb = a.limb[i] - (LANES)(P_LIMB(i)) + carry;
-    if (i + 1 < LIMBS) limb += (LANES)(1ul << 30);
-    if (i > 0) limb -= (LANES)(2ul);
-    carry = limb >> 29;
-    less.limb[i] = i + 1 < LIMBS ? limb & LOW : limb;
-  }
-  const LANES negative = as_ulong4(as_long4(less.limb[LIMBS - 1]) < (long4)(0));
-#pragma unroll
-  for (uint i = 0; i < LIMBS; i++)
-    less.limb[i] = (a.limb[i] & negative) | (less.limb[i] & ~negative);
-  return less;
-}
-
-/* Lanes that are zero; a < 128P, loose. */
-static inline LANES f_zeros(F a) {
-  a = f_canonical(f_reduced(a));
-  LANES bits = a.limb[0];
-#pragma unroll
-  for (uint i = 1; i < LIMBS; i++) bits |= a.limb[i];
-  return as_ulong4(bits == (LANES)(0ul));
-}
-
-static inline F f_select(LANES mask, F set, F clear) {
-#pragma unroll
-  for (uint i = 0; i < LIMBS; i++)
-    clear.limb[i] = (set.limb[i] & mask) | (clear.limb[i] & ~mask);
-  return clear;
-}
-
-static inline bool any_lane(LANES mask) { return any(as_long4(mask)); }
-
-/* Four words of each lane, one vector a word, to limbs: a packed element, or with shift = 5 one at rest. */
-static inline F f_from_words(const LANES w[4], const uint shift) {
-  F a;
-#pragma unroll
-  for (uint i = 0; i < LIMBS; i++) {
-    if (i == 0) {
-      a.limb[0] = (w[0] << shift) & LOW;
-      continue;
-    }
-    const uint bit = 29 * i - shift, at = bit / 64, off = bit % 64;
-    LANES limb = w[at] >> off;
-    if (off > 35 && at < 3) limb |= w[at + 1] << (64 - off);
-    a.limb[i] = limb & LOW;
-  }
-  return a;
-}
-
-/* Exact limbs, value below 2^256, to words. */
-static inline void f_to_words(F a, LANES w[4]) {
-  w[0] = a.limb[0] | a.limb[1] << 29 | a.limb[2] << 58;
-  w[1] = a.limb[2] >> 6 | a.limb[3] << 23 | a.limb[4] << 52;
-  w[2] = a.limb[4] >> 12 | a.limb[5] << 17 | a.limb[6] << 46;
-  w[3] = a.limb[6] >> 18 | a.limb[7] << 11 | a.limb[8] << 40;
-}
-
-/* Words of four lanes that lie anywhere, to and from one vector a word. */
-static inline void transpose(const ulong4 a, const ulong4 b, const ulong4 c, const ulong4 d,
-                             LANES w[4]) {
-  w[0] = (ulong4)(a.s0, b.s0, c.s0, d.s0);
-  w[1] = (ulong4)(a.s1, b.s1, c.s1, d.s1);
-  w[2] = (ulong4)(a.s2, b.s2, c.s2, d.s2);
-  w[3] = (ulong4)(a.s3, b.s3, c.s3, d.s3);
-}
-
-/* a^(P - 2), four bits of the exponent a step; near, below 3P. */
-static F f_inverse(F a) {
-  const ulong exponent[4] = {P0 - 2, P1, P2, P3};
-  F table[16];
-  table[1] = a;
-  for (uint i = 2; i < 16; i++) table[i] = f_mul(table[i - 1], a);
-  F power = table[exponent[3] >> 60];
-  for (int step = 62; step >= 0; step--) {
-    for (uint i = 0; i < 4; i++) power = f_mul(power, power);
-    const uint digit = (exponent[step / 16] >> (step % 16 * 4)) & 15;
-    if (digit) power = f_mul(power, table[digit]);
-  }
-  return power;
 }

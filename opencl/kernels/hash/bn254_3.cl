@@ -7,9 +7,9 @@
  *
  * Two variants, of which the host picks one by the layout:
  *   VW = 1  field/mont256.cl; constants of four words, at rest.
- *   VW = 4  field/mont256_lanes.cl; constants of nine limbs, of c*2^261. Sums are not reduced, nor
- *           carried before the next power: that of what is below 44P is below 2P, and the two elements
- *           that an internal round leaves alone are reduced every second round.
+ *   VW > 1  field/mont256_limbs.cl; constants in limbs, of c*R. Sums are not reduced, nor carried before the
+ *           next power: that of what is below 30P is below 4P, and the two elements that an internal
+ *           round leaves alone are reduced every second round.
  *
  * Shape:  states[count * 3] of four words each, row-major.
  * Launch: ceil(count / (VW * span * WGS)) groups of WGS; a group does VW * span * WGS states.
@@ -59,36 +59,7 @@ static inline F f_sum(F a, F b) {
   return a;
 }
 
-/* f_mul(a, a) for a near, each product of two limbs taken once: step i adds the products of limb i with
- * itself and, doubled, with those above, after which column i is whole and Montgomery's reduction
- * clears it. A column stays below 2^63. */
-static F f_square(F a) {
-  LANES t[2 * LIMBS];
-  F r;
-#pragma unroll
-  for (uint j = 0; j < 2 * LIMBS; j++) t[j] = (LANES)(0ul);
-#pragma unroll
-  for (uint i = 0; i < LIMBS; i++) {
-    const LANES twice = a.limb[i] << 1;
-    t[2 * i] += product(a.limb[i], a.limb[i]);
-#pragma unroll
-    for (uint j = 0; j < LIMBS; j++)
-      if (j > i) t[i + j] += product(twice, a.limb[j]);
-    const LANES q = product(t[i] & LOW, (LANES)(MU & 0x1ffffffful)) & LOW;
-    t[i + 1] += (t[i] + product(q, (LANES)(P_LIMB(0)))) >> 29;
-#pragma unroll
-    for (uint j = 1; j < LIMBS; j++) t[i + j] += product(q, (LANES)(P_LIMB(j)));
-  }
-#pragma unroll
-  for (uint i = 0; i + 1 < LIMBS; i++) {
-    r.limb[i] = t[LIMBS + i] & LOW;
-    t[LIMBS + i + 1] += t[LIMBS + i] >> 29;
-  }
-  r.limb[LIMBS - 1] = t[2 * LIMBS - 1];
-  return r;
-}
-
-/* x below 43P; near, below 2P. */
+/* x below 30P; near, below 4P: with nine limbs, where a product of 31P by 31P is below 8P, and with five. */
 static inline F f_fifth(F x, CONSTANT c) {
 #pragma unroll
   for (uint i = 0; i < LIMBS; i++) x.limb[i] += (LANES)(c.limb[i]);
@@ -102,8 +73,8 @@ static inline void external_layer(F s[3]) {
   for (uint i = 0; i < 3; i++) s[i] = f_sum(s[i], sum);
 }
 
-/* From below 2P each the elements come to 8P, 8P and 10P, and with a new power in front to 22P, 28P and
- * 40P. */
+/* From below 4P, 2P and 2P the elements come to 12P, 10P and 12P, and with a new power in front to 30P, 36P
+ * and 50P. */
 static inline void internal_layer(F s[3], const uint round) {
   const F sum = f_sum(f_sum(s[0], s[1]), s[2]);
   s[0] = f_sum(s[0], sum);
@@ -116,32 +87,28 @@ static inline void internal_layer(F s[3], const uint round) {
 }
 
 /* Lanes past the last state repeat it. */
-static inline __global const ulong* row_of(__global const S* states, uint lane, uint valid) {
-  return (__global const ulong*)(states + 3 * min(lane, valid - 1));
-}
-
 static inline void load(F s[3], __global const S* states, uint valid) {
   for (uint i = 0; i < 3; i++) {
+    ulong4 elements[VW];
     LANES words[4];
-    transpose(vload4(i, row_of(states, 0, valid)), vload4(i, row_of(states, 1, valid)),
-              vload4(i, row_of(states, 2, valid)), vload4(i, row_of(states, 3, valid)), words);
-    s[i] = f_reduced(f_near(f_from_words(words, 5)));
+#pragma unroll
+    for (uint lane = 0; lane < VW; lane++)
+      elements[lane] = vload4(i, (__global const ulong*)(states + 3 * min(lane, valid - 1)));
+    transpose(elements, words);
+    s[i] = f_reduced(f_near(f_from_words(words, REST_SHIFT)));
   }
 }
 
-/* Times 2^256 mod P, a*2^261 is a*2^256 again. */
+/* Times 2^256 mod P, a*R is a*2^256 again. */
 static inline void store(__global S* states, F s[3], uint valid) {
   const F back = f_constant(ONE0, ONE1, ONE2, ONE3, 0);
   for (uint i = 0; i < 3; i++) {
-    LANES w[4];
-    f_to_words(f_canonical(f_reduced(f_mul(s[i], back))), w);
-    ulong rows[16];
-    vstore4(w[0], 0, rows);
-    vstore4(w[1], 1, rows);
-    vstore4(w[2], 2, rows);
-    vstore4(w[3], 3, rows);
-    for (uint lane = 0; lane < 4 && lane < valid; lane++)
-      for (uint k = 0; k < 4; k++) states[3 * lane + i].word[k] = rows[4 * k + lane];
+    ulong4 elements[VW];
+    LANES words[4];
+    f_to_words(f_canonical(f_reduced(f_mul(f_loose(s[i]), back))), words);
+    transpose_back(words, elements);
+    for (uint lane = 0; lane < VW && lane < valid; lane++)
+      vstore4(elements[lane], i, (__global ulong*)(states + 3 * lane));
   }
 }
 

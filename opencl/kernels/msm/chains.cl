@@ -1,4 +1,4 @@
-/* Adds up the points of every bucket as msm/accumulate.cl does, in affine coordinates and four lanes:
+/* Adds up the points of every bucket as msm/accumulate.cl does, in affine coordinates and in vectors:
  * what processors do faster. Takes and gives the same lists.
  *
  * A run's points are added in rounds: in each round the points of a bucket go in pairs, and all pairs
@@ -22,6 +22,10 @@
 
 #define NONE 0xffffffffu
 #define POINT_WORDS 16
+/* Numbers of points, one of each lane, and how vectors go to and from memory. */
+typedef LANE(uint) NUMBERS;
+#define LOAD CAT(vload, VW)
+#define STORE CAT(vstore, VW)
 /* Steps between asking for points and using them. */
 #define AHEAD 4u
 
@@ -42,18 +46,18 @@ typedef struct {
 
 static inline Scratch scratch_of(__global ulong* words, uint length) {
   Scratch s;
-  const uint pairs = length / 2 + 8, steps = length / 8 + 1;
+  const uint pairs = length / 2 + VW, steps = length / (2 * VW) + 1;
   s.slots = words;
   s.products = s.slots + (ulong)length * 8;
-  s.kinds = s.products + (ulong)steps * 16;
-  s.first = (__global uint*)(s.kinds + (ulong)steps * 4);
+  s.kinds = s.products + (ulong)steps * (4 * VW);
+  s.first = (__global uint*)(s.kinds + (ulong)steps * VW);
   s.second = s.first + pairs;
   s.target = s.second + pairs;
   s.run_slot = s.target + pairs;
   s.run_count = s.run_slot + length;
   s.run_key = s.run_count + length;
   s.single = s.run_key + length;
-  s.single_slot = s.single + length + 8;
+  s.single_slot = s.single + length;
   return s;
 }
 
@@ -62,50 +66,58 @@ static inline Scratch scratch_of(__global ulong* words, uint length) {
 #define OPPOSITE 2ul
 #define FIRST_INFINITE 4ul
 #define SECOND_INFINITE 8ul
-#define IS(kind, what) as_ulong4(((kind) & (LANES)(what)) != (LANES)(0ul))
+#define IS(kind, what) MASK(((kind) & (LANES)(what)) != (LANES)(0ul))
 
-/* Coordinate 0 (x) or 1 (y) of four points. Bases are at rest, slots are packed. */
-static inline INLINED F load(__global const ulong* points, uint4 at, uint coordinate, const bool is_base) {
-  const uint4 number = 2 * (at & (uint4)(0x7fffffffu)) + (uint4)(coordinate);
+/* Coordinate 0 (x) or 1 (y) of a point each. Bases are at rest, slots are packed. */
+static inline INLINED F load(__global const ulong* points, NUMBERS at, uint coordinate,
+                             const bool is_base) {
+  uint number[VW];
+  ulong4 elements[VW];
   LANES words[4];
-  transpose(vload4(number.s0, points), vload4(number.s1, points), vload4(number.s2, points),
-            vload4(number.s3, points), words);
-  return f_from_words(words, is_base ? 5 : 0);
+  STORE(2 * (at & (NUMBERS)(0x7fffffffu)) + (NUMBERS)(coordinate), 0, number);
+#pragma unroll
+  for (uint lane = 0; lane < VW; lane++) elements[lane] = vload4(number[lane], points);
+  transpose(elements, words);
+  return f_from_words(words, is_base ? REST_SHIFT : 0);
 }
 
 /* Has the points of a later step fetched: they lie anywhere. */
 static inline INLINED void fetch(const Scratch* s, __global const ulong* points, uint step) {
 #pragma unroll
-  for (uint lane = 0; lane < 4; lane++) {
-    const ulong at1 = s->first[4 * step + lane] & 0x7fffffffu;
-    const ulong at2 = s->second[4 * step + lane] & 0x7fffffffu;
+  for (uint lane = 0; lane < VW; lane++) {
+    const ulong at1 = s->first[VW * step + lane] & 0x7fffffffu;
+    const ulong at2 = s->second[VW * step + lane] & 0x7fffffffu;
     FETCH_AHEAD((const void*)(size_t)(points + 8 * at1), 3);
     FETCH_AHEAD((const void*)(size_t)(points + 8 * at2), 3);
   }
 }
 
 /* Lanes whose bases' numbers say that they are to be negated. */
-static inline LANES negative(uint4 at) { return as_ulong4(convert_long4(as_int4(at) >> 31)); }
+static inline LANES negative(NUMBERS at) {
+  return MASK(CAT(convert_long, VW)(CAT(as_int, VW)(at) >> 31));
+}
 
-/* y of four points, negated where a base's number says so. */
-static inline INLINED F load_y(__global const ulong* points, uint4 at, const bool is_base) {
+/* y of a point each, negated where a base's number says so. */
+static inline INLINED F load_y(__global const ulong* points, NUMBERS at, const bool is_base) {
   const F y = load(points, at, 1, is_base);
   if (!is_base) return y;
   return f_negate_where(negative(at), y);
 }
 
-static inline void store_slot(__global ulong* slots, uint4 at, F x, F y) {
-  LANES wx[4], wy[4];
-  f_to_words(x, wx);
-  f_to_words(y, wy);
-#define STORE(lane)                                                                          \
-  vstore4((ulong4)(wx[0].lane, wx[1].lane, wx[2].lane, wx[3].lane), 2 * at.lane, slots);     \
-  vstore4((ulong4)(wy[0].lane, wy[1].lane, wy[2].lane, wy[3].lane), 2 * at.lane + 1, slots);
-  STORE(s0)
-  STORE(s1)
-  STORE(s2)
-  STORE(s3)
-#undef STORE
+static inline INLINED void store_slot(__global ulong* slots, NUMBERS at, F x, F y) {
+  LANES words[4];
+  ulong4 xs[VW], ys[VW];
+  uint number[VW];
+  STORE(at, 0, number);
+  f_to_words(x, words);
+  transpose_back(words, xs);
+  f_to_words(y, words);
+  transpose_back(words, ys);
+#pragma unroll
+  for (uint lane = 0; lane < VW; lane++) {
+    vstore4(xs[lane], 2 * number[lane], slots);
+    vstore4(ys[lane], 2 * number[lane] + 1, slots);
+  }
 }
 
 static inline F f_sum(F a, F b) {
@@ -118,7 +130,7 @@ static inline LANES infinities(F x, F y) {
   LANES bits = x.limb[0] | y.limb[0];
 #pragma unroll
   for (uint i = 1; i < LIMBS; i++) bits |= x.limb[i] | y.limb[i];
-  return as_ulong4(bits == (LANES)(0ul));
+  return MASK(bits == (LANES)(0ul));
 }
 
 static F denominator(F x1, F y1, F x2, LANES kind, F one) {
@@ -128,15 +140,17 @@ static F denominator(F x1, F y1, F x2, LANES kind, F one) {
 
 /* The inverses of all lanes by one inversion, or false if a lane is zero. */
 static bool invert_lanes(F* a) {
-  F swapped, crossed;
+  F all = *a, others[LOG_LANES];
 #pragma unroll
-  for (uint i = 0; i < LIMBS; i++) swapped.limb[i] = a->limb[i].s2301;
-  const F pairs = f_mul(*a, swapped);
-#pragma unroll
-  for (uint i = 0; i < LIMBS; i++) crossed.limb[i] = pairs.limb[i].s1032;
-  const F all = f_mul(pairs, crossed);
+  for (uint level = 0; level < LOG_LANES; level++) {
+    others[level] = f_swapped(all, level);
+    all = f_mul(all, others[level]);
+  }
   if (any_lane(f_zeros(all))) return false;
-  *a = f_mul(f_mul(f_inverse(all), crossed), swapped);
+  all = f_inverse(all);
+#pragma unroll
+  for (uint level = LOG_LANES; level-- > 0;) all = f_mul(all, others[level]);
+  *a = all;
   return true;
 }
 
@@ -147,7 +161,7 @@ static inline INLINED bool add_pairs(const Scratch* s, __global const ulong* poi
   F all = one;
   for (uint step = 0; step < steps; step++) {
     if (is_base) fetch(s, points, min(step + AHEAD, steps - 1));
-    const uint4 at1 = vload4(step, s->first), at2 = vload4(step, s->second);
+    const NUMBERS at1 = LOAD(step, s->first), at2 = LOAD(step, s->second);
     const F x1 = load(points, at1, 0, is_base), x2 = load(points, at2, 0, is_base);
     F d;
     if (careful) {
@@ -160,7 +174,7 @@ static inline INLINED bool add_pairs(const Scratch* s, __global const ulong* poi
                          (same_x & ~same_y & (LANES)(OPPOSITE)) |
                          (infinite1 & (LANES)(FIRST_INFINITE)) |
                          (infinite2 & (LANES)(SECOND_INFINITE));
-      vstore4(kind, step, s->kinds);
+      STORE(kind, step, s->kinds);
       d = denominator(x1, y1, x2, kind, one);
     } else {
       d = f_sub_loose(x2, x1);
@@ -168,19 +182,19 @@ static inline INLINED bool add_pairs(const Scratch* s, __global const ulong* poi
     LANES before[4];
     f_to_words(all, before);
 #pragma unroll
-    for (uint i = 0; i < 4; i++) vstore4(before[i], 4 * step + i, s->products);
+    for (uint i = 0; i < 4; i++) STORE(before[i], 4 * step + i, s->products);
     all = f_mul(d, all);
   }
   if (!invert_lanes(&all)) return false;
 
   for (uint step = steps; step-- > 0;) {
     if (is_base) fetch(s, points, step - min(step, AHEAD));
-    const uint4 at1 = vload4(step, s->first), at2 = vload4(step, s->second);
+    const NUMBERS at1 = LOAD(step, s->first), at2 = LOAD(step, s->second);
     const F x1 = load(points, at1, 0, is_base), x2 = load(points, at2, 0, is_base);
     F y1, y2, d, rise;
     LANES kind;
     if (careful) {
-      kind = vload4(step, s->kinds);
+      kind = LOAD(step, s->kinds);
       y1 = f_reduced(load_y(points, at1, is_base));
       y2 = f_reduced(load_y(points, at2, is_base));
       d = denominator(x1, y1, x2, kind, one);
@@ -198,7 +212,7 @@ static inline INLINED bool add_pairs(const Scratch* s, __global const ulong* poi
     }
     LANES before[4];
 #pragma unroll
-    for (uint i = 0; i < 4; i++) before[i] = vload4(4 * step + i, s->products);
+    for (uint i = 0; i < 4; i++) before[i] = LOAD(4 * step + i, s->products);
     const F inverse = f_mul(f_from_words(before, 0), all);
     all = f_mul(d, all);
     const F slope = f_mul(rise, inverse);
@@ -216,15 +230,15 @@ static inline INLINED bool add_pairs(const Scratch* s, __global const ulong* poi
       }
       *infinite |= any_lane(opposite);
     }
-    store_slot(s->slots, vload4(step, s->target), x3, y3);
+    store_slot(s->slots, LOAD(step, s->target), x3, y3);
   }
   return true;
 }
 
 /* Fills the last lane up with its last pair, whose sum is then written several times over. */
 static inline uint fill(const Scratch* s, uint pairs) {
-  const uint steps = (pairs + 3) / 4;
-  for (uint i = pairs; i < 4 * steps; i++) {
+  const uint steps = (pairs + VW - 1) / VW;
+  for (uint i = pairs; i < VW * steps; i++) {
     s->first[i] = s->first[pairs - 1];
     s->second[i] = s->second[pairs - 1];
     s->target[i] = s->target[pairs - 1];
@@ -254,16 +268,14 @@ static uint first_round(const Scratch* s, __global const ulong* bases, __global 
   const uint steps = fill(s, pairs);
   if (steps && !add_pairs(s, bases, steps, true, false, infinite))
     add_pairs(s, bases, steps, true, true, infinite);
-  for (uint i = 0; i < singles; i += 4) {
-    uint4 at, slot;
-    uint from[4], to[4];
-    for (uint lane = 0; lane < 4; lane++) {
+  for (uint i = 0; i < singles; i += VW) {
+    uint from[VW], to[VW];
+    for (uint lane = 0; lane < VW; lane++) {
       from[lane] = s->single[min(i + lane, singles - 1)];
       to[lane] = s->single_slot[min(i + lane, singles - 1)];
     }
-    at = vload4(0, from);
-    slot = vload4(0, to);
-    store_slot(s->slots, slot, f_reduced(load(bases, at, 0, true)),
+    const NUMBERS at = LOAD(0, from);
+    store_slot(s->slots, LOAD(0, to), f_reduced(load(bases, at, 0, true)),
                f_reduced(load_y(bases, at, true)));
   }
   return buckets;
@@ -290,23 +302,23 @@ static bool later_round(const Scratch* s, uint buckets, uint stride, bool* infin
 /* Writes the buckets' sums as XYZZ at rest: the first to `head`, if it is one. */
 static void write_sums(const Scratch* s, uint buckets, __global ulong* sums, __global ulong* head) {
   const F factor = f_constant(ONE0, ONE1, ONE2, ONE3, 0);
-  for (uint i = 0; i < buckets; i += 4) {
-    uint from[4];
-    for (uint lane = 0; lane < 4; lane++) from[lane] = s->run_slot[min(i + lane, buckets - 1)];
-    const uint4 at = vload4(0, from);
+  for (uint i = 0; i < buckets; i += VW) {
+    uint from[VW];
+    for (uint lane = 0; lane < VW; lane++) from[lane] = s->run_slot[min(i + lane, buckets - 1)];
+    const NUMBERS at = LOAD(0, from);
     const F x = load(s->slots, at, 0, false), y = load(s->slots, at, 1, false);
     LANES wx[4], wy[4];
-    ulong lanes[12][4];
+    ulong lanes[12][VW];
     f_to_words(f_canonical(f_reduced(f_mul(x, factor))), wx);
     f_to_words(f_canonical(f_reduced(f_mul(y, factor))), wy);
     const ulong one[4] = {ONE0, ONE1, ONE2, ONE3};
     const LANES finite = ~infinities(x, y);
     for (uint word = 0; word < 4; word++) {
-      vstore4(wx[word], 0, lanes[word]);
-      vstore4(wy[word], 0, lanes[4 + word]);
-      vstore4(finite & (LANES)(one[word]), 0, lanes[8 + word]);
+      STORE(wx[word], 0, lanes[word]);
+      STORE(wy[word], 0, lanes[4 + word]);
+      STORE(finite & (LANES)(one[word]), 0, lanes[8 + word]);
     }
-    for (uint lane = 0; lane < 4 && i + lane < buckets; lane++) {
+    for (uint lane = 0; lane < VW && i + lane < buckets; lane++) {
       __global ulong* sum = i + lane == 0 && head
                                 ? head
                                 : sums + (ulong)s->run_key[i + lane] * POINT_WORDS;

@@ -59,7 +59,8 @@ typedef struct {
 static inline INLINED F gather(__global const ulong* p0, __global const ulong* p1,
                                __global const ulong* p2, __global const ulong* p3) {
   LANES words[WORDS];
-  transpose(vload4(0, p0), vload4(0, p1), vload4(0, p2), vload4(0, p3), words);
+  const ulong4 elements[VW] = {vload4(0, p0), vload4(0, p1), vload4(0, p2), vload4(0, p3)};
+  transpose(elements, words);
   return f_from_words(words, 0);
 }
 
@@ -140,7 +141,7 @@ static SHARED void row_store(const Place* at, uint row, __local const F* from) {
   LANES w[WORDS];
   f_to_words(x, w);
   ulong4 lane[VW];
-  transpose(w[0], w[1], w[2], w[3], lane);
+  transpose_back(w, lane);
   const uint to = at->flags & OUT_ORDER ? reverse_bits(row, at->log_k) : row;
   const size_t offset = to * at->out_stride;
   if (at->lanes == VW) {

@@ -17,6 +17,7 @@ impl Engine {
     /// The kernel, made ready at its first use.
     pub(crate) fn kernel<F: Field>(&mut self, operation: Operation) -> Result<Rc<Compiled>> {
         let shape = self.shape::<F>(operation);
+        self.mont256_used |= operation.in_lanes::<F>() && shape.vector_width > 1;
         self.compiled((operation, F::NAME), shape, || {
             program::<F>(operation, shape.vector_width > 1)
         })
@@ -34,8 +35,9 @@ impl Engine {
 
     /// The kernel of the permutation over BN254, compiled at its first use.
     pub(crate) fn bn254_kernel(&mut self) -> Result<Rc<Compiled>> {
-        let shape = self.bn254_shape();
-        let source = || bn254_program(shape.vector_width > 1);
+        self.mont256_used = true;
+        let (backend, shape) = (self.bn254_backend(), self.bn254_shape());
+        let source = || bn254_program(backend);
         self.compiled((Operation::Poseidon2Permute, BN254_3), shape, source)
     }
 
@@ -57,11 +59,12 @@ impl Engine {
 
     /// A kernel of a multi-scalar multiplication, compiled at its first use.
     pub(crate) fn msm_kernel(&mut self, kernel: MsmKernel) -> Result<Rc<Compiled>> {
+        self.mont256_used |= kernel == MsmKernel::Chains;
         let (name, shape) = (kernel.name(), self.msm_shape(kernel));
         if let Some(compiled) = self.msm_kernels.get(&(name, shape)) {
             return Ok(Rc::clone(compiled));
         }
-        let compiled = self.compile(name.to_owned(), &kernel.source(), shape)?;
+        let compiled = self.compile(name.to_owned(), &kernel.source(self.layout.mont256), shape)?;
         self.msm_kernels.insert((name, shape), Rc::clone(&compiled));
         Ok(compiled)
     }

@@ -6,6 +6,7 @@ use super::{Direction, Engine};
 use crate::driver::Word;
 use crate::error::Result;
 use crate::field::Field;
+use crate::field::mont256_backend::Mont256Backend;
 use crate::hash::Poseidon2;
 use crate::hash::bn254::{self, NAME as BN254_3};
 use crate::memory::Lease;
@@ -89,13 +90,13 @@ impl Engine {
 
     /// The round constants of the permutation over BN254, as its kernel takes them.
     pub(crate) fn bn254_constants(&mut self) -> Result<Rc<Lease>> {
-        let in_vectors = self.bn254_shape().vector_width > 1;
-        let name = if in_vectors {
-            "bn254_3 in limbs"
-        } else {
-            BN254_3
+        let backend = self.bn254_backend();
+        let name = match backend {
+            Mont256Backend::Ifma { .. } => "bn254_3 in five limbs",
+            Mont256Backend::Lanes => "bn254_3 in nine limbs",
+            Mont256Backend::Scalar => BN254_3,
         };
-        self.constants(name, || bn254::kernel_constants(in_vectors))
+        self.constants(name, || bn254::kernel_constants(backend))
     }
 
     fn constants<W: Word>(

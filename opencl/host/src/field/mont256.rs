@@ -54,6 +54,7 @@ macro_rules! mont256_field {
             const VECTORS: bool = false;
             const LANE_SOURCES: &'static [&'static str] = &[
                 include_str!(concat!("../../../kernels/field/", $name, ".cl")),
+                include_str!("../../../kernels/field/mont256_limbs.cl"),
                 include_str!("../../../kernels/field/mont256_lanes.cl"),
             ];
             const DIRECTED: bool = false;

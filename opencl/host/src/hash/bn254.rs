@@ -6,6 +6,7 @@ use crate::driver::launch::hash::Poseidon2Permute;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::field::mont256::{BN254_FR, Limbs};
+use crate::field::mont256_backend::Mont256Backend;
 use crate::self_test;
 use crate::session::Session;
 
@@ -94,15 +95,15 @@ pub(crate) fn permute(
 
 /// Permutes `count` states that lie on the device, in place.
 pub(crate) fn launch(engine: &mut Engine, states: &Buffer, count: usize, times: u32) -> Result<()> {
-    let (constants, shape) = (engine.bn254_constants()?, engine.bn254_shape());
+    let constants = engine.bn254_constants()?;
+    let (backend, shape) = (engine.bn254_backend(), engine.bn254_shape());
     let compiled = engine.bn254_kernel()?;
-    let constant_limbs = if shape.vector_width > 1 { LIMBS } else { 4 };
     let launch = Poseidon2Permute {
         states,
         constants: &constants,
         word_bytes: size_of::<u64>(),
         width: 4 * WIDTH,
-        constant_words: constant_limbs * (2 * HALF_EXTERNAL_ROUNDS * WIDTH + INTERNAL_ROUNDS),
+        constant_words: kernel_constants(backend).len(),
         count,
         times,
     };
@@ -110,29 +111,12 @@ pub(crate) fn launch(engine: &mut Engine, states: &Buffer, count: usize, times: 
     engine.launched(&compiled, launch.traffic(), result)
 }
 
-/// Limbs of 29 bits, of which vectors take nine.
-const LIMBS: usize = 9;
-
-/// The round constants as `hash/bn254_3.cl` takes them: at rest, or in limbs of `c * 2^261`.
-pub(crate) fn kernel_constants(in_vectors: bool) -> Vec<u64> {
-    let constants = constants();
-    if !in_vectors {
-        return constants.into_flattened();
-    }
-    let shifted = constants.into_iter().map(|constant| {
-        let double = |a, _| BN254_FR.add(a, a);
-        (0..5).fold(constant, double)
-    });
-    shifted.flat_map(limbs).collect()
-}
-
-fn limbs(words: Limbs) -> [u64; LIMBS] {
-    std::array::from_fn(|limb| {
-        let (at, off) = (29 * limb / 64, 29 * limb % 64);
-        let above = words.get(at + 1).copied().unwrap_or(0);
-        let both = u128::from(words[at]) | u128::from(above) << 64;
-        (both >> off) as u64 & ((1 << 29) - 1)
-    })
+/// The round constants as `hash/bn254_3.cl` takes them.
+pub(crate) fn kernel_constants(backend: Mont256Backend) -> Vec<u64> {
+    let constants = constants().into_iter();
+    constants
+        .flat_map(|constant| backend.constant(&BN254_FR, constant))
+        .collect()
 }
 
 /// The round constants in the order of their use, at rest.

@@ -62,6 +62,7 @@ pub(super) fn spread(engine: &Engine) -> Spread {
     Spread {
         units: engine.device().compute_units as usize,
         tuning: engine.msm_tuning(),
+        in_vectors: engine.layout().mont256.width() > 1,
     }
 }
 

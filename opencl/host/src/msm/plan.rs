@@ -28,6 +28,8 @@ pub(crate) struct Spread {
     /// GPU hides its latencies behind as many groups.
     pub(crate) units: usize,
     pub(crate) tuning: MsmTuning,
+    /// Whether a work-item computes in vectors.
+    pub(crate) in_vectors: bool,
 }
 
 impl Spread {
@@ -109,7 +111,7 @@ impl Plan {
                 .div_ceil(windows)
                 .clamp(1, count.div_ceil(part_items).min(MAX_PARTS)),
         };
-        let grid = (group_size == 1 && windows.buckets() >= LEAST_GRID)
+        let grid = (spread.in_vectors && windows.buckets() >= LEAST_GRID)
             .then(|| Grid::new(windows, spread));
         let per_window = spread.work_items().div_ceil(windows.windows);
         // A segment pays for its place with some twenty additions.
@@ -123,7 +125,7 @@ impl Plan {
             } else {
                 count.div_ceil(per_window).clamp(32, run)
             },
-            chains: if group_size == 1 { spread.units } else { 0 },
+            chains: if spread.in_vectors { spread.units } else { 0 },
             segments: per_window.next_power_of_two().min(most_segments),
             grid,
         }
@@ -260,7 +262,7 @@ fn even_length(count: usize, longest: usize) -> usize {
 /// The width that costs fewest additions: every digit adds a base once, and a bucket costs a few more to be
 /// weighed.
 fn window_bits(count: usize, multiples: usize, spread: Spread) -> u32 {
-    let of_bucket = if spread.group_size() == 1 { 2 } else { 5 };
+    let of_bucket = if spread.in_vectors { 2 } else { 5 };
     let cost = |bits: u32| {
         let digits = (SCALAR_BITS / bits + 1) as usize;
         digits * count + digits.div_ceil(multiples) * (of_bucket << (bits - 1))
@@ -282,6 +284,7 @@ mod tests {
             run: 32768,
             wider: [0; 4],
         },
+        in_vectors: true,
     };
     const GPU: Spread = Spread {
         units: 64,
@@ -291,6 +294,7 @@ mod tests {
             run: 1024,
             wider: [0; 4],
         },
+        in_vectors: false,
     };
 
     #[test]

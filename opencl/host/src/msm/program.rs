@@ -1,6 +1,7 @@
 //! Which sources make the kernels of a multi-scalar multiplication.
 
 use crate::driver::launch::LaneShape;
+use crate::field::mont256_backend::Mont256Backend;
 
 /// A kernel of BN254 G1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl MsmKernel {
     }
 
     /// The sources, in order.
-    pub(crate) fn source(self) -> String {
+    pub(crate) fn source(self, backend: Mont256Backend) -> String {
         let point = |source| [LANE, FQ, MONT256, POINT, source].to_vec();
         let sources = match self {
             Self::Digits => [
@@ -72,12 +73,11 @@ impl MsmKernel {
             Self::Sort => [LANE, include_str!("../../../kernels/msm/sort.cl")].to_vec(),
             Self::Accumulate => point(ACCUMULATE),
             Self::Chains => [
-                LANE,
-                FQ,
-                include_str!("../../../kernels/field/mont256_lanes.cl"),
-                include_str!("../../../kernels/msm/chains.cl"),
+                &[LANE, FQ],
+                backend.sources(),
+                &[include_str!("../../../kernels/msm/chains.cl")],
             ]
-            .to_vec(),
+            .concat(),
             Self::Merge => [&["#define MERGE"], point(ACCUMULATE).as_slice()].concat(),
             Self::Reduce => point(include_str!("../../../kernels/msm/reduce.cl")),
             Self::Sum => point(include_str!("../../../kernels/msm/sum.cl")),
@@ -87,15 +87,14 @@ impl MsmKernel {
         sources.join("\n")
     }
 
-    /// One element a work-item, in groups as the device has them; four for the kernel that
-    /// processors alone run.
-    pub(crate) const fn shape(self, device: LaneShape) -> LaneShape {
+    /// One element a work-item, in groups of so many; lanes for the kernel that processors alone run.
+    pub(crate) const fn shape(self, backend: Mont256Backend, group_size: u32) -> LaneShape {
         LaneShape {
             vector_width: match self {
-                Self::Chains => 4,
+                Self::Chains => backend.width(),
                 _ => 1,
             },
-            group_size: device.group_size,
+            group_size,
         }
     }
 }

@@ -11,9 +11,9 @@ use crate::error::Result;
 use crate::field::mont256::{BN254_FQ as FQ, BN254_FR as FR, Limbs};
 
 /// Bases of a test: with runs of [`LENGTH`], a bucket that holds all has heads of heads.
-const COUNT: usize = 300;
-/// Entries of a run.
-const LENGTH: usize = 8;
+const COUNT: usize = 600;
+/// Entries of a run: pairs for every lane of the widest vectors.
+const LENGTH: usize = 16;
 /// Segments of a window, of which there are at least eight buckets.
 const SEGMENTS: usize = 4;
 

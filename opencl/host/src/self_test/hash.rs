@@ -23,7 +23,7 @@ pub(crate) fn permutation<P: Poseidon2>(engine: &mut Engine) -> Result<()> {
 
 /// The permutation over BN254 against its definition.
 pub(crate) fn bn254(engine: &mut Engine) -> Result<()> {
-    // A full vector and a tail, from both ends of the range and from between.
+    // A full vector of any width and a tail, from both ends of the range and from between.
     let numbers = [
         [0; 4],
         [1, 0, 0, 0],
@@ -32,7 +32,7 @@ pub(crate) fn bn254(engine: &mut Engine) -> Result<()> {
     ];
     let mut state = [numbers[0], numbers[1], numbers[2]];
     let mut states = vec![state, [numbers[2]; 3], [numbers[0]; 3], [numbers[3]; 3]];
-    for _ in 0..3 {
+    for _ in 0..7 {
         bn254::reference(&mut state);
         states.push(state);
     }

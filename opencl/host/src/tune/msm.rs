@@ -14,6 +14,7 @@ use super::search::{Found, Trial, best, contest};
 use super::targets::{Context, Target, Tuned};
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::field::mont256_backend::Mont256Backend;
 use crate::msm::{self, MsmKernel, Resident};
 use crate::work::Scale;
 
@@ -59,7 +60,8 @@ impl fmt::Display for MsmTuning {
 
 /// The hash of all sources.
 pub(super) fn source_hash() -> String {
-    short_hash(MsmKernel::ALL.map(MsmKernel::source))
+    let backends = Mont256Backend::ALL.into_iter();
+    short_hash(backends.flat_map(|backend| MsmKernel::ALL.map(|kernel| kernel.source(backend))))
 }
 
 /// Multiplications of several lengths.

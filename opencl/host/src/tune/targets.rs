@@ -9,6 +9,7 @@ use crate::catalogue::{Visitor, visit};
 use crate::driver::launch::ntt_lanes::LANES;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::field::mont256_backend::Mont256Backend;
 use crate::field::{Bn254Fr, Extension, Field};
 use crate::hash::{MerkleHash, Poseidon2, bn254};
 use crate::layout::Layout;
@@ -255,13 +256,7 @@ impl Visitor for List {
             Operation::Poseidon2Permute,
             bn254::NAME,
             bn254::LANE_WIDTHS,
-            || {
-                short_hash(
-                    bn254::LANE_WIDTHS
-                        .iter()
-                        .map(|&width| bn254_program(width > 1).1),
-                )
-            },
+            || short_hash(Mont256Backend::ALL.map(|backend| bn254_program(backend).1)),
             |engine, target, context| {
                 let (test, make) = (self_test::hash::bn254, Work::<Bn254Fr>::bn254_permutation);
                 search(

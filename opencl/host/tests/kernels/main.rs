@@ -59,11 +59,30 @@ fn gpu_layout() -> Option<&'static Session> {
         .as_ref()
 }
 
+/// A session that computes in large fields as on a processor with AVX-512 IFMA, its instructions emulated.
+fn emulated_ifma() -> Option<&'static Session> {
+    static SESSION: OnceLock<Option<Session>> = OnceLock::new();
+    SESSION
+        .get_or_init(|| {
+            let options = SessionOptions {
+                emulate_ifma: true,
+                ..SessionOptions::default()
+            };
+            Some(Session::open_with(&device()?, options).expect("the device opens"))
+        })
+        .as_ref()
+}
+
 fn sessions() -> impl Iterator<Item = &'static Session> {
     native()
         .into_iter()
         .chain(gpu_layout())
         .chain(platforms::others())
+}
+
+/// Sessions that differ in how they compute in fields of 256 bits.
+fn large_field_sessions() -> impl Iterator<Item = &'static Session> {
+    sessions().chain(emulated_ifma())
 }
 
 /// A field of ours and Plonky3's of the same name.

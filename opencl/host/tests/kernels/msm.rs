@@ -10,7 +10,7 @@ use halo2curves::group::Curve;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::{device, gpu_layout, native, sessions};
+use crate::{device, emulated_ifma, gpu_layout, large_field_sessions, native};
 
 /// As the kernels take a point of arkworks.
 pub(crate) fn stored(point: &G1Affine) -> Affine {
@@ -131,7 +131,7 @@ fn check(session: &Session, name: &str, bases: &[G1Affine], scalars: &[Fr]) {
 #[test]
 fn agrees_with_arkworks_at_every_length() {
     let bases = points(1, 2049);
-    for session in sessions() {
+    for session in large_field_sessions() {
         for log in 0..=11 {
             for length in [(1_usize << log) - 1, 1 << log, (1 << log) + 1] {
                 let (bases, scalars) = (&bases[..length], scalars(length as u64, length));
@@ -144,7 +144,11 @@ fn agrees_with_arkworks_at_every_length() {
 #[test]
 fn agrees_with_both_peers_at_large_lengths() {
     let bases = points(2, 40_000);
-    for (session, lengths) in [(native(), [20_001, 40_000]), (gpu_layout(), [4097, 9000])] {
+    for (session, lengths) in [
+        (native(), [20_001, 40_000]),
+        (gpu_layout(), [4097, 9000]),
+        (emulated_ifma(), [4097, 20_000]),
+    ] {
         let Some(session) = session else { return };
         for length in lengths {
             let (bases, scalars) = (&bases[..length], random_scalars(3, length));
@@ -223,7 +227,7 @@ fn agrees_where_additions_are_exceptional() {
                 .collect(),
         ),
     ];
-    for session in sessions() {
+    for session in large_field_sessions() {
         for (name, bases, scalars) in &rows {
             check(session, name, bases, scalars);
         }
@@ -235,7 +239,11 @@ fn agrees_where_additions_are_exceptional() {
 fn a_bucket_of_everything_is_added_up_in_rounds() {
     let bases = points(6, 40_000);
     let opposite: Vec<_> = bases.iter().map(|&point| -point).collect();
-    for (session, length) in [(native(), 40_000), (gpu_layout(), 5000)] {
+    for (session, length) in [
+        (native(), 40_000),
+        (gpu_layout(), 5000),
+        (emulated_ifma(), 20_000),
+    ] {
         let Some(session) = session else { return };
         let (bases, scalars) = (&bases[..length], vec![Fr::from(77_u64); length]);
         check(session, "one hot bucket", bases, &scalars);
@@ -258,7 +266,7 @@ fn is_linear_in_the_scalars_and_in_the_bases() {
         let coordinate = |words| Fq::new_unchecked(ark_ff::BigInt(words));
         G1Affine::new(coordinate(x), coordinate(y)).into_group()
     };
-    for session in sessions() {
+    for session in large_field_sessions() {
         let msm = |bases: &[G1Affine], scalars: &[Fr]| {
             point(ours(session, bases, scalars, ScalarForm::Montgomery))
         };

@@ -157,7 +157,7 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert!(wrong(str::to_owned).is_empty());
-        // A modulus, a butterfly, a fold.
+        // A modulus.
         assert_eq!(
             wrong(|s| s.replace("#define MU 0x88000001u", "#define MU 0x88000003u")),
             [
@@ -167,22 +167,32 @@ mod tests {
                 "merkle babybear"
             ]
         );
+        // A butterfly, a fold, a node of a tree, a bucket: each in kernels of its own.
+        let several: Patch = |source| {
+            [
+                ("x[1] = f_sub(sum, b)", "x[1] = f_add(sum, b)"),
+                ("folded = f_halve(folded)", "folded = folded"),
+                ("from + 2 * (ulong)node", "from + (ulong)node"),
+                ("keys[at] = bucket;", "keys[at] = bucket ^ 1;"),
+            ]
+            .into_iter()
+            .fold(source.to_owned(), |s, (right, wrong)| {
+                s.replace(right, wrong)
+            })
+        };
         assert_eq!(
-            wrong(|s| s.replace("x[1] = f_sub(sum, b)", "x[1] = f_add(sum, b)")),
-            ["ntt babybear", "ntt koalabear"]
-        );
-        assert_eq!(
-            wrong(|s| s.replace("folded = f_halve(folded)", "folded = folded")),
-            ["fold babybear", "fold koalabear", "fold goldilocks"]
-        );
-        // A node of a tree, a bucket.
-        assert_eq!(
-            wrong(|s| s.replace("from + 2 * (ulong)node", "from + (ulong)node")),
-            ["merkle babybear", "merkle koalabear", "merkle goldilocks"]
-        );
-        assert_eq!(
-            wrong(|s| s.replace("keys[at] = bucket;", "keys[at] = bucket ^ 1;")),
-            ["msm bn254"]
+            wrong(several),
+            [
+                "ntt babybear",
+                "ntt koalabear",
+                "fold babybear",
+                "fold koalabear",
+                "fold goldilocks",
+                "merkle babybear",
+                "merkle koalabear",
+                "merkle goldilocks",
+                "msm bn254"
+            ]
         );
     }
 }

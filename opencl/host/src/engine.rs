@@ -99,7 +99,7 @@ impl Engine {
             hash_constants: HashMap::new(),
             kept: HashMap::new(),
             next_kept: 0,
-            memory: Memory::new(layout.limit_bytes),
+            memory: Memory::new(layout.limit_bytes, layout.recycled),
             queue,
             layout,
             tunings,

@@ -28,6 +28,8 @@ pub(crate) struct Layout {
     /// Whether the device works on the host's memory where that can be.
     pub(crate) in_place: bool,
     pub(crate) max_allocation_bytes: usize,
+    /// Whether buffers are lent again.
+    pub(crate) recycled: bool,
 }
 
 impl Layout {
@@ -55,6 +57,7 @@ impl Layout {
             limit_bytes: bytes(limit_bytes.map_or(share, |limit| limit.min(share))),
             in_place: device.kind == DeviceKind::Cpu,
             max_allocation_bytes: bytes(device.max_allocation_bytes),
+            recycled: true,
         }
     }
 

@@ -12,6 +12,7 @@ pub(crate) struct Memory(Rc<RefCell<State>>);
 
 struct State {
     limit_bytes: usize,
+    recycled: bool,
     /// Idle and leased together.
     reserved_bytes: usize,
     idle: Vec<Buffer>,
@@ -32,9 +33,11 @@ pub(crate) enum Refusal {
 }
 
 impl Memory {
-    pub(crate) fn new(limit_bytes: usize) -> Self {
+    /// With `recycled`, buffers are lent again, and else only given up when room is needed.
+    pub(crate) fn new(limit_bytes: usize, recycled: bool) -> Self {
         Self(Rc::new(RefCell::new(State {
             limit_bytes,
+            recycled,
             reserved_bytes: 0,
             idle: Vec::new(),
             leased_bytes: 0,
@@ -126,6 +129,9 @@ impl State {
 
     /// The smallest idle buffer that is large enough and not wastefully so.
     fn take_idle(&mut self, bytes: usize) -> Option<Buffer> {
+        if !self.recycled {
+            return None;
+        }
         let surplus = self.most_surplus_bytes() - self.surplus_bytes;
         let fits = bytes..=bytes.saturating_add(surplus.min(bytes));
         let (index, _) = self

@@ -46,6 +46,8 @@ pub struct SessionOptions {
     /// Compute in large fields as a processor with AVX-512 IFMA does, and have its two instructions
     /// emulated. For tests without one.
     pub emulate_ifma: bool,
+    /// Lend no buffer a second time. For simulators, which may take what one before it held for its own.
+    pub fresh_memory: bool,
     /// Where compiled programs and tunings are kept.
     pub storage: Storage,
 }
@@ -113,6 +115,7 @@ impl Session {
             let most = usize::try_from(most).unwrap_or(usize::MAX);
             layout.max_allocation_bytes = layout.max_allocation_bytes.min(most);
         }
+        layout.recycled = !options.fresh_memory;
         if options.gpu_layout {
             layout.shape = LaneShape::gpu(device.max_group_size);
             layout.mont256 = Mont256Backend::Scalar;

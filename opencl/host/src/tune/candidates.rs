@@ -188,7 +188,7 @@ mod tests {
             |t| t.tile_bytes = (32 << 10) + 1,
             |t| t.tile_bytes = 1023,
             |t| t.levels = 0,
-            |t| t.levels = 9,
+            |t| t.levels = 11,
         ];
         for spoil in bad {
             let mut tuning = good;

@@ -177,8 +177,8 @@ fn what_ran_is_counted() {
     assert_eq!(
         launches,
         [
-            // Two runs of 16 words to 4, with a root each.
-            ("fri_fold_babybear", 1, 4 * 2 * (16 + 4 + 1)),
+            // Two runs of 16 words to 4, with two roots each.
+            ("fri_fold_babybear", 1, 4 * 2 * (16 + 4 + 2)),
             // 96 words once, then 192.
             ("ntt_pass_babybear", 2, 4 * 2 * (96 + 192)),
             ("ntt_spread_babybear", 1, 4 * (96 + 192)),

@@ -37,8 +37,10 @@
  * end the process at it. */
 #if defined(__clang__) && !defined(__SPIR__) && !defined(__SPIRV__)
 #define FETCH_AHEAD(p, locality) __builtin_prefetch(p, 0, locality)
+#define FETCH_AHEAD_TO_WRITE(p) __builtin_prefetch(p, 1)
 #else
 #define FETCH_AHEAD(p, locality)
+#define FETCH_AHEAD_TO_WRITE(p)
 #endif
 
 /* The lowest `bits` bits of x, reversed; bits in 0..=32. */

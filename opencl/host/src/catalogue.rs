@@ -2,7 +2,8 @@
 //! tuning.
 
 use crate::field::{
-    BabyBear, BabyBear4, Bn254Fr, Extension, Field, Goldilocks, Goldilocks2, KoalaBear, KoalaBear4,
+    BabyBear, BabyBear4, Bls12381Fr, Bn254Fr, Extension, Field, Goldilocks, Goldilocks2, KoalaBear,
+    KoalaBear4,
 };
 use crate::hash::{
     BabyBear16, BabyBear24, Goldilocks8, Goldilocks12, KoalaBear16, KoalaBear24, MerkleHash,
@@ -31,6 +32,7 @@ pub(crate) fn visit<V: Visitor>(mut visitor: V) -> V {
     visitor.transforms::<KoalaBear>();
     visitor.transforms::<Goldilocks>();
     visitor.transforms::<Bn254Fr>();
+    visitor.transforms::<Bls12381Fr>();
     visitor.folds::<BabyBear4>();
     visitor.folds::<KoalaBear4>();
     visitor.folds::<Goldilocks2>();

@@ -20,6 +20,8 @@ pub(crate) struct Layout {
     pub(crate) shape: LaneShape,
     /// Of elements of 256 bits.
     pub(crate) mont256: Mont256Backend,
+    /// Whether transforms over such go in lanes.
+    pub(crate) ntt_lanes: bool,
     /// Local memory that a work-group may use.
     pub(crate) tile_bytes: usize,
     /// The same of a kernel in lanes of large elements.
@@ -52,6 +54,7 @@ impl Layout {
         Self {
             shape,
             mont256: Mont256Backend::fastest(device),
+            ntt_lanes: true,
             tile_bytes: bytes(tile.min(device.local_memory_bytes)),
             lanes_tile_bytes: bytes(LANES_TILE.min(device.local_memory_bytes)),
             limit_bytes: bytes(limit_bytes.map_or(share, |limit| limit.min(share))),
@@ -64,10 +67,7 @@ impl Layout {
     /// How a kernel over a field is laid out where nothing was measured.
     pub(crate) fn tuning<F: Field>(&self, operation: Operation) -> Tuning {
         // Two lanes' worth of words are a vector unit of 256 bits; narrower ones multiply scalars faster.
-        if operation.in_lanes::<F>()
-            && self.shape.vector_width >= 8
-            && self.mont256 != Mont256Backend::Scalar
-        {
+        if operation.in_lanes::<F>() && self.shape.vector_width >= 8 && self.ntt_lanes {
             return Tuning {
                 vector_width: LANES as u32,
                 group_size: 1,

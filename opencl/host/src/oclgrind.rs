@@ -94,7 +94,9 @@ fn the_kernels_are_clean() {
     // A process for each field, as they are slow.
     // Products of 256 bits take it a quarter of an hour and more: of those kernels only a mutation is tried.
     let fields = known_answers().iter().map(KnownAnswer::field);
-    let mut fields: Vec<_> = fields.filter(|field| !field.starts_with("bn254")).collect();
+    let mut fields: Vec<_> = fields
+        .filter(|field| !field.starts_with("bn254") && !field.starts_with("bls12"))
+        .collect();
     fields.sort_unstable();
     fields.dedup();
     for field in fields {

@@ -18,7 +18,7 @@ use crate::reference::{self, reverse_bits};
 pub(crate) fn ntt<F: Field>(engine: &mut Engine) -> Result<()> {
     // A pass of one step, of each size of step and of one that has no step between the first and
     // the last; 2^8 with one; 2^9 are the first that take two passes; 3 and 19 columns leave a tail in
-    // every vector.
+    // every vector. In lanes of large elements 2^8 rows of 16 columns are one pass, in parts.
     for (log_n, columns, added_bits) in [
         (0, 1, 1),
         (1, 1, 1),
@@ -27,6 +27,7 @@ pub(crate) fn ntt<F: Field>(engine: &mut Engine) -> Result<()> {
         (5, 19, 1),
         (8, 1, 0),
         (9, 3, 0),
+        (8, 16, 0),
     ] {
         let values = sample::<F>(columns << log_n);
         let shift = F::from_u64(31);

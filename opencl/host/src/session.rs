@@ -120,11 +120,12 @@ impl Session {
             layout.shape = LaneShape::gpu(device.max_group_size);
             layout.mont256 = Mont256Backend::Scalar;
             layout.in_place = false;
-        } else if options.emulate_ifma {
+        } else if options.emulate_ifma && layout.in_place {
             layout.mont256 = Mont256Backend::Ifma { emulated: true };
         }
         // What was measured in the device's own layout says nothing of another.
-        let file = TuningFile::new(&options.storage, device).filter(|_| !options.gpu_layout);
+        let file = TuningFile::new(&options.storage, device)
+            .filter(|_| !options.gpu_layout && !options.emulate_ifma);
         let tunings = file.as_ref().map(TuningFile::load).unwrap_or_default();
         let stats = Arc::new(Mutex::new(Stats::default()));
         let fate = Fate::new(device);
@@ -202,6 +203,14 @@ impl Session {
     /// [`Error::SessionLost`].
     pub fn take_peak_bytes(&self) -> Result<u64> {
         self.run(|engine| Ok(engine.take_peak_bytes() as u64))
+    }
+
+    /// The same session, whose calls nobody ends.
+    pub(crate) fn uncontrolled(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            control: None,
+        }
     }
 
     /// Runs `work` on the owner's thread and waits for its result.

@@ -80,7 +80,6 @@ static inline INLINED F row_load(const Place* at, uint row) {
 /* Has two rows of a later butterfly fetched: they lie too far apart for a processor to foresee them, and
  * where strides are powers of two those of a whole tile do not stay in a cache together. */
 static inline INLINED void rows_fetch(const Place* at, uint row, uint log_h, const bool in) {
-#ifdef __clang__
 #pragma unroll
   for (uint j = 0; j < 2; j++) {
     uint to = row + (j << log_h);
@@ -88,22 +87,19 @@ static inline INLINED void rows_fetch(const Place* at, uint row, uint log_h, con
 #pragma unroll
     for (uint l = 0; l < VW; l++) {
       if (in)
-        __builtin_prefetch((const void*)(size_t)(at->in[l] + to * at->in_stride));
+        FETCH_AHEAD((const void*)(size_t)(at->in[l] + to * at->in_stride), 3);
       else
-        __builtin_prefetch((const void*)(size_t)(at->out[l] + to * at->out_stride), 1);
+        FETCH_AHEAD_TO_WRITE((const void*)(size_t)(at->out[l] + to * at->out_stride));
     }
   }
-#endif
 }
 
 /* The same of the roots at a node. */
 static inline INLINED void roots_fetch(__global const ulong* roots, const uint* block, uint depth,
                                        uint node) {
-#ifdef __clang__
 #pragma unroll
   for (uint l = 0; l < VW; l++)
-    __builtin_prefetch((const void*)(size_t)(roots + WORDS * (((size_t)block[l] << depth) + node)));
-#endif
+    FETCH_AHEAD((const void*)(size_t)(roots + WORDS * (((size_t)block[l] << depth) + node)), 3);
 }
 
 /* a/2^bits, a < 128P, bits < 29: with the multiple of P below 2^bits*P that clears so many; so below

@@ -17,7 +17,7 @@ impl Engine {
     /// The kernel, made ready at its first use.
     pub(crate) fn kernel<F: Field>(&mut self, operation: Operation) -> Result<Rc<Compiled>> {
         let shape = self.shape::<F>(operation);
-        self.mont256_used |= operation.in_lanes::<F>() && shape.vector_width > 1;
+        self.lanes_used |= operation.in_lanes::<F>() && shape.vector_width > 1;
         self.compiled((operation, F::NAME), shape, || {
             program::<F>(operation, shape.vector_width > 1)
         })

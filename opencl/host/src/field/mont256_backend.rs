@@ -58,6 +58,15 @@ impl Mont256Backend {
         }
     }
 
+    /// Words of an element as [`Self::constant`] gives it.
+    pub(crate) const fn constant_words(self) -> usize {
+        match self {
+            Self::Ifma { .. } => 5,
+            Self::Lanes => 9,
+            Self::Scalar => 4,
+        }
+    }
+
     /// What follows the constants of the field.
     pub(crate) const fn sources(self) -> &'static [&'static str] {
         const LIMBS: &str = include_str!("../../../kernels/field/mont256_limbs.cl");
@@ -75,9 +84,9 @@ impl Mont256Backend {
 
     /// An element as a lane's constants are given: at rest, or in limbs of `a * R`.
     pub(crate) fn constant(self, field: &Modulus, element: Limbs) -> Vec<u64> {
-        let (size, count, rest_shift) = match self {
-            Self::Ifma { .. } => (52, 5, 4),
-            Self::Lanes => (29, 9, 5),
+        let (size, rest_shift) = match self {
+            Self::Ifma { .. } => (52, 4),
+            Self::Lanes => (29, 5),
             Self::Scalar => return element.to_vec(),
         };
         let shifted = (0..rest_shift).fold(element, |a, _| field.add(a, a));
@@ -87,7 +96,7 @@ impl Mont256Backend {
             let both = u128::from(shifted[at]) | u128::from(above) << 64;
             (both >> off) as u64 & ((1 << size) - 1)
         };
-        (0..count).map(limb).collect()
+        (0..self.constant_words()).map(limb).collect()
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) const NAME: &str = "bn254_3";
 /// Elements of a state.
 pub(crate) const WIDTH: usize = 3;
 /// The lanes that the sources are written for.
-pub(crate) const LANE_WIDTHS: &[u32] = &[4, 1];
+pub(crate) const LANE_WIDTHS: &[u32] = &[8, 4, 1];
 const HALF_EXTERNAL_ROUNDS: usize = 4;
 const INTERNAL_ROUNDS: usize = 56;
 
@@ -103,7 +103,8 @@ pub(crate) fn launch(engine: &mut Engine, states: &Buffer, count: usize, times: 
         constants: &constants,
         word_bytes: size_of::<u64>(),
         width: 4 * WIDTH,
-        constant_words: kernel_constants(backend).len(),
+        constant_words: backend.constant_words()
+            * (2 * HALF_EXTERNAL_ROUNDS * WIDTH + INTERNAL_ROUNDS),
         count,
         times,
     };

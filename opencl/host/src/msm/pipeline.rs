@@ -59,10 +59,11 @@ pub(super) fn grid(engine: &Engine, plan: &Plan) -> Option<Grid> {
 }
 
 pub(super) fn spread(engine: &Engine) -> Spread {
+    let tuning = engine.msm_tuning();
     Spread {
         units: engine.device().compute_units as usize,
-        tuning: engine.msm_tuning(),
-        in_vectors: engine.layout().mont256.width() > 1,
+        tuning,
+        in_vectors: engine.layout().mont256.width() > 1 && tuning.group_size == 1,
     }
 }
 

@@ -93,7 +93,8 @@ impl Plan {
         )
     }
 
-    fn cut(count: usize, bits: u32, multiples: usize, spread: Spread) -> Self {
+    /// Of windows of so many bits.
+    pub(super) fn cut(count: usize, bits: u32, multiples: usize, spread: Spread) -> Self {
         let digits = (SCALAR_BITS / bits + 1) as usize;
         let windows = digits.div_ceil(multiples);
         // Of as many windows, with as few multiples as can be.

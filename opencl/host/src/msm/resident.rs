@@ -46,6 +46,7 @@ impl Resident {
             expected,
         } = self;
         let plan = pipeline::plan(engine, *count);
+        engine.plan_launches(plan.launches());
         let sum = pipeline::run_resident(engine, bases, scalars, ScalarForm::Canonical, &plan)?;
         Ok(sum.to_affine() == *expected)
     }

@@ -41,6 +41,8 @@ pub(super) struct Matrix {
     pub(super) extends: bool,
     /// Whether the result comes in the place of the input.
     pub(super) in_place: bool,
+    /// Whether it goes in lanes of large elements.
+    pub(super) in_lanes: bool,
 }
 
 /// The memory that there is for it.
@@ -136,6 +138,8 @@ impl Matrix {
         let factors = 1 + copies * log_n as usize;
         let spread = match self.in_place {
             true => 0,
+            // Cut where the last pass begins, which of four passes at most is after three quarters.
+            false if self.in_lanes => copies * (2 << (3 * log_n).div_ceil(4)),
             false => copies * ((1 << (log_n / 2)) + (1 << log_n.div_ceil(2))),
         };
         self.word_bytes * (factors + spread)
@@ -180,6 +184,7 @@ mod tests {
             copies: 1,
             extends: false,
             in_place: true,
+            in_lanes: false,
         };
         // Roots, a scale and factors, and one or three panels.
         let (column, beside) = (4 << 10, (4 << 9) + 4 * 11);
@@ -214,6 +219,7 @@ mod tests {
                 copies: 1,
                 extends: false,
                 in_place,
+                in_lanes: false,
             };
             for log_available in 4..40 {
                 let available = 3 << log_available;
@@ -238,6 +244,7 @@ mod tests {
             copies: 1,
             extends: false,
             in_place: true,
+            in_lanes: false,
         };
         assert!(matches!(
             cut(column, 80 << 10, usize::MAX),
@@ -256,6 +263,7 @@ mod tests {
             copies: 4,
             extends: true,
             in_place: false,
+            in_lanes: false,
         };
         // A column takes 20 KiB, its tables some three.
         assert_eq!(cut(matrix, 84 << 10, usize::MAX), Some(Cut::Whole));

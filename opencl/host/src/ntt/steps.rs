@@ -133,6 +133,7 @@ impl<F: Field> Steps<F> {
             Kind::Coefficients { .. } => &[Direction::Inverse],
             Kind::Extension { .. } => &[Direction::Inverse, Direction::Forward],
         };
+        let in_lanes = lanes::in_lanes::<F>(engine);
         let matrix = Matrix {
             word_bytes: size_of::<F::Word>(),
             log_n: self.log_n,
@@ -140,8 +141,8 @@ impl<F: Field> Steps<F> {
             copies: self.copies(),
             extends: matches!(self.kind, Kind::Extension { .. }),
             in_place: matches!(self.kind, Kind::Values { .. }),
+            in_lanes,
         };
-        let in_lanes = lanes::in_lanes::<F>(engine);
         let find = |engine: &Engine| {
             let room = Room {
                 beside_roots: &|log_length| {

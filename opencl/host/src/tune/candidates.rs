@@ -2,6 +2,7 @@
 
 use super::{MsmTuning, Tuning};
 use crate::device::Device;
+use crate::driver::launch::ntt_lanes::ROW_BYTES;
 use crate::layout::LANES_LEVELS;
 use crate::plan::MAX_LOG_K;
 use crate::program::Operation;
@@ -65,7 +66,7 @@ pub(super) fn candidates(
         return fewer
             .map(|levels| Tuning {
                 levels,
-                tile_bytes: default.tile_bytes >> (default.levels - levels),
+                tile_bytes: default.tile_bytes.min(ROW_BYTES << levels),
                 ..default
             })
             .filter(|&tuning| limits.allow(tuning))

@@ -1,7 +1,7 @@
 //! Tries layouts on the device and chooses the best.
 
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::timing;
 
 /// Runs of a candidate, and of the last comparison.
@@ -83,7 +83,9 @@ fn try_all<T: Trial>(
         match timed {
             Ok(time) => times.push((layout, time)),
             // The default is the first; what it cannot do needs no others.
-            Err(error) if at == 0 => return Err(error),
+            Err(error) if at == 0 || matches!(error, Error::Cancelled { .. }) => {
+                return Err(error);
+            }
             Err(error) => {
                 let layout = trial.shown(layout);
                 tracing::warn!(of = trial.name(), layout, %error, "a layout fails");

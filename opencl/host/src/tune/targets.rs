@@ -467,7 +467,17 @@ fn search<F: Field, T: Fn(&mut Engine) -> Result<()>>(
     } = on;
     engine.test(&test)?;
     let default = default(engine.layout());
-    let all = candidates(operation, default, widths, Limits::of(engine.device()));
+    // Where the widest lanes are what the processor has, no wider ones are tried.
+    let most = match target.name {
+        bn254::NAME => default.vector_width,
+        _ => u32::MAX,
+    };
+    let widths: Vec<_> = widths
+        .iter()
+        .copied()
+        .filter(|&width| width <= most)
+        .collect();
+    let all = candidates(operation, default, &widths, Limits::of(engine.device()));
     let mut trial = Lanes {
         operation,
         name: target.name,

@@ -124,16 +124,13 @@ impl List {
             Operation::Poseidon2Permute,
             || short_hash([hash_program::<P>(Operation::Poseidon2Permute).1]),
             |engine, target, context| {
-                let test = self_test::hash::permutation::<P>;
                 search(
                     engine,
                     target,
                     context,
-                    On {
-                        default: Layout::hash_tuning::<P>,
-                        test,
-                        make: Work::permutation::<P>,
-                    },
+                    Layout::hash_tuning::<P>,
+                    self_test::hash::permutation::<P>,
+                    Work::permutation::<P>,
                 )
             },
         );
@@ -152,16 +149,13 @@ impl Visitor for List {
             },
             || short_hash([false, true].map(|in_lanes| program::<F>(PASS, in_lanes).1)),
             |engine, target, context| {
-                let test = self_test::ntt::<F>;
                 search(
                     engine,
                     target,
                     context,
-                    On {
-                        default: |layout| layout.tuning::<F>(PASS),
-                        test,
-                        make: Work::<F>::ntt,
-                    },
+                    |layout| layout.tuning::<F>(PASS),
+                    self_test::ntt::<F>,
+                    Work::<F>::ntt,
                 )
             },
         );
@@ -171,16 +165,13 @@ impl Visitor for List {
             widths::<F>(),
             || short_hash([program::<F>(Operation::NttSpread, false).1]),
             |engine, target, context| {
-                let test = self_test::ntt::<F>;
                 search(
                     engine,
                     target,
                     context,
-                    On {
-                        default: |layout| layout.tuning::<F>(Operation::NttSpread),
-                        test,
-                        make: Work::<F>::spread,
-                    },
+                    |layout| layout.tuning::<F>(Operation::NttSpread),
+                    self_test::ntt::<F>,
+                    Work::<F>::spread,
                 )
             },
         );
@@ -198,11 +189,9 @@ impl Visitor for List {
                     engine,
                     target,
                     context,
-                    On {
-                        default: |layout| layout.tuning::<E::Base>(fold_operation::<E>()),
-                        test,
-                        make: Work::<E::Base>::fold::<E>,
-                    },
+                    |layout| layout.tuning::<E::Base>(fold_operation::<E>()),
+                    test,
+                    Work::<E::Base>::fold::<E>,
                 )
             },
         );
@@ -215,40 +204,21 @@ impl Visitor for List {
 
     fn trees<P: MerkleHash>(&mut self) {
         // Both on whole trees, which have rows of several blocks and layers of all lengths.
-        self.hash::<P>(
-            Operation::MerkleLeaves,
-            || short_hash([hash_program::<P>(Operation::MerkleLeaves).1]),
-            |engine, target, context| {
-                let test = self_test::hash::merkle::<P>;
-                search(
-                    engine,
-                    target,
-                    context,
-                    On {
-                        default: Layout::hash_tuning::<P>,
-                        test,
-                        make: Work::merkle::<P>,
-                    },
-                )
-            },
-        );
-        self.hash::<P>(
-            Operation::MerkleNodes,
-            || short_hash([hash_program::<P>(Operation::MerkleNodes).1]),
-            |engine, target, context| {
-                let test = self_test::hash::merkle::<P>;
-                search(
-                    engine,
-                    target,
-                    context,
-                    On {
-                        default: Layout::hash_tuning::<P>,
-                        test,
-                        make: Work::merkle::<P>,
-                    },
-                )
-            },
-        );
+        let run: Search = |engine, target, context| {
+            let test = self_test::hash::merkle::<P>;
+            search(
+                engine,
+                target,
+                context,
+                Layout::hash_tuning::<P>,
+                test,
+                Work::merkle::<P>,
+            )
+        };
+        let leaves = || short_hash([hash_program::<P>(Operation::MerkleLeaves).1]);
+        let nodes = || short_hash([hash_program::<P>(Operation::MerkleNodes).1]);
+        self.hash::<P>(Operation::MerkleLeaves, leaves, run);
+        self.hash::<P>(Operation::MerkleNodes, nodes, run);
     }
 
     fn bn254_permutation(&mut self) {
@@ -258,16 +228,13 @@ impl Visitor for List {
             bn254::LANE_WIDTHS,
             || short_hash(Mont256Backend::ALL.map(|backend| bn254_program(backend).1)),
             |engine, target, context| {
-                let (test, make) = (self_test::hash::bn254, Work::<Bn254Fr>::bn254_permutation);
                 search(
                     engine,
                     target,
                     context,
-                    On {
-                        default: Layout::bn254_tuning,
-                        test,
-                        make,
-                    },
+                    Layout::bn254_tuning,
+                    self_test::hash::bn254,
+                    Work::<Bn254Fr>::bn254_permutation,
                 )
             },
         );
@@ -444,27 +411,18 @@ impl<F: Field, T: Fn(&mut Engine) -> Result<()>> Trial for Lanes<F, T> {
     }
 }
 
-/// What layouts are tried on.
-struct On<F: Field, T> {
-    default: fn(&Layout) -> Tuning,
-    test: T,
-    make: fn(Scale) -> Work<F>,
-}
-
+/// Tries the layouts of a kernel in lanes: its default and what differs from it.
 fn search<F: Field, T: Fn(&mut Engine) -> Result<()>>(
     engine: &mut Engine,
     target: &Target,
     context: &Context<'_>,
-    on: On<F, T>,
+    default: fn(&Layout) -> Tuning,
+    test: T,
+    make: fn(Scale) -> Work<F>,
 ) -> Result<Tuned> {
     let Subject::Lanes { operation, widths } = target.subject else {
         unreachable!("invariant: a kernel in lanes");
     };
-    let On {
-        default,
-        test,
-        make,
-    } = on;
     engine.test(&test)?;
     let default = default(engine.layout());
     // Where the widest lanes are what the processor has, no wider ones are tried.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use ark_bn254::{Fr, G1Affine};
 use ark_ec::{AffineRepr, CurveGroup};
-use ark_ff::{AdditiveGroup, Field, PrimeField};
+use ark_ff::{Field, PrimeField};
 use froben_opencl::{
     Affine, Error, FixedBases, INFINITY, MsmBn254, ScalarForm, Session, SessionOptions,
 };
 
-use crate::msm::{arkworks, points, random_scalars, scalars, stored};
+use crate::msm::{arkworks, exceptional, points, random_scalars, scalars, stored};
 use crate::{device, gpu_layout, native, sessions};
 
 fn fix<'a>(session: &'a Session, bases: &[G1Affine], multiples: usize) -> FixedBases<'a> {
@@ -72,63 +72,20 @@ fn agrees_where_additions_are_exceptional() {
     const N: usize = 700;
     let bases = points(24, N);
     let random = random_scalars(25, N);
-    let opposite: Vec<_> = (0..N)
-        .map(|i| {
-            if i % 2 == 0 {
-                bases[i / 2]
-            } else {
-                -bases[i / 2]
-            }
-        })
-        .collect();
-    let holes: Vec<_> = (0..N)
-        .map(|i| {
-            if i % 3 == 0 {
-                G1Affine::zero()
-            } else {
-                bases[i]
-            }
-        })
-        .collect();
-    let multiples_of_one: Vec<_> = (1..=N as u64)
-        .map(|k| (bases[0] * Fr::from(k)).into_affine())
-        .collect();
     // Bases that are in each other's tables: P, 2P, 4P, ...
     let powers: Vec<_> = (0..N as u64)
         .map(|k| (bases[0] * Fr::from(2_u64).pow([k % 250])).into_affine())
         .collect();
-    let rows: [(&str, &[G1Affine], Vec<Fr>); 14] = [
-        ("all equal points", &[bases[0]; N], random.clone()),
-        (
-            "equal points, equal scalars",
-            &[bases[0]; N],
-            vec![random[0]; N],
-        ),
-        ("opposite points", &opposite, random.clone()),
-        (
-            "opposite points, equal scalars",
-            &opposite,
-            vec![random[0]; N],
-        ),
-        ("infinity here and there", &holes, random.clone()),
-        (
-            "nothing but infinity",
-            &[G1Affine::zero(); N],
-            random.clone(),
-        ),
-        ("multiples of a point", &multiples_of_one, vec![Fr::ONE; N]),
-        ("powers of two of a point", &powers, random.clone()),
+    let mut rows = exceptional(&bases, &random);
+    rows.extend([
+        ("powers of two of a point", powers.clone(), random),
         (
             "powers of two of a point, all one",
-            &powers,
+            powers,
             vec![Fr::ONE; N],
         ),
-        ("all zero", &bases, vec![Fr::ZERO; N]),
-        ("all one", &bases, vec![Fr::ONE; N]),
-        ("all minus one", &bases, vec![-Fr::ONE; N]),
-        ("one hot bucket", &bases, vec![Fr::from(5_u64); N]),
-        ("edges", &bases, scalars(26, N)),
-    ];
+        ("edges", bases.clone(), scalars(26, N)),
+    ]);
     for session in sessions() {
         for (name, bases, scalars) in &rows {
             for multiples in [2, usize::MAX] {

@@ -158,13 +158,13 @@ fn agrees_with_both_peers_at_large_lengths() {
     }
 }
 
-/// Each row is one way in which an addition or a bucket is out of the ordinary.
-#[test]
-fn agrees_where_additions_are_exceptional() {
-    const N: usize = 1000;
-    let bases = points(4, N);
-    let random = random_scalars(5, N);
-    let opposite: Vec<_> = (0..N)
+/// Ways in which an addition or a bucket is out of the ordinary: what it is, bases, scalars, `count` of each.
+pub(crate) fn exceptional(
+    bases: &[G1Affine],
+    random: &[Fr],
+) -> Vec<(&'static str, Vec<G1Affine>, Vec<Fr>)> {
+    let count = bases.len();
+    let opposite: Vec<_> = (0..count)
         .map(|i| {
             if i % 2 == 0 {
                 bases[i / 2]
@@ -173,7 +173,7 @@ fn agrees_where_additions_are_exceptional() {
             }
         })
         .collect();
-    let holes: Vec<_> = (0..N)
+    let holes = (0..count)
         .map(|i| {
             if i % 3 == 0 {
                 G1Affine::zero()
@@ -183,50 +183,62 @@ fn agrees_where_additions_are_exceptional() {
         })
         .collect();
     // A point and its own double, triple and so on meet in one bucket.
-    let multiples: Vec<_> = (1..=N as u64)
+    let multiples = (1..=count as u64)
         .map(|k| (bases[0] * Fr::from(k)).into_affine())
         .collect();
-    let few: Vec<_> = (0..N as u64).map(|i| Fr::from(i % 3)).collect();
-    let rows: [(&str, &[G1Affine], Vec<Fr>); 16] = [
-        ("all equal points", &[bases[0]; N], random.clone()),
-        (
-            "equal points, equal scalars",
-            &[bases[0]; N],
-            vec![random[0]; N],
-        ),
-        ("opposite points", &opposite, random.clone()),
-        (
-            "opposite points, equal scalars",
-            &opposite,
-            vec![random[0]; N],
-        ),
-        ("infinity here and there", &holes, random.clone()),
+    let (same, all) = (vec![bases[0]; count], |scalar| vec![scalar; count]);
+    vec![
+        ("all equal points", same.clone(), random.to_vec()),
+        ("equal points, equal scalars", same, all(random[0])),
+        ("opposite points", opposite.clone(), random.to_vec()),
+        ("opposite points, equal scalars", opposite, all(random[0])),
+        ("infinity here and there", holes, random.to_vec()),
         (
             "nothing but infinity",
-            &[G1Affine::zero(); N],
-            random.clone(),
+            vec![G1Affine::zero(); count],
+            random.to_vec(),
         ),
-        ("multiples of a point", &multiples, vec![Fr::ONE; N]),
-        ("multiples of a point, random", &multiples, random.clone()),
-        ("all zero", &bases, vec![Fr::ZERO; N]),
-        ("all one", &bases, vec![Fr::ONE; N]),
-        ("all minus one", &bases, vec![-Fr::ONE; N]),
-        ("one hot bucket", &bases, vec![Fr::from(5_u64); N]),
-        ("one scalar", &bases, vec![random[7]; N]),
-        ("tiny scalars", &bases, few),
+        ("multiples of a point", multiples, all(Fr::ONE)),
+        ("all zero", bases.to_vec(), all(Fr::ZERO)),
+        ("all one", bases.to_vec(), all(Fr::ONE)),
+        ("all minus one", bases.to_vec(), all(-Fr::ONE)),
+        ("one hot bucket", bases.to_vec(), all(Fr::from(5_u64))),
+    ]
+}
+
+/// Each row is one way in which an addition or a bucket is out of the ordinary.
+#[test]
+fn agrees_where_additions_are_exceptional() {
+    const N: usize = 1000;
+    let bases = points(4, N);
+    let random = random_scalars(5, N);
+    let mut rows = exceptional(&bases, &random);
+    let of = |name| {
+        let mut rows = rows.iter();
+        let row = rows.find(|row| row.0 == name);
+        row.expect("it is one of them").1.clone()
+    };
+    let (multiples, opposite) = (of("multiples of a point"), of("opposite points"));
+    let one = |i| if i == 500 { random[0] } else { Fr::ZERO };
+    rows.extend([
+        ("multiples of a point, random", multiples, random.clone()),
+        ("one scalar", bases.clone(), vec![random[7]; N]),
+        (
+            "tiny scalars",
+            bases.clone(),
+            (0..N as u64).map(|i| Fr::from(i % 3)).collect(),
+        ),
         (
             "opposite, one scalar of the last bucket",
-            &opposite,
+            opposite,
             vec![Fr::from(128_u64); N],
         ),
         (
             "one base that counts",
-            &bases,
-            (0..N)
-                .map(|i| if i == 500 { random[0] } else { Fr::ZERO })
-                .collect(),
+            bases.clone(),
+            (0..N).map(one).collect(),
         ),
-    ];
+    ]);
     for session in large_field_sessions() {
         for (name, bases, scalars) in &rows {
             check(session, name, bases, scalars);

@@ -1,30 +1,22 @@
-//! The four circuits behind one face: trace, prove, verify.
+//! The four circuits behind one face.
 //!
 //! A circuit's trace always has the height that a full segment needs, also for a short one, so that
 //! each circuit has exactly one shape per parameter set and a verifier accepts no other.
 
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 use std::str::FromStr;
 
 use p3_air::symbolic::SymbolicAirBuilder;
 use p3_air::{Air, BaseAir};
-use p3_commit::UnivariateStarkPcs;
+use p3_batch_stark::folder::VerifierConstraintFolderWithLookups;
 use p3_field::PrimeCharacteristicRing;
+use p3_lookup::InteractionSymbolicBuilder;
 use p3_matrix::dense::RowMajorMatrix;
-use p3_uni_stark::{Proof, QuotientAir, StarkConfig, VerifierConstraintFolder};
+use p3_uni_stark::VerifierConstraintFolder;
 
-use crate::config::{Challenge, Challenger, Commitment, Domain, StockConfig, Val, stock};
+use crate::config::{Challenge, StockConfig, Val};
 use crate::digest;
 use crate::error::Error;
-use crate::params::{LOG_MERKLE_CAP, Params};
-use crate::public::public_values;
-use crate::statement::{Statement, checked_len, fingerprint};
-use crate::witness::Witness;
-
-/// Most bytes a proof may have: twice the largest honest one. It also bounds what decoding can be made
-/// to allocate before anything else of a proof is checked.
-pub const MAX_PROOF_BYTES: usize = 4 << 20;
 
 /// A circuit, named after the hash that it computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,8 +31,43 @@ pub enum Circuit {
     Poseidon2,
 }
 
+/// What can be done with the constraints of every circuit: read them as expressions, count their degree,
+/// and evaluate them at a point, as the verifier of one proof and that of a batch do.
+pub trait CircuitAir:
+    BaseAir<Val>
+    + Air<SymbolicAirBuilder<Val>>
+    + Air<SymbolicAirBuilder<Val, Challenge>>
+    + Air<InteractionSymbolicBuilder<Val, Challenge>>
+    + for<'a> Air<VerifierConstraintFolder<'a, StockConfig>>
+    + for<'a> Air<VerifierConstraintFolderWithLookups<'a, StockConfig>>
+    + Clone
+    + Sync
+{
+}
+
+impl<A> CircuitAir for A where
+    A: BaseAir<Val>
+        + Air<SymbolicAirBuilder<Val>>
+        + Air<SymbolicAirBuilder<Val, Challenge>>
+        + Air<InteractionSymbolicBuilder<Val, Challenge>>
+        + for<'a> Air<VerifierConstraintFolder<'a, StockConfig>>
+        + for<'a> Air<VerifierConstraintFolderWithLookups<'a, StockConfig>>
+        + Clone
+        + Sync
+{
+}
+
+/// Something to be done with a circuit's AIR, whose type is not known before the circuit is.
+pub trait AirVisitor {
+    /// What comes of it.
+    type Output;
+
+    /// Does it with `air`.
+    fn visit<A: CircuitAir>(self, air: &A) -> Self::Output;
+}
+
 /// An AIR that binds a digest and a fingerprint to the bytes of a segment.
-pub(crate) trait SegmentAir: BaseAir<Val> + Default {
+pub(crate) trait SegmentAir: CircuitAir + Default {
     /// Height of every trace, base two.
     const LOG_HEIGHT: usize;
 
@@ -53,14 +80,9 @@ pub(crate) trait SegmentAir: BaseAir<Val> + Default {
     fn trace(&self, bytes: &[u8], r: Challenge) -> RowMajorMatrix<Val>;
 }
 
-/// A zero trace with room for its low-degree extension, which then needs no second allocation.
+/// A trace of zeros.
 pub(crate) fn empty_trace(log_height: usize, width: usize) -> RowMajorMatrix<Val> {
-    /// The largest blow-up of [`Params`], base two.
-    const LOG_ROOM: usize = 2;
-    let len = width << log_height;
-    let mut values = Val::zero_vec(len << LOG_ROOM);
-    values.truncate(len);
-    RowMajorMatrix::new(values, width)
+    RowMajorMatrix::new(Val::zero_vec(width << log_height), width)
 }
 
 /// Evaluates `$body` with `$air` bound to the AIR of `$circuit`.
@@ -115,6 +137,11 @@ impl Circuit {
         with_air!(self, air => air.width())
     }
 
+    /// Lets `visitor` see the circuit's AIR.
+    pub fn visit<V: AirVisitor>(self, visitor: V) -> V::Output {
+        with_air!(self, air => visitor.visit(&air))
+    }
+
     /// The digest of `bytes` under this circuit's hash, by an independent implementation.
     #[must_use]
     pub fn native_digest(self, bytes: &[u8]) -> [u8; 32] {
@@ -166,139 +193,69 @@ impl FromStr for Circuit {
     }
 }
 
-/// Proves that the bytes of `witness` have the length, the fingerprint and, under the circuit's
-/// hash, the digest that its statement claims.
-///
-/// Any `Pcs` that encodes like the stock one will do; [`stock`] is the one without a GPU. The proof
-/// is what [`verify`] reads.
-///
-/// *Errors*: [`Error::WrongWitness`] before any work if the statement is not true of the bytes;
-/// [`Error::Prover`] if the proof system fails.
-pub fn prove<P>(
-    config: &StarkConfig<P, Challenge, Challenger>,
-    circuit: Circuit,
-    witness: &Witness,
-) -> Result<Vec<u8>, Error>
-where
-    P: UnivariateStarkPcs<Challenge, Challenger, Domain = Domain, Commitment = Commitment> + Clone,
-{
-    check_witness(circuit, witness)?;
-    let values = public_values(circuit, &witness.statement)?;
-    with_air!(circuit, air => prove_with(config, circuit, &air, witness, &values))
-}
-
-fn prove_with<P, A>(
-    config: &StarkConfig<P, Challenge, Challenger>,
-    circuit: Circuit,
-    air: &A,
-    witness: &Witness,
-    values: &[Val],
-) -> Result<Vec<u8>, Error>
-where
-    P: UnivariateStarkPcs<Challenge, Challenger, Domain = Domain, Commitment = Commitment> + Clone,
-    A: SegmentAir
-        + Air<SymbolicAirBuilder<Val>>
-        + QuotientAir<StarkConfig<P, Challenge, Challenger>>,
-{
-    let failed = |cause: String| Error::Prover { circuit, cause };
-    let trace = air.trace(&witness.bytes, witness.statement.link().r);
-    let proof = p3_uni_stark::prove(config, air, trace, values)
-        .map_err(|error| failed(error.to_string()))?;
-    let bytes = postcard::to_allocvec(&proof).map_err(|error| failed(error.to_string()))?;
-    if bytes.len() > MAX_PROOF_BYTES {
-        return Err(failed(format!("{} bytes are too many", bytes.len())));
-    }
-    Ok(bytes)
-}
-
-/// Compares the statement with the bytes natively: a trace of a false statement has no proof, and
-/// finding that out by constraints costs a thousand times more.
-fn check_witness(circuit: Circuit, witness: &Witness) -> Result<(), Error> {
-    let Witness { statement, bytes } = witness;
-    let wrong = |what| Error::WrongWitness { circuit, what };
-    let len = checked_len(bytes.len() as u64)?;
-    if statement.len != len {
-        return Err(wrong("the length is not that of the bytes"));
-    }
-    if *statement.digests.of(circuit) != circuit.native_digest(bytes) {
-        return Err(wrong("the digest is not that of the bytes"));
-    }
-    if statement.f != fingerprint(bytes, statement.link().r) {
-        return Err(wrong("the fingerprint is not that of the bytes"));
-    }
-    Ok(())
-}
-
-/// Verifies a proof of `statement` under `circuit` with the unmodified Plonky3 verifier.
-///
-/// A statement is proved when all four circuits' proofs of it verify; one alone says nothing about
-/// the other digests.
-///
-/// *Errors*: [`Error::Refused`] with the verifier's reason; [`Error::SegmentLength`] and
-/// [`Error::NotCanonical`] if the statement itself is malformed.
-pub fn verify(
-    params: Params,
-    circuit: Circuit,
-    statement: &Statement,
-    proof: &[u8],
-) -> Result<(), Error> {
-    checked_len(u64::from(statement.len))?;
-    let values = public_values(circuit, statement)?;
-    with_air!(circuit, air => verify_with(params, &air, &values, proof))
-        .map_err(|cause| Error::Refused { circuit, cause })
-}
-
-fn verify_with<A>(params: Params, air: &A, values: &[Val], bytes: &[u8]) -> Result<(), String>
-where
-    A: SegmentAir
-        + Air<SymbolicAirBuilder<Val>>
-        + for<'a> Air<VerifierConstraintFolder<'a, StockConfig>>,
-{
-    if bytes.len() > MAX_PROOF_BYTES {
-        return Err(format!("{} bytes are too many", bytes.len()));
-    }
-    let proof: Proof<StockConfig> =
-        postcard::from_bytes(bytes).map_err(|error| format!("not a proof: {error}"))?;
-    // One proof, one encoding: whoever stores proofs by content may rely on it.
-    match postcard::to_allocvec(&proof) {
-        Ok(encoded) if encoded == bytes => {}
-        _ => return Err("not encoded canonically".to_owned()),
-    }
-    if proof.degree_bits != A::LOG_HEIGHT {
-        return Err(format!(
-            "the trace has height 2^{}, not 2^{}",
-            proof.degree_bits,
-            A::LOG_HEIGHT
-        ));
-    }
-    // The library's verifier reads the roots that it needs and never looks at more, so a larger cap
-    // would carry along anything at all.
-    let commitments = &proof.commitments;
-    let caps = [&commitments.trace, &commitments.quotient_chunks];
-    let caps = caps
-        .into_iter()
-        .chain(&proof.opening_proof.commit_phase_commits);
-    if let Some(cap) = caps
-        .into_iter()
-        .find(|cap| cap.num_roots() != 1 << LOG_MERKLE_CAP)
-    {
-        return Err(format!(
-            "a Merkle cap has {} roots, not {}",
-            cap.num_roots(),
-            1 << LOG_MERKLE_CAP
-        ));
-    }
-    // The verifier is not ours and the proof is a stranger's: should it ever panic, the proof is
-    // refused and nothing else happens. Nothing it touches is used again.
-    let verdict = panic::catch_unwind(AssertUnwindSafe(|| {
-        p3_uni_stark::verify(&stock(params), air, &proof, values)
-    }));
-    match verdict {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("the verifier panicked".to_owned()),
-    }
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::params::Params;
+    use crate::statement::Statement;
+
+    #[test]
+    fn constraints_have_degree_three_at_most() {
+        for circuit in Circuit::ALL {
+            let degree = with_air!(circuit, air => p3_air::symbolic::get_max_constraint_degree::<Val, _>(
+                &air,
+                p3_air::symbolic::AirLayout::from_air::<Val>(&air),
+                1 << circuit.log_height(),
+            ));
+            assert!(degree <= 3, "{circuit}: {degree}");
+        }
+    }
+
+    #[test]
+    fn shapes() {
+        let shapes: String = Circuit::ALL
+            .map(|it| format!("{it}: 2^{} rows of {} cells\n", it.log_height(), it.width()))
+            .concat();
+        expect![[r#"
+            keccak256: 2^10 rows of 2881 cells
+            sha256: 2^7 rows of 7803 cells
+            blake3: 2^7 rows of 9408 cells
+            poseidon2: 2^8 rows of 524 cells
+        "#]]
+        .assert_eq(&shapes);
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for circuit in Circuit::ALL {
+            assert_eq!(circuit.name().parse(), Ok(circuit));
+        }
+        for params in Params::ALL {
+            assert_eq!(params.name().parse(), Ok(params));
+        }
+        assert!("keccak".parse::<Circuit>().is_err());
+        assert!("Standard".parse::<Params>().is_err());
+    }
+
+    struct Shape;
+
+    impl AirVisitor for Shape {
+        type Output = (usize, usize);
+
+        fn visit<A: CircuitAir>(self, air: &A) -> Self::Output {
+            (air.width(), air.num_public_values())
+        }
+    }
+
+    #[test]
+    fn a_visitor_sees_the_air_of_the_circuit() {
+        let statement = Statement::compute(b"abc", 0).unwrap();
+        for circuit in Circuit::ALL {
+            let values = circuit.public_values(&statement).unwrap();
+            let expected = (circuit.width(), values.len());
+            assert_eq!(circuit.visit(Shape), expected, "{circuit}");
+        }
+    }
+}

@@ -17,6 +17,7 @@ use p3_symmetric::{PaddingFreeSponge, TruncatedPermutation};
 use p3_uni_stark::StarkConfig;
 
 use crate::params::{LOG_MERKLE_CAP, Params};
+use crate::paths::PathMmcs;
 
 /// The field of traces and public values.
 pub type Val = BabyBear;
@@ -28,12 +29,14 @@ pub type Perm = Poseidon2BabyBear<16>;
 pub type Hash = PaddingFreeSponge<Perm, 16, 8, 8>;
 /// Hash of two Merkle nodes.
 pub type Compress = TruncatedPermutation<Perm, 2, 8, 16>;
-/// Merkle trees over traces.
-pub type ValMmcs =
+/// Merkle trees over matrices.
+pub type TreeMmcs =
     MerkleTreeMmcs<<Val as Field>::Packing, <Val as Field>::Packing, Hash, Compress, 2, 8>;
+/// Merkle trees over traces, opened by whole paths.
+pub type ValMmcs = PathMmcs<TreeMmcs>;
 /// A commitment to a trace: a Merkle cap.
-pub type Commitment = <ValMmcs as Mmcs<Val>>::Commitment;
-/// Merkle trees over FRI layers.
+pub type Commitment = <TreeMmcs as Mmcs<Val>>::Commitment;
+/// Merkle trees over FRI layers, opened by whole paths.
 pub type ChallengeMmcs = ExtensionMmcs<Val, Challenge, ValMmcs>;
 /// The Fiat-Shamir transcript.
 pub type Challenger = DuplexChallenger<Val, Perm, 16, 8>;
@@ -52,14 +55,20 @@ pub fn permutation() -> Perm {
     default_babybear_poseidon2_16()
 }
 
-/// The Merkle trees that commit to traces.
+/// The Merkle trees behind every commitment.
 #[must_use]
-pub fn val_mmcs() -> ValMmcs {
+pub fn tree_mmcs() -> TreeMmcs {
     let perm = permutation();
-    ValMmcs::new(Hash::new(perm.clone()), Compress::new(perm), LOG_MERKLE_CAP)
+    TreeMmcs::new(Hash::new(perm.clone()), Compress::new(perm), LOG_MERKLE_CAP)
 }
 
-/// The Merkle trees that commit to FRI layers.
+/// The commitment to traces.
+#[must_use]
+pub fn val_mmcs() -> ValMmcs {
+    ValMmcs::new(tree_mmcs())
+}
+
+/// The commitment to FRI layers.
 #[must_use]
 pub fn challenge_mmcs() -> ChallengeMmcs {
     ChallengeMmcs::new(val_mmcs())
@@ -77,7 +86,7 @@ pub fn fri(params: Params) -> FriParameters<ChallengeMmcs> {
     params.fri(challenge_mmcs())
 }
 
-/// The unmodified Plonky3 configuration: every verifier, and the prover on a machine without GPU.
+/// The configuration of every verifier, and of the prover on a machine without GPU.
 #[must_use]
 pub fn stock(params: Params) -> StockConfig {
     let pcs = StockPcs::new(StockDft::default(), val_mmcs(), fri(params));

@@ -12,6 +12,7 @@
 pub mod config;
 pub mod digest;
 pub mod params;
+pub mod paths;
 
 mod blake3;
 mod bundle;
@@ -22,6 +23,7 @@ mod field;
 mod keccak;
 mod link;
 mod poseidon2;
+mod proof;
 mod public;
 mod security;
 mod sha256;
@@ -31,9 +33,10 @@ mod witness;
 pub use bundle::{
     BundleReader, BundleSegment, BundleWriter, Progress, Report, SegmentReport, verify_bundle,
 };
-pub use circuit::{Circuit, MAX_PROOF_BYTES, UnknownCircuit, prove, verify};
+pub use circuit::{AirVisitor, Circuit, CircuitAir, UnknownCircuit};
 pub use error::Error;
 pub use params::{Params, UnknownParams};
+pub use proof::{MAX_PROOF_BYTES, decode, prove, verify};
 pub use security::Security;
 pub use statement::{
     Digests, Link, SEGMENT_BYTES, Statement, fingerprint, fingerprint_bytes,

@@ -24,18 +24,23 @@ pub(crate) const FINGERPRINT: usize = 7;
 /// Place of the digest, encoded as the circuit likes it.
 pub(crate) const DIGEST: usize = 11;
 
-/// The public values of `circuit`'s proof of `statement`; the point is recomputed.
-///
-/// *Errors*: [`Error::NotCanonical`] if the digest is no output of the circuit's hash.
-pub(crate) fn public_values(circuit: Circuit, statement: &Statement) -> Result<Vec<Val>, Error> {
-    let link = statement.link();
-    let mut values = field::limbs16(&statement.index.to_le_bytes());
-    debug_assert_eq!(values.len(), LEN - INDEX);
-    values.push(Val::from_u32(statement.len));
-    values.extend(field::coefficients(link.r));
-    values.extend(field::coefficients(link.f));
-    values.extend(circuit.digest_values(statement.digests.of(circuit))?);
-    Ok(values)
+impl Circuit {
+    /// The public values of this circuit's proof of `statement`; the point is recomputed.
+    ///
+    /// *Shape*: index 2, length 1, point 4, fingerprint 4, digest 16, of Poseidon2 8; docs/circuits.md
+    /// says what each holds.
+    ///
+    /// *Errors*: [`Error::NotCanonical`] if the digest is no output of the circuit's hash.
+    pub fn public_values(self, statement: &Statement) -> Result<Vec<Val>, Error> {
+        let link = statement.link();
+        let mut values = field::limbs16(&statement.index.to_le_bytes());
+        debug_assert_eq!(values.len(), LEN - INDEX);
+        values.push(Val::from_u32(statement.len));
+        values.extend(field::coefficients(link.r));
+        values.extend(field::coefficients(link.f));
+        values.extend(self.digest_values(statement.digests.of(self))?);
+        Ok(values)
+    }
 }
 
 /// One public value as an expression.

@@ -15,7 +15,7 @@ use super::{BLOCK_BYTES, Blake3SegmentAir, LEFT_NODE, RIGHT_NODE, TOP_NODE};
 use crate::circuit::{Circuit, SegmentAir};
 use crate::config::Val;
 use crate::field;
-use crate::public::{self, public_values};
+use crate::public;
 use crate::statement::Statement;
 
 const LOG_HEIGHT: usize = Blake3SegmentAir::LOG_HEIGHT;
@@ -35,7 +35,7 @@ fn statement(bytes: &[u8]) -> Statement {
 
 fn honest(bytes: &[u8]) -> (RowMajorMatrix<Val>, Vec<Val>) {
     let statement = statement(bytes);
-    let values = public_values(Circuit::Blake3, &statement).unwrap();
+    let values = Circuit::Blake3.public_values(&statement).unwrap();
     (Blake3SegmentAir.trace(bytes, statement.link().r), values)
 }
 

@@ -32,7 +32,9 @@ use crate::statement::SEGMENT_BYTES;
 /// The first bytes of every bundle.
 const MAGIC: &[u8; 13] = b"FROBEN-BUNDLE";
 /// Version of the encoding; a reader refuses any other.
-const VERSION: u16 = 1;
+///
+/// 1: proofs of `p3-uni-stark` with pruned Merkle paths. 2: proofs of `p3-batch-stark` with whole ones.
+const VERSION: u16 = 2;
 /// Longest name of a parameter set, in bytes.
 const MAX_NAME_BYTES: usize = 32;
 

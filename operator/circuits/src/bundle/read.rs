@@ -3,9 +3,10 @@
 use std::io::{self, Read};
 
 use super::{Cut, MAGIC, MAX_NAME_BYTES, VERSION};
-use crate::circuit::{Circuit, MAX_PROOF_BYTES};
+use crate::circuit::Circuit;
 use crate::error::Error;
 use crate::params::Params;
+use crate::proof::MAX_PROOF_BYTES;
 use crate::statement::{Digests, SEGMENT_BYTES, Statement, fingerprint_from_bytes};
 
 /// One segment of a bundle, well-formed but not verified.
@@ -42,7 +43,7 @@ impl<R: Read> BundleReader<R> {
         let version = u16::from_le_bytes(source.array()?);
         if version != VERSION {
             return Err(Error::Bundle(format!(
-                "it has version {version}, expected {VERSION}"
+                "it has version {version}, and only version {VERSION} can be read"
             )));
         }
         let [name_len] = source.array()?;

@@ -1,9 +1,10 @@
 use std::sync::OnceLock;
 
 use super::*;
-use crate::circuit::{Circuit, prove};
+use crate::circuit::Circuit;
 use crate::config::stock;
 use crate::params::Params;
+use crate::proof::prove;
 use crate::statement::{Digests, Statement, fingerprint};
 use crate::witness::Witness;
 
@@ -303,4 +304,17 @@ fn announced_lengths_are_limited() {
         chain(&verified(&bundle).unwrap_err()),
         "malformed bundle: its keccak256 has 4294967295 bytes, more than 4194304"
     );
+}
+
+/// A bundle of another version is none of ours whatever follows, so its version is all that is said.
+#[test]
+fn other_versions_are_refused_by_name() {
+    for version in [0u16, 1, 3] {
+        let mut bundle = short_bundle().to_vec();
+        bundle[13..15].copy_from_slice(&version.to_le_bytes());
+        assert_eq!(
+            chain(&verified(&bundle).unwrap_err()),
+            format!("malformed bundle: it has version {version}, and only version 2 can be read")
+        );
+    }
 }

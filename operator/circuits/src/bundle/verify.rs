@@ -6,9 +6,10 @@ use p3_maybe_rayon::prelude::*;
 use serde::Serialize;
 
 use super::{BundleReader, BundleSegment};
-use crate::circuit::{Circuit, verify};
+use crate::circuit::Circuit;
 use crate::error::Error;
 use crate::params::Params;
+use crate::proof::verify;
 
 /// How far a verification is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use super::{Cut, MAGIC, VERSION};
-use crate::circuit::{Circuit, MAX_PROOF_BYTES};
+use crate::circuit::Circuit;
 use crate::error::Error;
 use crate::params::Params;
+use crate::proof::MAX_PROOF_BYTES;
 use crate::statement::{SEGMENT_BYTES, Statement, fingerprint_bytes};
 
 /// Writes a bundle to `W`; segments come in order, [`BundleWriter::finish`] comes last.

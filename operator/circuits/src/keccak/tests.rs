@@ -14,7 +14,7 @@ use super::{DIGEST_LIMBS, KeccakSegmentAir, LANES, LIMBS, RATE_BYTES, RATE_LANES
 use crate::circuit::{Circuit, SegmentAir};
 use crate::config::Val;
 use crate::field;
-use crate::public::{self, public_values};
+use crate::public;
 use crate::statement::Statement;
 
 /// Both sides of every place where blocks or padding change shape.
@@ -74,7 +74,7 @@ fn honest_traces_satisfy_the_constraints() {
     for len in LENGTHS {
         let bytes = message(len);
         let statement = Statement::compute(&bytes, 3).unwrap();
-        let values = public_values(Circuit::Keccak256, &statement).unwrap();
+        let values = Circuit::Keccak256.public_values(&statement).unwrap();
         let trace = KeccakSegmentAir.trace(&bytes, statement.link().r);
         assert_eq!((trace.height(), trace.width()), (1 << 10, WIDTH));
         assert!(holds(&trace, &values), "{len} bytes");
@@ -248,7 +248,7 @@ fn forged_traces_are_refused() {
 fn every_own_cell_is_constrained() {
     let bytes = message(150);
     let statement = Statement::compute(&bytes, 3).unwrap();
-    let values = public_values(Circuit::Keccak256, &statement).unwrap();
+    let values = Circuit::Keccak256.public_values(&statement).unwrap();
     let honest = KeccakSegmentAir.trace(&bytes, statement.link().r);
     let rate_limbs = RATE_LANES * LIMBS;
     let cells = [

@@ -15,7 +15,7 @@ use crate::circuit::{Circuit, SegmentAir};
 use crate::config::Val;
 use crate::digest::POSEIDON2_BLOCK_BYTES as BLOCK_BYTES;
 use crate::field;
-use crate::public::{self, public_values};
+use crate::public;
 use crate::statement::Statement;
 
 /// Both sides of every place where elements, blocks or padding change shape.
@@ -69,7 +69,7 @@ fn honest_traces_satisfy_the_constraints() {
     for len in LENGTHS {
         let bytes = message(len);
         let statement = Statement::compute(&bytes, 3).unwrap();
-        let values = public_values(Circuit::Poseidon2, &statement).unwrap();
+        let values = Circuit::Poseidon2.public_values(&statement).unwrap();
         let trace = Poseidon2SegmentAir::default().trace(&bytes, statement.link().r);
         assert_eq!((trace.height(), trace.width()), (1 << 8, WIDTH));
         assert!(holds(&trace, &values), "{len} bytes");
@@ -192,7 +192,7 @@ fn forged_traces_are_refused() {
 fn every_own_cell_is_constrained() {
     let bytes = message(30);
     let statement = Statement::compute(&bytes, 3).unwrap();
-    let values = public_values(Circuit::Poseidon2, &statement).unwrap();
+    let values = Circuit::Poseidon2.public_values(&statement).unwrap();
     let honest = Poseidon2SegmentAir::default().trace(&bytes, statement.link().r);
     let own = MESSAGE.step_by(7).chain(DATA).chain(LINK);
     for cell in own {

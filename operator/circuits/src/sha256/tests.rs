@@ -15,7 +15,7 @@ use super::{BLOCK_BYTES, Sha256SegmentAir};
 use crate::circuit::{Circuit, SegmentAir};
 use crate::config::Val;
 use crate::field;
-use crate::public::{self, public_values};
+use crate::public;
 use crate::statement::Statement;
 
 const LOG_HEIGHT: usize = Sha256SegmentAir::LOG_HEIGHT;
@@ -109,7 +109,7 @@ fn honest_traces_satisfy_the_constraints() {
     for len in LENGTHS {
         let bytes = message(len);
         let statement = statement(&bytes);
-        let values = public_values(Circuit::Sha256, &statement).unwrap();
+        let values = Circuit::Sha256.public_values(&statement).unwrap();
         let trace = fill(&rows(&bytes), statement.link().r);
         assert_eq!((trace.height(), trace.width()), (1 << LOG_HEIGHT, WIDTH));
         assert!(holds(&trace, &values), "{len} bytes");
@@ -255,7 +255,7 @@ fn forged_traces_are_refused() {
 fn every_own_cell_is_constrained() {
     let bytes = message(130);
     let statement = statement(&bytes);
-    let values = public_values(Circuit::Sha256, &statement).unwrap();
+    let values = Circuit::Sha256.public_values(&statement).unwrap();
     let honest = fill(&rows(&bytes), statement.link().r);
     let cells = [
         DATA.start,

@@ -1,7 +1,7 @@
 //! Plonky3's Merkle trees, built on the device.
 //!
-//! Commitments, openings and what they prove are those of `MerkleTreeMmcs` with the hash of the proof
-//! system. Verifying is that scheme's own code.
+//! Commitments, openings and what they prove are those of [`config::val_mmcs`]: trees by the hash of the
+//! proof system, and one whole path for each query. Verifying is that scheme's own code.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use p3_commit::{BatchOpening, BatchOpeningRef, ExtensionMmcs, Mmcs};
 use p3_field::PrimeCharacteristicRing;
 use p3_matrix::{Dimensions, Matrix};
 use p3_maybe_rayon::prelude::*;
-use p3_merkle_tree::{MerkleCap, PrunedMerklePaths};
+use p3_merkle_tree::MerkleCap;
 use p3_util::log2_ceil_usize;
 
 use super::Fault;
@@ -125,7 +125,7 @@ impl Mmcs<Val> for OpenClMmcs {
     type ProverData<M> = OpenClTree<M>;
     type Commitment = MerkleCap<Val, Digest>;
     type Proof = Vec<Digest>;
-    type MultiProof = PrunedMerklePaths<Val, DIGEST>;
+    type MultiProof = <ValMmcs as Mmcs<Val>>::MultiProof;
     type Error = <ValMmcs as Mmcs<Val>>::Error;
 
     fn commit<M: Matrix<Val>>(&self, inputs: Vec<M>) -> (Self::Commitment, Self::ProverData<M>) {
@@ -173,30 +173,13 @@ impl Mmcs<Val> for OpenClMmcs {
         self.stock.verify_batch(commit, dimensions, index, opening)
     }
 
-    /// The paths of all leaves together: level by level, from left to right, the digests whose sibling
-    /// is on a path and which are not on one themselves.
     fn open_multi_batch<M: Matrix<Val>>(
         &self,
         indices: &[usize],
         tree: &Self::ProverData<M>,
     ) -> (Vec<Vec<Vec<Val>>>, Self::MultiProof) {
-        let values = indices.iter().map(|&index| tree.rows(index)).collect();
-        let mut nodes = indices.to_vec();
-        nodes.sort_unstable();
-        nodes.dedup();
-        let mut sibling_hashes = Vec::new();
-        for layer in tree.layers().take(self.proof_levels(tree)) {
-            for pair in nodes.chunk_by(|a, b| a / 2 == b / 2) {
-                if let &[node] = pair {
-                    sibling_hashes.push(layer[node ^ 1]);
-                }
-            }
-            for node in &mut nodes {
-                *node /= 2;
-            }
-            nodes.dedup();
-        }
-        (values, PrunedMerklePaths { sibling_hashes })
+        let open = |&index: &usize| self.open_batch(index, tree).unpack();
+        indices.iter().map(open).unzip()
     }
 
     fn verify_multi_batch<R: AsRef<[Val]> + PartialEq>(

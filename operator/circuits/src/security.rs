@@ -6,6 +6,9 @@
 //! the conjecture behind it was refuted in 2025 (ePrint 2025/2010). What is conjectured here is the
 //! "random words" bound that the same paper puts in its place.
 //!
+//! The estimator is that of `p3-uni-stark`. A batch of one instance without lookups commits to and opens
+//! the same polynomials as a proof outside a batch, so it counts the same (`p3_batch_stark::security`).
+//!
 //! Neither figure covers the link between the circuits; docs/circuits.md does.
 
 use p3_air::Air;

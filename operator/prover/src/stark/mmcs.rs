@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use froben_circuits::config::{self, Challenge, Val, ValMmcs};
+use froben_circuits::params::LOG_MERKLE_CAP;
 use froben_opencl::{BabyBear, LeafMatrix, MerkleBabyBear, Session};
 use p3_commit::{BatchOpening, BatchOpeningRef, ExtensionMmcs, Mmcs};
 use p3_field::PrimeCharacteristicRing;
@@ -50,12 +51,6 @@ impl OpenClMmcs {
             stock: config::val_mmcs(),
         }
     }
-
-    /// Layers between the leaves, included, and the cap, not included.
-    fn proof_levels<M>(&self, tree: &OpenClTree<M>) -> usize {
-        let above_leaves = tree.lengths.len() - 1;
-        above_leaves - self.stock.cap_height().min(above_leaves)
-    }
 }
 
 impl<M: Matrix<Val>> OpenClTree<M> {
@@ -71,6 +66,12 @@ impl<M: Matrix<Val>> OpenClTree<M> {
             rest = above;
             layer
         })
+    }
+
+    /// Layers between the leaves, included, and the cap, not included.
+    fn proof_levels(&self) -> usize {
+        let above_leaves = self.lengths.len() - 1;
+        above_leaves - LOG_MERKLE_CAP.min(above_leaves)
     }
 
     /// The row of every matrix that belongs to leaf `index`.
@@ -142,7 +143,7 @@ impl Mmcs<Val> for OpenClMmcs {
             digests,
             lengths,
         };
-        let cap = tree.layers().nth(self.proof_levels(&tree));
+        let cap = tree.layers().nth(tree.proof_levels());
         let cap = cap.expect("invariant: no higher than the root").to_vec();
         (MerkleCap::new(cap), tree)
     }
@@ -152,7 +153,7 @@ impl Mmcs<Val> for OpenClMmcs {
         index: usize,
         tree: &Self::ProverData<M>,
     ) -> BatchOpening<Val, Self> {
-        let layers = tree.layers().take(self.proof_levels(tree)).enumerate();
+        let layers = tree.layers().take(tree.proof_levels()).enumerate();
         let path = layers.map(|(level, layer)| layer[(index >> level) ^ 1]);
         BatchOpening::new(tree.rows(index), path.collect())
     }

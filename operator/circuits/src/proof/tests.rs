@@ -403,6 +403,15 @@ fn what_is_public_suffices_to_verify() {
     }
 }
 
+/// What fails here is the promise of a version: bundles that were written are not read any more. If it is
+/// meant to be broken, the version of the bundle goes up and another proof is kept.
+#[test]
+fn a_proof_of_bundle_version_2_still_verifies() {
+    let kept = include_bytes!("golden/poseidon2-dev.proof");
+    let statement = Statement::compute(b"a proof that is kept", 7).unwrap();
+    verify(Params::Dev, Circuit::Poseidon2, &statement, kept).unwrap();
+}
+
 #[test]
 fn a_proof_of_one_circuit_is_none_of_another() {
     let statement = witness(LEN_BYTES).statement;

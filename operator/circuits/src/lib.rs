@@ -13,6 +13,7 @@ pub mod config;
 pub mod digest;
 pub mod params;
 pub mod paths;
+pub mod permutation_air;
 
 mod blake3;
 mod bundle;

@@ -65,6 +65,18 @@ impl Params {
     }
 }
 
+impl Params {
+    /// Bits of work before the challenges of a batch's buses, where it has any. The error of a bus grows
+    /// with the rows on it; docs/recursion.md counts it.
+    #[must_use]
+    pub const fn bus_work_bits(self) -> usize {
+        match self {
+            Self::Standard => 8,
+            Self::Dev => 1,
+        }
+    }
+}
+
 impl fmt::Display for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -77,6 +77,7 @@ const EDGES: [(&str, &[&str]); 21] = [
         ],
     ),
     ("froben-circuits", &[]),
+    ("froben-recursion", &["froben-circuits"]),
     ("froben-opencl", &[]),
     (
         "froben-prover",

@@ -7,9 +7,10 @@ use p3_field::PrimeCharacteristicRing;
 use p3_uni_stark::SubAirBuilder;
 
 use super::columns::{DATA, LINK, MESSAGE, PERMUTATION, WIDTH};
-use super::{PermutationAir, PermutationCols, Poseidon2SegmentAir, RATE, output};
+use super::{Poseidon2SegmentAir, RATE};
 use crate::config::Val;
 use crate::digest::{POSEIDON2_BLOCK_BYTES as BLOCK_BYTES, POSEIDON2_ELEMENT_BYTES};
+use crate::permutation_air::{PermutationAir, PermutationCols, permutation_output};
 use crate::{data, link, public};
 
 impl BaseAir<Val> for Poseidon2SegmentAir {
@@ -34,7 +35,7 @@ impl<AB: AirBuilder<F = Val>> Air<AB> for Poseidon2SegmentAir {
         let (row, next_row) = (main.current_slice(), main.next_slice());
         let permutation: &PermutationCols<AB::Var> = row[PERMUTATION].borrow();
         let next_permutation: &PermutationCols<AB::Var> = next_row[PERMUTATION].borrow();
-        let made = output(permutation);
+        let made = permutation_output(permutation);
 
         let flags = data::Columns::<_, BLOCK_BYTES>::read(&row[DATA]);
         let next_flags = data::Columns::read(&next_row[DATA]);

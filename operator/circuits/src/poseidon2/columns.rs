@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::PermutationCols;
 use crate::digest::POSEIDON2_BLOCK_BYTES as BLOCK_BYTES;
+use crate::permutation_air::PermutationCols;
 use crate::{data, link};
 
 /// The permutation, by `p3-poseidon2-air`.

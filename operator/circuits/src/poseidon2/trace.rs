@@ -1,21 +1,17 @@
 //! The trace of an honest prover.
 
-use p3_baby_bear::{
-    BABYBEAR_POSEIDON2_HALF_FULL_ROUNDS, BABYBEAR_POSEIDON2_PARTIAL_ROUNDS_16,
-    BABYBEAR_S_BOX_DEGREE, GenericPoseidon2LinearLayersBabyBear,
-};
 use p3_field::PrimeCharacteristicRing;
 use p3_matrix::dense::RowMajorMatrix;
-use p3_poseidon2_air::generate_trace_rows;
 use p3_symmetric::Permutation;
 
 use super::columns::{DATA, LINK, MESSAGE, PERMUTATION, WIDTH};
-use super::{Poseidon2SegmentAir, RATE, SBOX_REGISTERS, STATE, constants};
+use super::{Poseidon2SegmentAir, RATE};
 use crate::circuit::{SegmentAir, empty_trace};
 use crate::config::{Challenge, Val, permutation};
 use crate::data;
 use crate::digest::{POSEIDON2_BLOCK_BYTES as BLOCK_BYTES, POSEIDON2_ELEMENT_BYTES};
 use crate::link::Running;
+use crate::permutation_air::{STATE, permutation_rows};
 
 const HEIGHT: usize = 1 << Poseidon2SegmentAir::LOG_HEIGHT;
 
@@ -78,15 +74,7 @@ fn input(block: &Block) -> [Val; STATE] {
 
 /// The trace of these blocks, with the running fingerprint at `r`.
 pub(super) fn fill(blocks: &[Block], r: Challenge) -> RowMajorMatrix<Val> {
-    let permutations = generate_trace_rows::<
-        Val,
-        GenericPoseidon2LinearLayersBabyBear,
-        STATE,
-        BABYBEAR_S_BOX_DEGREE,
-        SBOX_REGISTERS,
-        BABYBEAR_POSEIDON2_HALF_FULL_ROUNDS,
-        BABYBEAR_POSEIDON2_PARTIAL_ROUNDS_16,
-    >(blocks.iter().map(input).collect(), &constants(), 0);
+    let permutations = permutation_rows(blocks.iter().map(input).collect());
 
     let mut trace = empty_trace(Poseidon2SegmentAir::LOG_HEIGHT, WIDTH);
     let mut running = Running::new(r);

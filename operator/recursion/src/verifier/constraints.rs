@@ -1,0 +1,374 @@
+//! The constraints at the point out of domain.
+//!
+//! Source: `p3_batch_stark::verifier::VerifierData::verify_constraints_with_lookups`; the buses by
+//! `p3_lookup::LogUpGadget`: `eval_fraction`, `eval_accumulator`, and `lay_out_lookup_challenges`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use froben_circuits::config::Val;
+use p3_air::symbolic::{BaseEntry, BaseLeaf, SymbolicExpr, SymbolicExpression};
+use p3_field::PrimeCharacteristicRing;
+use p3_lookup::{Kind, Lookup};
+
+use super::domain::{Selectors, quotient, recompose};
+use super::proof::ProofParts;
+use super::shape::Shape;
+use super::transcript::Lane;
+use super::{Challenges, Publics};
+use crate::circuit::{Builder, Wire};
+
+/// Requires the constraints of every instance to be what its quotient says.
+pub(super) fn verify(
+    b: &mut Builder,
+    shape: &Shape,
+    proof: &ProofParts<Wire>,
+    publics: &Publics,
+    challenges: &Challenges,
+) {
+    let prefixes = prefixes(b, shape, challenges);
+    let mut selectors = BTreeMap::new();
+    let mut claims = Claims::new(shape, proof);
+    let mut terminals = proof.terminals.iter();
+    for (i, instance) in shape.instances().iter().enumerate() {
+        b.part(format!("constraints of instance {i}"));
+        let log_height = instance.log_height;
+        let selectors = *selectors
+            .entry(log_height)
+            .or_insert_with(|| Selectors::new(b, log_height, challenges.zeta));
+        let main = claims.main();
+        let chunks: Vec<&[Wire]> = (0..instance.chunks()).map(|_| claims.quotient()).collect();
+        let mut folder = Folder {
+            challenge: challenges.constraint,
+            sum: None,
+            main: main.iter().map(Vec::as_slice).collect(),
+            fixed: match instance.fixed_width {
+                0 => &[],
+                _ => claims.fixed(),
+            },
+            publics: &publics[i],
+            selectors,
+            known: HashMap::new(),
+        };
+        for constraint in &instance.constraints {
+            let value = folder.value(b, constraint);
+            folder.assert_zero(b, value);
+        }
+        if let Some([_, beta]) = challenges.lookup
+            && !instance.lookups.is_empty()
+        {
+            let opened = claims.permutation();
+            let columns: Vec<Wire> = opened[0].chunks(4).map(|it| recompose(b, it)).collect();
+            let next = recompose(b, &opened[1][..4]);
+            let terminal = *terminals
+                .next()
+                .expect("invariant: one for each instance on a bus");
+            folder.lookups(
+                b,
+                &instance.lookups,
+                &prefixes[i],
+                beta,
+                &columns,
+                next,
+                terminal,
+            );
+        }
+        let quotient = quotient(b, log_height, &selectors, &chunks);
+        let folded = folder.sum.unwrap_or_else(|| b.zero());
+        b.assert_product(quotient, selectors.vanishing, folded);
+    }
+}
+
+/// The claims of each round, handed out instance by instance.
+struct Claims<'a> {
+    main: std::slice::Iter<'a, Vec<Vec<Wire>>>,
+    quotient: std::slice::Iter<'a, Vec<Vec<Wire>>>,
+    fixed: std::slice::Iter<'a, Vec<Vec<Wire>>>,
+    permutation: std::slice::Iter<'a, Vec<Vec<Wire>>>,
+}
+
+impl<'a> Claims<'a> {
+    fn new(shape: &Shape, proof: &'a ProofParts<Wire>) -> Self {
+        let mut rounds = proof.claims.iter();
+        let mut round = |is_there: bool| match is_there {
+            true => rounds
+                .next()
+                .expect("invariant: a round of the shape")
+                .iter(),
+            false => [].iter(),
+        };
+        Self {
+            main: round(true),
+            quotient: round(true),
+            fixed: round(shape.has_fixed()),
+            permutation: round(shape.lookup_instances() > 0),
+        }
+    }
+
+    fn main(&mut self) -> &'a [Vec<Wire>] {
+        self.main.next().expect("invariant: a matrix of the shape")
+    }
+
+    fn quotient(&mut self) -> &'a [Wire] {
+        &self
+            .quotient
+            .next()
+            .expect("invariant: a matrix of the shape")[0]
+    }
+
+    fn fixed(&mut self) -> &'a [Wire] {
+        &self.fixed.next().expect("invariant: a matrix of the shape")[0]
+    }
+
+    fn permutation(&mut self) -> &'a [Vec<Wire>] {
+        self.permutation
+            .next()
+            .expect("invariant: a matrix of the shape")
+    }
+}
+
+/// For each lookup of each instance, what its denominators start from: `alpha + (bus + 1) * beta^W`,
+/// with `W` the widest message of all, and buses numbered as they are first met.
+fn prefixes(b: &mut Builder, shape: &Shape, challenges: &Challenges) -> Vec<Vec<Wire>> {
+    let Some([alpha, beta]) = challenges.lookup else {
+        return vec![Vec::new(); shape.instances().len()];
+    };
+    let mut buses: Vec<&str> = Vec::new();
+    let mut widest = 1;
+    let numbers: Vec<Vec<usize>> = shape
+        .instances()
+        .iter()
+        .map(|instance| {
+            let number = |lookup: &'_ Lookup<Val>| {
+                widest = lookup
+                    .elements
+                    .iter()
+                    .map(Vec::len)
+                    .max()
+                    .unwrap_or(0)
+                    .max(widest);
+            };
+            instance.lookups.iter().for_each(number);
+            instance
+                .lookups
+                .iter()
+                .map(|lookup| {
+                    let Kind::Global(name) = &lookup.kind else {
+                        unreachable!("our tables meet on named buses only")
+                    };
+                    assert!(
+                        lookup.flags.is_none(),
+                        "our tables have no exclusive messages"
+                    );
+                    match buses.iter().position(|bus| bus == name) {
+                        Some(number) => number,
+                        None => {
+                            buses.push(name);
+                            buses.len() - 1
+                        }
+                    }
+                })
+                .collect()
+        })
+        .collect();
+    let mut offset = beta;
+    for _ in 1..widest {
+        offset = b.mul(offset, beta);
+    }
+    let prefixes: Vec<Wire> = (0..buses.len())
+        .map(|bus| {
+            let times = Val::from_usize(bus + 1);
+            b.sum([(alpha, Val::ONE), (offset, times)], Val::ZERO)
+        })
+        .collect();
+    let of = |numbers: Vec<usize>| numbers.into_iter().map(|bus| prefixes[bus]).collect();
+    numbers.into_iter().map(of).collect()
+}
+
+/// Evaluates expressions and folds constraints by powers of the challenge.
+struct Folder<'a> {
+    challenge: Wire,
+    sum: Option<Wire>,
+    /// The row at the point, and at its successor where it is opened there.
+    main: Vec<&'a [Wire]>,
+    fixed: &'a [Wire],
+    publics: &'a [Lane],
+    selectors: Selectors,
+    /// Expressions that are part of several.
+    known: HashMap<*const SymbolicExpression<Val>, Wire>,
+}
+
+impl Folder<'_> {
+    fn assert_zero(&mut self, b: &mut Builder, value: Wire) {
+        self.sum = Some(match self.sum {
+            None => value,
+            Some(sum) => b.fused(sum, self.challenge, value),
+        });
+    }
+
+    fn leaf(&self, b: &mut Builder, leaf: &BaseLeaf<Val>) -> Wire {
+        match leaf {
+            BaseLeaf::Constant(value) => b.base_constant(*value),
+            BaseLeaf::IsFirstRow => self.selectors.first,
+            BaseLeaf::IsLastRow => self.selectors.last,
+            BaseLeaf::IsTransition => self.selectors.transition,
+            BaseLeaf::Variable(variable) => match variable.entry {
+                // A row that is not opened is one of zeros natively too.
+                BaseEntry::Main { offset } => match self.main.get(offset) {
+                    Some(row) => row[variable.index],
+                    None => b.zero(),
+                },
+                BaseEntry::Preprocessed { offset: 0 } => self.fixed[variable.index],
+                BaseEntry::Preprocessed { .. } => b.zero(),
+                BaseEntry::Public => self.publics[variable.index].wire(b),
+                BaseEntry::Periodic => unreachable!("our circuits have no periodic columns"),
+            },
+        }
+    }
+
+    fn child(&mut self, b: &mut Builder, child: &Arc<SymbolicExpression<Val>>) -> Wire {
+        if Arc::strong_count(child) == 1 || matches!(**child, SymbolicExpr::Leaf(_)) {
+            return self.value(b, child);
+        }
+        if let Some(&wire) = self.known.get(&Arc::as_ptr(child)) {
+            return wire;
+        }
+        let wire = self.value(b, child);
+        self.known.insert(Arc::as_ptr(child), wire);
+        wire
+    }
+
+    /// The factors of a product that no other expression needs, to be fused with a sum.
+    fn factors(
+        &mut self,
+        b: &mut Builder,
+        expression: &Arc<SymbolicExpression<Val>>,
+    ) -> Option<[Wire; 2]> {
+        match &**expression {
+            SymbolicExpr::Mul { x, y, .. } if Arc::strong_count(expression) == 1 => {
+                Some([self.child(b, x), self.child(b, y)])
+            }
+            _ => None,
+        }
+    }
+
+    fn value(&mut self, b: &mut Builder, expression: &SymbolicExpression<Val>) -> Wire {
+        let plus = |wire: Wire, sign: Val| Some((wire, sign));
+        match expression {
+            SymbolicExpr::Leaf(leaf) => self.leaf(b, leaf),
+            SymbolicExpr::Neg { x, .. } => {
+                let x = self.child(b, x);
+                b.scale(x, Val::NEG_ONE)
+            }
+            SymbolicExpr::Mul { x, y, .. } => {
+                let [x, y] = [self.child(b, x), self.child(b, y)];
+                b.mul(x, y)
+            }
+            SymbolicExpr::Add { x, y, .. } => {
+                for (product, other) in [(x, y), (y, x)] {
+                    if let Some([p, q]) = self.factors(b, product) {
+                        let other = self.child(b, other);
+                        return b.fused(p, q, other);
+                    }
+                }
+                let [x, y] = [self.child(b, x), self.child(b, y)];
+                b.add(x, y)
+            }
+            SymbolicExpr::Sub { x, y, .. } => {
+                if let Some([p, q]) = self.factors(b, x) {
+                    let y = self.child(b, y);
+                    return b.mul_add(p, q, Val::ONE, plus(y, Val::NEG_ONE), Val::ZERO);
+                }
+                if let Some([p, q]) = self.factors(b, y) {
+                    let x = self.child(b, x);
+                    return b.mul_add(p, q, Val::NEG_ONE, plus(x, Val::ONE), Val::ZERO);
+                }
+                let [x, y] = [self.child(b, x), self.child(b, y)];
+                b.sub(x, y)
+            }
+        }
+    }
+
+    /// The constraints of an instance's part in the buses.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are the protocol's own values"
+    )]
+    fn lookups(
+        &mut self,
+        b: &mut Builder,
+        lookups: &[Lookup<Val>],
+        prefixes: &[Wire],
+        beta: Wire,
+        columns: &[Wire],
+        next: Wire,
+        terminal: Wire,
+    ) {
+        for (lookup, &prefix) in lookups.iter().zip(prefixes) {
+            self.fraction(b, lookup, prefix, beta, columns[lookup.column + 1]);
+        }
+        let sum = columns[1..]
+            .iter()
+            .copied()
+            .reduce(|sum, column| b.add(sum, column))
+            .expect("invariant: a column for each lookup");
+        let Selectors {
+            first,
+            last,
+            transition,
+            ..
+        } = self.selectors;
+        let after = b.add(columns[0], sum);
+        let steps = [
+            (first, columns[0]),
+            (transition, b.sub(next, after)),
+            (last, b.sub(terminal, after)),
+        ];
+        for (selector, value) in steps {
+            let value = b.mul(selector, value);
+            self.assert_zero(b, value);
+        }
+    }
+
+    /// `denominator * column - numerator`, over the common denominator of all messages.
+    fn fraction(
+        &mut self,
+        b: &mut Builder,
+        lookup: &Lookup<Val>,
+        prefix: Wire,
+        beta: Wire,
+        column: Wire,
+    ) {
+        let mut sum: Option<[Wire; 2]> = None;
+        for (fields, count) in lookup.elements.iter().zip(&lookup.multiplicities) {
+            let fields: Vec<Wire> = fields.iter().map(|field| self.value(b, field)).collect();
+            let (&first, rest) = fields
+                .split_first()
+                .expect("invariant: messages have fields");
+            let message = rest
+                .iter()
+                .fold(first, |sum, &field| b.fused(sum, beta, field));
+            let denominator = b.sub(prefix, message);
+            let count = self.value(b, count);
+            sum = Some(match sum {
+                None => [count, denominator],
+                Some([numerator, common]) => {
+                    let joined = b.mul(count, common);
+                    [
+                        b.fused(numerator, denominator, joined),
+                        b.mul(common, denominator),
+                    ]
+                }
+            });
+        }
+        let [numerator, denominator] = sum.expect("invariant: a lookup has a message");
+        let value = b.mul_add(
+            denominator,
+            column,
+            Val::ONE,
+            Some((numerator, Val::NEG_ONE)),
+            Val::ZERO,
+        );
+        self.assert_zero(b, value);
+    }
+}

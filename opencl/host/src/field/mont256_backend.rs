@@ -24,7 +24,11 @@ impl Mont256Backend {
     /// The fastest that the device ought to be able to run; its known answers tell whether it is.
     pub(crate) fn fastest(device: &Device) -> Self {
         match device.kind {
-            DeviceKind::Cpu if device.platform == POCL && host_has_ifma() => {
+            DeviceKind::Cpu
+                if device.platform == POCL
+                    && host_has_ifma()
+                    && compiles_for_ifma(&device.name) =>
+            {
                 Self::Ifma { emulated: false }
             }
             DeviceKind::Cpu => Self::Lanes,
@@ -113,6 +117,30 @@ impl fmt::Display for Mont256Backend {
 
 /// The platform that compiles for the processor it runs on, with a compiler that takes its assembly.
 const POCL: &str = "Portable Computing Language";
+
+/// Whether PoCL compiles for a processor that has IFMA. It may know the one that it runs on by another
+/// name: as Debian builds it, each with AVX-512 is a `skylake-avx512`, and its compiler refuses the two
+/// instructions.
+fn compiles_for_ifma(device_name: &str) -> bool {
+    /// LLVM's names of processors with IFMA.
+    const NAMES: [&str; 10] = [
+        "cannonlake",
+        "icelake-client",
+        "icelake-server",
+        "tigerlake",
+        "rocketlake",
+        "sapphirerapids",
+        "emeraldrapids",
+        "graniterapids",
+        "znver4",
+        "znver5",
+    ];
+    // "pthread-<LLVM's name>-<the processor's own>", or "cpu-..." in later releases.
+    let target = ["pthread-", "cpu-"]
+        .into_iter()
+        .find_map(|driver| device_name.strip_prefix(driver));
+    target.is_none_or(|target| NAMES.into_iter().any(|name| target.starts_with(name)))
+}
 
 #[cfg(target_arch = "x86_64")]
 fn host_has_ifma() -> bool {

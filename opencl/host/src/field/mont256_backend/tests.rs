@@ -215,3 +215,19 @@ impl Visit for Message {
         }
     }
 }
+
+#[test]
+fn ifma_is_for_compilers_that_know_the_processor() {
+    for (name, takes) in [
+        ("pthread-skylake-avx512-Intel(R) Xeon(R) Processor", false),
+        ("pthread-haswell-AMD EPYC 7763 64-Core Processor", false),
+        (
+            "pthread-sapphirerapids-Intel(R) Xeon(R) Platinum 8481C",
+            true,
+        ),
+        ("cpu-znver4-AMD EPYC 9354", true),
+        ("a name of another form", true),
+    ] {
+        assert_eq!(compiles_for_ifma(name), takes, "{name}");
+    }
+}

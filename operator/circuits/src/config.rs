@@ -90,6 +90,5 @@ pub fn fri(params: Params) -> FriParameters<ChallengeMmcs> {
 #[must_use]
 pub fn stock(params: Params) -> StockConfig {
     let pcs = StockPcs::new(StockDft::default(), val_mmcs(), fri(params));
-    StockConfig::new(pcs, challenger())
-        .with_lookup_proof_of_work_bits(params.bus_work_bits())
+    StockConfig::new(pcs, challenger()).with_lookup_proof_of_work_bits(params.bus_work_bits())
 }

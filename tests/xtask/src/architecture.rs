@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::build;
 
 /// Each of our crates, and which of ours it may use.
-const EDGES: [(&str, &[&str]); 21] = [
+const EDGES: [(&str, &[&str]); 23] = [
     ("froben-model", &[]),
     ("froben-schema", &["froben-model"]),
     ("froben-wire", &["froben-model", "froben-schema"]),
@@ -78,6 +78,7 @@ const EDGES: [(&str, &[&str]); 21] = [
     ),
     ("froben-circuits", &[]),
     ("froben-recursion", &["froben-circuits"]),
+    ("froben-compress", &["froben-circuits"]),
     ("froben-opencl", &[]),
     (
         "froben-prover",
@@ -111,12 +112,14 @@ const EDGES: [(&str, &[&str]); 21] = [
 ];
 
 /// Each foreign library that has a door, and who may name it.
-const DOORS: [(&str, &[&str]); 14] = [
+const DOORS: [(&str, &[&str]); 16] = [
     ("mlua", &["froben-script"]),
     ("rustc-hash", &["froben-scheduler", "froben-script"]),
     ("rocksdb", &["froben-store"]),
     ("ocl", &["froben-opencl"]),
     ("object_store", &["froben-blobs"]),
+    ("halo2-base", &["froben-compress"]),
+    ("snark-verifier", &["froben-compress"]),
     ("stylua", &["froben-author"]),
     ("full_moon", &["froben-author"]),
     ("annotate-snippets", &["froben-author"]),

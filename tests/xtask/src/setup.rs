@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A package and what it is for.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 9] = [
     ("g++", "compiles RocksDB and Luau"),
     ("make", "builds what they come with"),
     (
@@ -18,7 +18,12 @@ const PACKAGES: [(&str, &str); 7] = [
     ),
     ("pocl-opencl-icd", "an OpenCL device on any CPU"),
     ("oclgrind", "watches the kernels' every access in a test"),
+    ("nodejs", "runs the Solidity compiler in a test"),
+    ("npm", "fetches the Solidity compiler"),
 ];
+
+/// Packages that come in other ways as well: the program that says whether what they bring is there.
+const PROGRAMS: [(&str, &str); 2] = [("nodejs", "node"), ("npm", "npm")];
 
 /// Installs what is missing.
 pub(crate) fn run() -> Result<(), String> {
@@ -66,6 +71,17 @@ pub(crate) fn run() -> Result<(), String> {
 }
 
 fn installed(package: &str) -> bool {
+    let program = PROGRAMS.into_iter().find(|(name, _)| *name == package);
+    if let Some((_, program)) = program {
+        let version = Command::new(program)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if version.is_ok_and(|status| status.success()) {
+            return true;
+        }
+    }
     let query = Command::new("dpkg-query")
         .args(["-W", "-f", "${db:Status-Status}", package])
         .stderr(Stdio::null())

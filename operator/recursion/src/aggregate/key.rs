@@ -11,7 +11,6 @@ use crate::tables::Heights;
 use crate::verifier::{CapWires, Lane, Malformed, cap, hash};
 
 /// The digest of a verifying key: the hash of its heights and of the commitment to its fixed columns.
-#[must_use]
 pub fn key_digest(key: &VerifyingKey) -> [Val; 8] {
     let roots = key.fixed.roots().iter().flatten().copied();
     let heights = heights(key.heights);

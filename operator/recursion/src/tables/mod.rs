@@ -327,12 +327,12 @@ fn product<E: Algebra<Val>>(a: &[E; PACK], b: &[E; PACK]) -> [E; PACK] {
     let w = Val::from_u8(11);
     std::array::from_fn(|k| {
         let (mut low, mut high) = (E::ZERO, E::ZERO);
-        for i in 0..PACK {
-            for j in 0..PACK {
+        for (i, a) in a.iter().enumerate() {
+            for (j, b) in b.iter().enumerate() {
                 if i + j == k {
-                    low += a[i].clone() * b[j].clone();
+                    low += a.clone() * b.clone();
                 } else if i + j == k + PACK {
-                    high += a[i].clone() * b[j].clone();
+                    high += a.clone() * b.clone();
                 }
             }
         }

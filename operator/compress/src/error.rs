@@ -1,0 +1,59 @@
+//! What can go wrong on the way from a STARK to a contract.
+
+use std::path::{Path, PathBuf};
+
+use halo2_base::halo2_proofs::plonk;
+
+use crate::gadget::Violation;
+
+/// Why something was refused or could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was handed in has not the shape that was asked for.
+    #[error("expected {0}")]
+    Shape(&'static str),
+    /// The proof of the last layer does not hold, or could not be made.
+    #[error("the last layer: {0}")]
+    Stark(String),
+    /// A proof of the last layer does not satisfy the circuit.
+    #[error("the proof of the last layer does not hold: {0:?} is violated")]
+    Unsatisfied(Violation),
+    /// A setup is not what it should be.
+    #[error("the setup {}: {reason}", path.display())]
+    Setup {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Keys could not be read or written, or are others.
+    #[error("the keys {}: {reason}", path.display())]
+    Key {
+        /// Their file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// halo2 could not make keys or a proof.
+    #[error("halo2: {0}")]
+    Halo2(String),
+    /// A SNARK is refused.
+    #[error("the SNARK is refused: {0}")]
+    Snark(&'static str),
+    /// A key over a local setup was offered where proofs count.
+    #[error("the key {0} is over a dev setup, whose maker can prove anything")]
+    DevKey(String),
+}
+
+impl Error {
+    pub(crate) fn halo2(error: plonk::Error) -> Self {
+        Self::Halo2(error.to_string())
+    }
+
+    pub(crate) fn key(path: &Path, reason: String) -> Self {
+        Self::Key {
+            path: path.to_owned(),
+            reason,
+        }
+    }
+}

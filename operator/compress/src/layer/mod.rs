@@ -1,0 +1,13 @@
+//! The last STARK layer: any set of AIRs with look-ups, proven so that a circuit over BN254 verifies it cheaply.
+
+pub mod config;
+pub mod params;
+pub mod permutation;
+mod prove;
+mod security;
+pub mod words;
+
+pub use config::{Challenge, Commitment, Config, Val};
+pub use params::Params;
+pub use prove::{Layer, LayerAir, Proof};
+pub use security::Security;

@@ -39,22 +39,48 @@ static inline LANES madd52hi(LANES sum, LANES a, LANES b) {
 /* A hundred of them in every place that multiplies would take minutes to compile. */
 #define PRODUCT static __attribute__((noinline))
 
-#elif defined(__AVX512IFMA__)
+#elif defined(__AVX512F__)
+
+/* The instructions byte by byte. A compiler takes their names only for a processor that it knows to have
+ * them, and Debian's PoCL takes every processor with AVX-512 for one that has not. The compiler chooses the
+ * registers; REGISTER finds their numbers where they are assembled, as Linux does for its tables of faults.
+ * EVEX.512.66.0F38.W1 B4 and B5: sum is ModRM.reg with R and R', a is V'vvvv, b is ModRM.rm with X and B;
+ * all extensions are stored inverted. */
+#define REGISTER(number, operand)                                                                 \
+  ".set .Lregister, 0\n\t"                                                                        \
+  ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,"                                                 \
+  "16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n\t"                                           \
+  ".ifc \\" operand ",%%zmm\\n\n\t.set " number ", .Lregister\n\t.endif\n\t"                      \
+  ".set .Lregister, .Lregister + 1\n\t.endr\n\t"
+
+#define MADD52(opcode, sum, a, b)                                                                 \
+  __asm__(".macro madd52 sum a b\n\t" REGISTER(".Lsum", "sum") REGISTER(".La", "a")               \
+              REGISTER(".Lb", "b") ".byte 0x62\n\t"                                               \
+          ".byte 0x02 | (~.Lsum & 8) << 4 | (~.Lb & 24) << 2 | (~.Lsum & 16)\n\t"                 \
+          ".byte 0x85 | (~.La & 15) << 3\n\t"                                                     \
+          ".byte 0x40 | (~.La & 16) >> 1\n\t"                                                     \
+          ".byte " opcode "\n\t"                                                                  \
+          ".byte 0xc0 | (.Lsum & 7) << 3 | (.Lb & 7)\n\t"                                         \
+          ".endm\n\t"                                                                             \
+          "madd52 %0 %1 %2\n\t"                                                                   \
+          ".purgem madd52"                                                                        \
+          : "+v"(sum)                                                                             \
+          : "v"(a), "v"(b))
 
 static inline INLINED LANES madd52lo(LANES sum, LANES a, LANES b) {
-  __asm__("vpmadd52luq %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+  MADD52("0xb4", sum, a, b);
   return sum;
 }
 
 static inline INLINED LANES madd52hi(LANES sum, LANES a, LANES b) {
-  __asm__("vpmadd52huq %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+  MADD52("0xb5", sum, a, b);
   return sum;
 }
 
 #define PRODUCT static inline INLINED
 
 #else
-#error "the compiler does not compile for AVX-512 IFMA"
+#error "the compiler does not compile for AVX-512"
 #endif
 
 /* Carries every limb into the next. */

@@ -27,7 +27,7 @@ impl Mont256Backend {
             DeviceKind::Cpu
                 if device.platform == POCL
                     && host_has_ifma()
-                    && compiles_for_ifma(&device.name) =>
+                    && compiles_for_avx512(&device.name) =>
             {
                 Self::Ifma { emulated: false }
             }
@@ -118,12 +118,14 @@ impl fmt::Display for Mont256Backend {
 /// The platform that compiles for the processor it runs on, with a compiler that takes its assembly.
 const POCL: &str = "Portable Computing Language";
 
-/// Whether PoCL compiles for a processor that has IFMA. It may know the one that it runs on by another
-/// name: as Debian builds it, each with AVX-512 is a `skylake-avx512`, and its compiler refuses the two
-/// instructions.
-fn compiles_for_ifma(device_name: &str) -> bool {
-    /// LLVM's names of processors with IFMA.
-    const NAMES: [&str; 10] = [
+/// Whether PoCL compiles for a processor with AVX-512, which the kernels' vectors need. It may know the one
+/// that it runs on by an older name: as Debian builds it, each with AVX-512 is a `skylake-avx512`.
+fn compiles_for_avx512(device_name: &str) -> bool {
+    /// LLVM's names of processors with AVX-512.
+    const NAMES: [&str; 13] = [
+        "skylake-avx512",
+        "cascadelake",
+        "cooperlake",
         "cannonlake",
         "icelake-client",
         "icelake-server",

@@ -85,7 +85,7 @@ fn every_bug_of_the_fast_backend_is_found_and_the_next_is_used() {
         }),
         ("a source that does not compile", |s| {
             s.replace("defined(EMULATE_IFMA)", "defined(NOTHING)")
-                .replace("__AVX512IFMA__", "NOTHING_EITHER")
+                .replace("__AVX512F__", "NOTHING_EITHER")
         }),
     ];
     for (number, (bug, patch)) in bugs.into_iter().enumerate() {
@@ -153,7 +153,7 @@ fn an_assembler_takes_the_instructions_where_there_is_one() {
         let compile = compile
             .args("-x cl -cl-std=CL1.2 -Xclang -finclude-default-header -O2 -c".split(' '))
             .args(["-target", "x86_64-unknown-linux-gnu"])
-            .args(["-march=icelake-server", "-DVW=8", "-DWGS=1"])
+            .args(["-march=skylake-avx512", "-DVW=8", "-DWGS=1"])
             .arg(&source)
             .arg("-o")
             .arg(&object);
@@ -217,17 +217,13 @@ impl Visit for Message {
 }
 
 #[test]
-fn ifma_is_for_compilers_that_know_the_processor() {
+fn ifma_is_for_compilers_that_know_avx_512() {
     for (name, takes) in [
-        ("pthread-skylake-avx512-Intel(R) Xeon(R) Processor", false),
+        ("pthread-skylake-avx512-Intel(R) Xeon(R) Processor", true),
         ("pthread-haswell-AMD EPYC 7763 64-Core Processor", false),
-        (
-            "pthread-sapphirerapids-Intel(R) Xeon(R) Platinum 8481C",
-            true,
-        ),
         ("cpu-znver4-AMD EPYC 9354", true),
         ("a name of another form", true),
     ] {
-        assert_eq!(compiles_for_ifma(name), takes, "{name}");
+        assert_eq!(compiles_for_avx512(name), takes, "{name}");
     }
 }

@@ -29,7 +29,7 @@ fn main() {
             Witness::compute(bytes, i).expect("a segment")
         })
         .collect();
-    let statements: Vec<Statement> = witnesses.iter().map(|it| it.statement.clone()).collect();
+    let statements: Vec<Statement> = witnesses.iter().map(|it| it.statement).collect();
 
     let mut branches = Vec::new();
     for segment in Segment::ALL {
@@ -45,7 +45,7 @@ fn main() {
             .map(|witness| {
                 let proof = prove(&stock(params), segment, witness).expect("a true statement");
                 (
-                    witness.statement.clone(),
+                    witness.statement,
                     decode(segment, &proof).expect("just made"),
                 )
             })

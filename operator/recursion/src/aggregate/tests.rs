@@ -208,7 +208,7 @@ fn a_batch_becomes_one_proof_of_its_digest() {
     other.swap(0, 1);
     assert_ne!(batch_digest(&other).expect("statements"), digest);
     let mut other = tree.statements.clone();
-    other.push(other[1].clone());
+    other.push(other[1]);
     assert_ne!(batch_digest(&other).expect("statements"), digest);
 }
 

@@ -1,6 +1,6 @@
 //! What each circuit of the tree takes: rows, heights, time and memory.
 //!
-//! `cargo run -p froben-recursion --example measure [PARAMS [SLOTS]]`
+//! `cargo run -p froben-recursion --example measure_tree [PARAMS [SLOTS]]`
 
 use std::time::{Duration, Instant};
 

@@ -90,5 +90,10 @@ pub fn fri(params: Params) -> FriParameters<ChallengeMmcs> {
 #[must_use]
 pub fn stock(params: Params) -> StockConfig {
     let pcs = StockPcs::new(StockDft::default(), val_mmcs(), fri(params));
-    StockConfig::new(pcs, challenger()).with_lookup_proof_of_work_bits(params.bus_work_bits())
+    over(params, pcs)
+}
+
+/// The configuration under `params` over any commitment scheme: transcript and work are those of all proofs.
+pub fn over<P: Clone>(params: Params, pcs: P) -> StarkConfig<P, Challenge, Challenger> {
+    StarkConfig::new(pcs, challenger()).with_lookup_proof_of_work_bits(params.bus_work_bits())
 }

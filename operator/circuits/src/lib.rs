@@ -38,6 +38,7 @@ pub use circuit::{AirVisitor, Circuit, CircuitAir, UnknownCircuit};
 pub use error::Error;
 pub use params::{Params, UnknownParams};
 pub use proof::{MAX_PROOF_BYTES, decode, prove, verify};
+pub use public::SHARED_PUBLIC_VALUES;
 pub use security::Security;
 pub use statement::{
     Digests, Link, SEGMENT_BYTES, Statement, fingerprint, fingerprint_bytes,

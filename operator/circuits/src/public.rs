@@ -21,8 +21,10 @@ pub(crate) const LEN: usize = 2;
 pub(crate) const POINT: usize = 3;
 /// Place of the fingerprint: four coefficients.
 pub(crate) const FINGERPRINT: usize = 7;
+/// Public values that every circuit's proof of a statement has alike: index, length, point and fingerprint.
+pub const SHARED_PUBLIC_VALUES: usize = 11;
 /// Place of the digest, encoded as the circuit likes it.
-pub(crate) const DIGEST: usize = 11;
+pub(crate) const DIGEST: usize = SHARED_PUBLIC_VALUES;
 
 impl Circuit {
     /// The public values of this circuit's proof of `statement`; the point is recomputed.

@@ -7,7 +7,8 @@ mod prove;
 mod security;
 pub mod words;
 
+pub use froben_circuits::Security;
+
 pub use config::{Challenge, Commitment, Config, Val};
 pub use params::Params;
 pub use prove::{Layer, LayerAir, Proof};
-pub use security::Security;

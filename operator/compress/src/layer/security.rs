@@ -6,6 +6,7 @@
 //!
 //! A digest is one element of BN254's scalar field, so two collide after 2^127 trials.
 
+use froben_circuits::Security;
 use p3_batch_stark::num_batched_openings;
 use p3_security::logup::{LogUpAir, fingerprint_error};
 use p3_security::shape::InstanceShape;
@@ -17,15 +18,6 @@ use crate::verifier::Shape;
 const FIELD_BITS: usize = 123;
 /// Bits of work until two digests collide.
 const DIGEST_BITS: usize = 127;
-
-/// What a proof is worth against a prover that lies, in bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Security {
-    /// Under the random-words conjecture.
-    pub conjectured_bits: usize,
-    /// Without a conjecture about FRI.
-    pub proven_bits: usize,
-}
 
 impl Shape {
     /// What proofs of this shape are worth.

@@ -19,7 +19,5 @@ pub type OpenClConfig =
 /// refuses all further work.
 #[must_use]
 pub fn opencl(params: Params, session: &Arc<Session>) -> OpenClConfig {
-    let pcs = OpenClPcs::on_device(Arc::clone(session), params);
-    OpenClConfig::new(pcs, config::challenger())
-        .with_lookup_proof_of_work_bits(params.bus_work_bits())
+    config::over(params, OpenClPcs::on_device(Arc::clone(session), params))
 }

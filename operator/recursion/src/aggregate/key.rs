@@ -5,13 +5,13 @@ use froben_circuits::params::LOG_MERKLE_CAP;
 use p3_field::PrimeCharacteristicRing;
 use p3_symmetric::CryptographicHasher;
 
-use crate::circuit::{Builder, DigestWires, PACK, pack};
+use crate::circuit::{Builder, DIGEST, DIGEST_PACKS, DigestWires, PACK, digest_packs};
 use crate::proof::VerifyingKey;
 use crate::tables::Heights;
 use crate::verifier::{CapWires, Lane, Malformed, cap, hash};
 
 /// The digest of a verifying key: the hash of its heights and of the commitment to its fixed columns.
-pub fn key_digest(key: &VerifyingKey) -> [Val; 8] {
+pub fn key_digest(key: &VerifyingKey) -> [Val; DIGEST] {
     let roots = key.fixed.roots().iter().flatten().copied();
     let heights = heights(key.heights);
     Hash::new(config::permutation()).hash_iter(heights.into_iter().chain(roots))
@@ -23,16 +23,15 @@ fn heights(heights: Heights) -> [Val; PACK] {
     [tall, short, Val::ZERO, Val::ZERO]
 }
 
-/// The packs of a key digest.
-pub(super) fn digest_packs(digest: [Val; 8]) -> [Challenge; 2] {
-    let (packs, _) = digest.as_chunks::<PACK>();
-    std::array::from_fn(|i| pack(packs[i]))
+/// The packs of a key's digest.
+pub(super) fn packs(key: &VerifyingKey) -> [Challenge; DIGEST_PACKS] {
+    digest_packs(key_digest(key))
 }
 
 /// The roots of a key, in packs.
 ///
 /// *Errors*: [`Malformed`] unless it has a whole cap.
-pub(super) fn root_packs(key: &VerifyingKey) -> Result<Vec<[Challenge; 2]>, Malformed> {
+pub(super) fn root_packs(key: &VerifyingKey) -> Result<Vec<[Challenge; DIGEST_PACKS]>, Malformed> {
     cap(&key.fixed, LOG_MERKLE_CAP)
 }
 

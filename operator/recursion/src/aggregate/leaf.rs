@@ -1,10 +1,10 @@
 //! A leaf verifies segment proofs of one circuit.
 
 use froben_circuits::config::{Challenge, Val};
-use froben_circuits::{Circuit as Segment, Params, Statement};
+use froben_circuits::{Circuit as Segment, Params, SHARED_PUBLIC_VALUES, Statement};
 use p3_field::PrimeCharacteristicRing;
 
-use super::list::{COMMON, Lists};
+use super::list::Lists;
 use super::span::{ListsWires, SpanWires};
 use crate::circuit::{Builder, Circuit, PACK};
 use crate::proof::CircuitProof;
@@ -53,7 +53,7 @@ impl Leaf {
             let proof = ProofParts::input(&mut b, &shape);
             verify(&mut b, &shape, None, &proof, &vec![lanes.clone()]);
             b.part(format!("lists with slot {slot}"));
-            let (common, own) = lanes.split_at(COMMON);
+            let (common, own) = lanes.split_at(SHARED_PUBLIC_VALUES);
             end = ListsWires {
                 common: end.common.with(&mut b, present, common),
                 own: end.own.with(&mut b, present, own),

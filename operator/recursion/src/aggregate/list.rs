@@ -6,17 +6,12 @@
 //! resistant).
 
 use froben_circuits::config::{self, Challenge, Compress, Hash, Val};
-use froben_circuits::{Circuit as Segment, Error, Statement};
+use froben_circuits::{Circuit as Segment, Error, SHARED_PUBLIC_VALUES, Statement};
 use p3_field::PrimeCharacteristicRing;
 use p3_symmetric::{CryptographicHasher, PseudoCompressionFunction};
 
-use crate::circuit::{Builder, DIGEST_PACKS, DigestWires, PACK, pack};
+use crate::circuit::{Builder, DIGEST, DIGEST_PACKS, DigestWires, PACK, Wire, digest_packs};
 use crate::verifier::{Lane, compress, hash};
-
-/// Public values of a segment proof that all circuits share: index, length, point and fingerprint. What
-/// follows them is the circuit's own digest of the bytes.
-pub(super) const COMMON: usize = 11;
-const DIGEST: usize = DIGEST_PACKS * PACK;
 
 /// The digest of a list of public values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -33,8 +28,7 @@ impl ListDigest {
 
     /// The digest in packs.
     pub(super) fn packs(self) -> [Challenge; DIGEST_PACKS] {
-        let (packs, _) = self.0.as_chunks::<PACK>();
-        std::array::from_fn(|i| pack(packs[i]))
+        digest_packs(self.0)
     }
 
     /// The digest that packs of a proof's public values hold.
@@ -60,7 +54,7 @@ impl Lists {
     /// *Errors*: as [`Segment::public_values`].
     pub fn with(self, segment: Segment, statement: &Statement) -> Result<Self, Error> {
         let publics = segment.public_values(statement)?;
-        let (common, own) = publics.split_at(COMMON);
+        let (common, own) = publics.split_at(SHARED_PUBLIC_VALUES);
         Ok(Self {
             common: self.common.with(common),
             own: self.own.with(own),
@@ -74,12 +68,7 @@ pub(super) struct ListWires(pub(super) DigestWires);
 
 impl ListWires {
     /// The list with a member behind it where `present` is 1, as it is where it is 0.
-    pub(super) fn with(
-        self,
-        b: &mut Builder,
-        present: crate::circuit::Wire,
-        member: &[Lane],
-    ) -> Self {
+    pub(super) fn with(self, b: &mut Builder, present: Wire, member: &[Lane]) -> Self {
         let member = hash(b, member);
         let longer = compress(b, self.0, member);
         Self(b.select_digest(present, self.0, longer))

@@ -9,7 +9,7 @@ use froben_circuits::Params;
 use froben_circuits::config::Challenge;
 use p3_field::PrimeCharacteristicRing;
 
-use super::key::{self, key_digest};
+use super::key;
 use super::span::{SPAN_WIRES, SpanWires};
 use super::{Proved, child_values, verify_child};
 use crate::circuit::{Builder, Circuit, DigestWires, Wire};
@@ -172,7 +172,7 @@ impl Node {
         node: &VerifyingKey,
         children: [(NodeChild, &Proved); 2],
     ) -> Result<Vec<Challenge>, Malformed> {
-        let digests = [lift, node].map(|key| key::digest_packs(key_digest(key)));
+        let digests = [lift, node].map(key::packs);
         let mut values: Vec<_> = digests.into_iter().flatten().collect();
         for (kind, proved) in children {
             values.extend(self.shape.values(kind, proved)?);

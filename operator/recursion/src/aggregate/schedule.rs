@@ -8,7 +8,7 @@ use p3_symmetric::CryptographicHasher;
 use super::list::Lists;
 use super::tip::{KINDS, RESULT_WIRES};
 use super::{Proved, child_values, key, verify_child};
-use crate::circuit::{Builder, Circuit};
+use crate::circuit::{Builder, Circuit, DIGEST};
 use crate::proof::VerifyingKey;
 use crate::verifier::{Lane, Malformed, Shape, hash};
 
@@ -72,7 +72,7 @@ impl Scheduler {
 /// [`Segment::ALL`].
 ///
 /// *Errors*: as [`Segment::public_values`].
-pub fn batch_digest(statements: &[Statement]) -> Result<[Val; 8], Error> {
+pub fn batch_digest(statements: &[Statement]) -> Result<[Val; DIGEST], Error> {
     let mut lists = [Lists::default(); KINDS];
     for statement in statements {
         for (segment, lists) in Segment::ALL.into_iter().zip(&mut lists) {

@@ -4,7 +4,7 @@ use froben_circuits::config::Challenge;
 use froben_circuits::{Circuit as Segment, Params};
 
 use super::Proved;
-use super::key::{self, key_digest};
+use super::key;
 use super::node::{Accepted, NodeChild, NodeShape};
 use crate::circuit::{Builder, Circuit, Wire};
 use crate::proof::VerifyingKey;
@@ -34,9 +34,8 @@ impl Tip {
         );
         let shape = NodeShape::new(params, node.heights);
         let mut b = Builder::new();
-        let constant = |b: &mut Builder, key: &VerifyingKey| {
-            key::digest_packs(key_digest(key)).map(|pack| b.constant(pack))
-        };
+        let constant =
+            |b: &mut Builder, key: &VerifyingKey| key::packs(key).map(|pack| b.constant(pack));
         let node = constant(&mut b, node);
         for (segment, lift) in Segment::ALL.into_iter().zip(lifts) {
             let accepted = Accepted {

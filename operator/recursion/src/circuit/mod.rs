@@ -27,6 +27,8 @@ pub(crate) use run::base;
 pub(crate) const DIGEST_PACKS: usize = 2;
 /// Base elements in a pack.
 pub(crate) const PACK: usize = 4;
+/// Base elements of a digest.
+pub(crate) const DIGEST: usize = DIGEST_PACKS * PACK;
 /// Packs that one Horner step folds.
 pub(crate) const HORNER_PACKS: usize = 8;
 /// Most wires that a circuit publishes; every circuit's proof has room for as many.
@@ -200,6 +202,12 @@ pub(crate) fn coefficients(value: Challenge) -> [Val; PACK] {
     slice
         .try_into()
         .expect("invariant: the extension has degree 4")
+}
+
+/// A digest in packs.
+pub(crate) fn digest_packs(digest: [Val; DIGEST]) -> [Challenge; DIGEST_PACKS] {
+    let (packs, _) = digest.as_chunks();
+    std::array::from_fn(|i| pack(packs[i]))
 }
 
 /// The element with these coefficients, the constant one first.

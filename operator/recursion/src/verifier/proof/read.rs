@@ -7,12 +7,9 @@ use froben_circuits::params::LOG_MERKLE_CAP;
 use p3_field::PrimeCharacteristicRing;
 
 use super::{Digest, Malformed, Opening, ProofParts, Query};
-use crate::circuit::{DIGEST_PACKS, PACK, pack};
+use crate::circuit::{DIGEST, PACK, digest_packs, pack};
 use crate::proof::CircuitProof;
 use crate::verifier::shape::Shape;
-
-/// Base elements of a digest.
-const DIGEST: usize = DIGEST_PACKS * PACK;
 
 fn expect<T: PartialEq + Display>(what: impl Display, got: T, want: T) -> Result<(), Malformed> {
     if got == want {
@@ -236,11 +233,6 @@ pub(crate) fn packs(values: &[Val]) -> Vec<Challenge> {
     values.chunks(PACK).map(of).collect()
 }
 
-fn digest(values: &[Val; DIGEST]) -> Digest<Challenge> {
-    let packs = packs(values);
-    std::array::from_fn(|i| packs[i])
-}
-
 /// The roots of a commitment to a tree of this height.
 pub(crate) fn cap(
     commitment: &Commitment,
@@ -252,11 +244,11 @@ pub(crate) fn cap(
         roots.len(),
         1 << LOG_MERKLE_CAP.min(log_height),
     )?;
-    Ok(roots.iter().map(digest).collect())
+    Ok(roots.iter().copied().map(digest_packs).collect())
 }
 
 fn path(path: &[[Val; DIGEST]], log_height: usize) -> Result<Vec<Digest<Challenge>>, Malformed> {
     let steps = log_height - LOG_MERKLE_CAP.min(log_height);
     expect("steps of a Merkle path", path.len(), steps)?;
-    Ok(path.iter().map(digest).collect())
+    Ok(path.iter().copied().map(digest_packs).collect())
 }

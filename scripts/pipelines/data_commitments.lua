@@ -1,63 +1,54 @@
 -- Proves that the digests published for a file, one per hash function, all commit to the same bytes.
 --
--- The file is cut into segments. For each segment and each hash there is one proof; a bundle holds them
--- all and convinces anyone who has the digests. This file decides what is done in which order and what
--- happens when something fails. It knows nothing of machines: it says what a task needs, and the
--- coordinator finds who can do it.
+--   witness    what a prover needs of each segment of the file (CPU)
+--   prove      a proof for each segment and each hash
+--   bundle     all of them in one file, for whoever has the digests: the end with `until = "bundle"`
+--   leaf       some proofs of one hash in one proof
+--   node       two of those in one, until one is left of each hash
+--   tip        the proofs of all hashes in one
+--   schedule   one proof of one digest of it all: the end with `until = "aggregate"`
+--   compress   the same in a form that a chain verifies: the end with `until = "snark"`
+--
+-- This file decides what is done in which order and what happens when something fails. It knows nothing of
+-- machines: it says what a task needs, and the coordinator finds who can do it. No stage waits for the one
+-- before it as a whole: a leaf begins when its own proofs are there, a node when both of its children are.
 --
 -- A pipeline is a file that returns a workflow. It reaches the world through `ctx` alone, and every call
 -- is written down before it has an effect: after a crash the coordinator runs this function again from
 -- the top, feeds it the results that it had, and it arrives where it was.
 
 local chunk = require("lib/chunk")
+local join = require("lib/join")
 local retry = require("lib/retry")
 
 local SEGMENT_BYTES = 4096
 local MOST_SEGMENTS = 256
--- How often a bundle is tried: whoever makes it may find that some proofs do not hold.
-local MOST_ROUNDS = 3
 
--- The circuits, and how many segments of each one delegation takes at most. The wide ones prove faster.
+-- The circuits, how many segments of each one delegation takes at most (the wide ones prove faster), and how
+-- many proofs a leaf has room for.
 local CIRCUITS = {
-  { name = "keccak256", widest = 8 },
-  { name = "sha256", widest = 8 },
-  { name = "blake3", widest = 16 },
-  { name = "poseidon2", widest = 16 },
+  { name = "keccak256", widest = 8, leaf = { dev = 2, standard = 1 } },
+  { name = "sha256", widest = 8, leaf = { dev = 1, standard = 1 } },
+  { name = "blake3", widest = 16, leaf = { dev = 1, standard = 1 } },
+  { name = "poseidon2", widest = 16, leaf = { dev = 4, standard = 2 } },
 }
 
--- Accepts a result that has a blob under `name`. A machine may return anything; what does not have the
--- right form is tried elsewhere. (Type blobs are tables with a hash and a size that only the host makes.)
-local function has_blob(name)
-  return function(value)
-    local found = type(value) == "table" and value[name]
-    if getmetatable(found) == "blob" then
-      return true
-    end
-    return false, `the result has no blob {name}`
-  end
-end
-
--- Accepts a bundle, or in its place a list of proofs that do not hold: { circuit, index, why }.
-local function bundled_or_refused(proofs)
-  local has_bundle = has_blob("bundle")
-  return function(value)
-    local refused = type(value) == "table" and value.bundle == nil and value.refused
-    if type(refused) ~= "table" or #refused == 0 then
-      return has_bundle(value)
-    end
-    local seen = {}
-    for _, one in ipairs(refused) do
-      local of_circuit = type(one) == "table" and type(one.circuit) == "string" and proofs[one.circuit]
-      local index = of_circuit and type(one.index) == "number" and one.index + 1
-      local proof = index and of_circuit[index]
-      if not proof or seen[proof] then
-        return false, "it refuses a proof that there is not, or one twice"
-      end
-      seen[proof] = true
-    end
-    return true
-  end
-end
+-- What the tasks of each stage need, how long one may take, and how often it is tried. What is late in the
+-- pipeline has more behind it that would be lost, and is tried more often.
+-- (`shared`: several of these fit on one machine. Without it a CPU task claims the whole machine.)
+local LIGHT = { cpu_cores = 1, ram = "256MiB", shared = true }
+local CPU = { cpu_cores = 1, ram = "512MiB", shared = true }
+local TREE = { vram = "1GiB", ram = "2GiB" }
+local STAGES = {
+  witness = { kind = "commitments.witness/1", needs = LIGHT, timeout = "2m", attempts = 5 },
+  prove = { kind = "commitments.prove/1", needs = { vram = "256MiB" }, timeout = "10m", attempts = 5 },
+  bundle = { kind = "commitments.bundle/1", needs = CPU, timeout = "5m", attempts = 5 },
+  leaf = { kind = "commitments.leaf/1", needs = TREE, timeout = "15m", attempts = 5 },
+  node = { kind = "commitments.node/1", needs = TREE, timeout = "10m", attempts = 6 },
+  tip = { kind = "commitments.tip/1", needs = TREE, timeout = "10m", attempts = 8 },
+  schedule = { kind = "commitments.schedule/1", needs = TREE, timeout = "10m", attempts = 8 },
+  compress = { kind = "commitments.compress/1", needs = { vram = "2GiB", ram = "8GiB" }, timeout = "30m", attempts = 8 },
+}
 
 return workflow("data_commitments", {
   description = "proves that Keccak-256, SHA-256, Blake3 and Poseidon2 digests commit to the same file",
@@ -67,10 +58,12 @@ return workflow("data_commitments", {
   input = {
     data = "blob",
     params = { "dev", "standard", default = "standard" },
+    ["until"] = { "bundle", "aggregate", "snark", default = "bundle" },
     patience = "string?",
     check = "boolean?",
   },
-  output = { bundle = "blob", params = "string" },
+  -- One of the three, as `until` says.
+  output = { bundle = "blob?", aggregate = "blob?", snark = "blob?", params = "string" },
 }, function(ctx, input)
   -- What cannot be done is refused at once, in words for the person who asked.
   local bytes = input.data.size
@@ -80,8 +73,28 @@ return workflow("data_commitments", {
   if bytes > MOST_SEGMENTS * SEGMENT_BYTES then
     ctx:fail(`the file has {bytes} bytes; one bundle holds at most {MOST_SEGMENTS * SEGMENT_BYTES} (1 MiB)`)
   end
+  local params, goal = input.params, input["until"]
   local segments = math.ceil(bytes / SEGMENT_BYTES)
   local check = if input.check then "commitments.check/1" else nil
+
+  -- How far each stage is. They overlap: whoever watches sees what was done last.
+  local done, total = {}, {}
+  local function begin(stage, count)
+    done[stage], total[stage] = 0, count
+    ctx:status({ phase = stage, done = 0, total = count })
+  end
+  local function count(stage)
+    done[stage] += 1
+    ctx:status({ phase = stage, done = done[stage], total = total[stage] })
+  end
+
+  -- A task of a stage: what it is, beside what it is to do.
+  local function task(stage, fields)
+    local of = STAGES[stage]
+    fields.kind, fields.needs = of.kind, of.needs
+    fields.timeout, fields.queue_timeout = of.timeout, input.patience
+    return fields
+  end
 
   -- 1. Witnesses. One item per segment: a task with many items is handed out as a whole, but each item
   --    has a result, or an error, of its own. The machine reads the file by its hash; only the reference
@@ -90,112 +103,203 @@ return workflow("data_commitments", {
   for index = 1, segments do
     indices[index] = { index = index - 1 }
   end
-  local done = 0
-  ctx:status({ phase = "witness", done = 0, total = segments })
-  local witness = {
-    kind = "commitments.witness/1",
+  begin("witness", segments)
+  local witness = task("witness", {
     key = "witness",
     input = { data = input.data, segment_bytes = SEGMENT_BYTES },
     items = indices,
-    -- `shared`: several of these fit on one machine. Without it a CPU task claims the whole machine.
-    needs = { cpu_cores = 1, ram = "256MiB", shared = true },
-    timeout = "2m",
-    queue_timeout = input.patience,
     check = check,
-  }
+  })
   local witnesses = retry.items(ctx, witness, 64, {
-    accept = has_blob("witness"),
+    attempts = STAGES.witness.attempts,
+    accept = join.has_blob("witness"),
     on_item = function()
-      done += 1
-      ctx:status({ phase = "witness", done = done, total = segments })
+      count("witness")
     end,
   })
 
   -- 2. Proofs. All circuits at once, each cut into pieces that any machine with a device may take. The
-  --    library hands them out, takes the proofs as they arrive, and tries failed segments elsewhere.
-  local proofs, provers = {}, {}
-  for _, circuit in ipairs(CIRCUITS) do
-    proofs[circuit.name], provers[circuit.name] = table.create(segments), {}
-  end
-  local proved, wanted = 0, segments * #CIRCUITS
-
-  -- Proves every piece of the list: { circuit, key, first, last, elsewhere }, segments counted from 1.
-  local function prove(pieces)
-    ctx:status({ phase = "prove", done = proved, total = wanted })
-    local tasks = {}
-    for at, piece in ipairs(pieces) do
-      local items = {}
-      for index = piece.first, piece.last do
-        table.insert(items, { index = index - 1, witness = witnesses[index].witness })
-      end
-      tasks[at] = {
-        kind = "commitments.prove/1",
-        key = piece.key,
-        -- Only whoever checks a proof needs the file.
-        input = { circuit = piece.circuit, params = input.params, data = if check then input.data else nil },
-        items = items,
-        elsewhere = piece.elsewhere,
-        needs = { vram = "256MiB" },
-        timeout = "10m",
-        queue_timeout = input.patience,
-        check = check,
-      }
+  --    library takes the proofs as they arrive, and tries failed segments elsewhere.
+  local proofs = {}
+  -- Proves the segments from `first` to `last`, counted from 1.
+  local function prove(circuit, key, first, last, elsewhere)
+    local items = {}
+    for index = first, last do
+      table.insert(items, { index = index - 1, witness = witnesses[index].witness })
     end
-    retry.each(ctx, tasks, {
-      attempts = 5,
-      accept = has_blob("proof"),
-      on_item = function(task, position, value, operator)
-        local piece = pieces[task]
-        local index = piece.first + position - 1
-        proofs[piece.circuit][index], provers[piece.circuit][index] = value.proof, operator
-        proved += 1
-        ctx:status({ phase = "prove", done = proved, total = wanted })
+    local piece = task("prove", {
+      key = key,
+      -- Only whoever checks a proof needs the file.
+      input = { circuit = circuit, params = params, data = if check then input.data else nil },
+      items = items,
+      elsewhere = elsewhere,
+      check = check,
+    })
+    retry.each(ctx, { piece }, {
+      attempts = STAGES.prove.attempts,
+      accept = join.has_blob("proof"),
+      on_item = function(_, position, value, operator)
+        local index = first + position - 1
+        proofs[circuit][index] = {
+          blob = value.proof,
+          maker = operator,
+          again = function()
+            done.prove -= 1
+            local times = (proofs[circuit][index].times or 0) + 1
+            prove(circuit, `prove/{circuit}/{index}/again-{times}`, index, index, { operator })
+            proofs[circuit][index].times = times
+            return proofs[circuit][index]
+          end,
+        }
+        count("prove")
       end,
     })
   end
 
-  local pieces = {}
+  begin("prove", segments * #CIRCUITS)
+  -- For each circuit and segment, the fiber that proves it.
+  local proved = {}
   for _, circuit in ipairs(CIRCUITS) do
+    local name = circuit.name
+    proofs[name], proved[name] = table.create(segments), table.create(segments)
     for _, piece in ipairs(chunk.cut(indices, chunk.width(segments, circuit.widest))) do
-      local key = `prove/{circuit.name}/{piece.first}-{piece.last}`
-      table.insert(pieces, { circuit = circuit.name, key = key, first = piece.first, last = piece.last })
+      local key = `prove/{name}/{piece.first}-{piece.last}`
+      local fiber = ctx:spawn(prove, name, key, piece.first, piece.last)
+      for index = piece.first, piece.last do
+        proved[name][index] = fiber
+      end
     end
   end
-  prove(pieces)
-
-  -- 3. The bundle: one task of one item. The proofs are named by their hashes; the machine fetches them,
-  --    verifies each, and makes a bundle or names those that do not hold. They are proved again, by
-  --    others than before if there are any.
-  for round = 1, MOST_ROUNDS do
-    ctx:status({ phase = "bundle", done = 0, total = 1 })
-    local result = retry.one(ctx, {
-      kind = "commitments.bundle/1",
-      key = `bundle/{round}`,
-      input = { data = input.data, params = input.params, segments = segments, proofs = proofs },
-      needs = { cpu_cores = 1, ram = "512MiB", shared = true },
-      timeout = "5m",
-      queue_timeout = input.patience,
-    }, { accept = bundled_or_refused(proofs) })
-    if result.bundle then
-      ctx:status({ phase = "bundle", done = 1, total = 1 })
-      return { bundle = result.bundle, params = input.params }
+  -- Waits for the proofs of a circuit's segments from `first` to `last`; returns them as parts.
+  local function await_proofs(circuit, first, last)
+    local parts = {}
+    for index = first, last do
+      proved[circuit][index]:await()
+      parts[index] = proofs[circuit][index]
     end
+    return parts
+  end
 
-    local again = {}
-    for at, refused in ipairs(result.refused) do
-      local index, circuit = refused.index + 1, refused.circuit
-      local prover = provers[circuit][index]
-      ctx:log(`a {circuit} proof of segment {refused.index}, by {prover}, does not hold: {refused.why}`)
-      again[at] = {
-        circuit = circuit,
-        key = `prove/{circuit}/{index}/again-{round}`,
-        first = index,
-        last = index,
-        elsewhere = { prover },
+  -- A step of a stage, as `join.parts` takes it; `make` gives what its task is about.
+  local function step(stage, key, gives, parts, which, make)
+    return join.parts(ctx, {
+      key = key,
+      parts = parts,
+      gives = gives,
+      which = which,
+      task = function(current)
+        return task(stage, make(current))
+      end,
+      retry = { attempts = STAGES[stage].attempts },
+    })
+  end
+  -- The one part of a step that takes one.
+  local function only()
+    return "proof"
+  end
+
+  if goal == "bundle" then
+    local parts = {}
+    for _, circuit in ipairs(CIRCUITS) do
+      for index, part in await_proofs(circuit.name, 1, segments) do
+        parts[`{circuit.name} {index - 1}`] = part
+      end
+    end
+    begin("bundle", 1)
+    local bundle = step("bundle", "bundle", "bundle", parts, function(refused)
+      return `{refused.circuit} {refused.index}`
+    end, function(current)
+      local columns = {}
+      for _, circuit in ipairs(CIRCUITS) do
+        columns[circuit.name] = {}
+        for index = 1, segments do
+          columns[circuit.name][index] = current[`{circuit.name} {index - 1}`].blob
+        end
+      end
+      return { input = { data = input.data, params = params, segments = segments, proofs = columns } }
+    end)
+    count("bundle")
+    return { bundle = bundle.blob, params = params }
+  end
+
+  -- 3. Leaves and nodes, each circuit for itself.
+  local function leaf(circuit, first, last)
+    local parts = await_proofs(circuit, first, last)
+    local made = step("leaf", `leaf/{circuit}/{first}-{last}`, "proof", parts, function(refused)
+      return type(refused.index) == "number" and refused.index + 1
+    end, function(current)
+      local blobs = {}
+      for index = first, last do
+        table.insert(blobs, current[index].blob)
+      end
+      return {
+        input = { data = input.data, circuit = circuit, params = params },
+        items = { { first = first - 1, proofs = blobs } },
       }
-    end
-    proved -= #again
-    prove(again)
+    end)
+    count("leaf")
+    return made
   end
-  ctx:fail(`after {MOST_ROUNDS} rounds some proofs still do not hold; the log says whose they were`)
+
+  local leaves, widths = 0, {}
+  for _, circuit in ipairs(CIRCUITS) do
+    widths[circuit.name] = circuit.leaf[params]
+    leaves += math.ceil(segments / widths[circuit.name])
+  end
+  begin("leaf", leaves)
+  begin("node", leaves - #CIRCUITS)
+  local trees = {}
+  for at, circuit in ipairs(CIRCUITS) do
+    local name = circuit.name
+    local fibers = {}
+    for _, piece in ipairs(chunk.cut(indices, widths[name])) do
+      table.insert(fibers, ctx:spawn(leaf, name, piece.first, piece.last))
+    end
+    trees[at] = ctx:spawn(join.pairs, ctx, fibers, function(first, last, left, right)
+      local parts = { left = left, right = right }
+      local made = step("node", `node/{name}/{first}-{last}`, "proof", parts, function(refused)
+        return refused.side
+      end, function(current)
+        return {
+          input = { circuit = name, params = params },
+          items = { { left = current.left.blob, right = current.right.blob } },
+        }
+      end)
+      count("node")
+      return made
+    end)
+  end
+  local tops = {}
+  for at, top in ipairs(ctx:all(trees)) do
+    tops[CIRCUITS[at].name] = top
+  end
+
+  -- 4. One proof of all circuits, and one digest.
+  begin("tip", 1)
+  local tip = step("tip", "tip", "proof", tops, function(refused)
+    return refused.circuit
+  end, function(current)
+    local item = {}
+    for name, part in current do
+      item[name] = part.blob
+    end
+    return { input = { params = params }, items = { item } }
+  end)
+  count("tip")
+  begin("schedule", 1)
+  local aggregate = step("schedule", "schedule", "aggregate", { proof = tip }, only, function(current)
+    return { input = { data = input.data, params = params }, items = { { proof = current.proof.blob } } }
+  end)
+  count("schedule")
+  if goal == "aggregate" then
+    return { aggregate = aggregate.blob, params = params }
+  end
+
+  -- 5. The proof for the chain.
+  begin("compress", 1)
+  local snark = step("compress", "compress", "snark", { proof = aggregate }, only, function(current)
+    return { input = { params = params }, items = { { aggregate = current.proof.blob } } }
+  end)
+  count("compress")
+  return { snark = snark.blob, params = params }
 end)

@@ -7,15 +7,87 @@ local function file(segments)
   return blob(string.rep("x", SEGMENT * (segments - 1) + 100))
 end
 
+local CIRCUITS = { "keccak256", "sha256", "blake3", "poseidon2" }
+
+-- What leaves and nodes of a circuit are of: the first segment and the last, by the proof's hash.
+local spans = {}
+
+-- The proof of a leaf or a node.
+local function joined(kind, circuit, first, last)
+  local proof = blob(`{kind} {circuit} {first}-{last}`)
+  spans[proof.hash] = { circuit = circuit, first = first, last = last }
+  return proof
+end
+
 -- What an honest machine answers: blobs whose contents say what they are of.
-local function honest(task, item)
-  if task.kind == "commitments.witness/1" then
-    return ok({ witness = blob(`witness {item.index}`) })
-  elseif task.kind == "commitments.prove/1" then
+local ANSWERS = {
+  ["commitments.witness/1"] = function(_, item)
+    return { witness = blob(`witness {item.index}`) }
+  end,
+  ["commitments.prove/1"] = function(task, item)
     expect(item.witness):to_equal(blob(`witness {item.index}`))
-    return ok({ proof = blob(`{task.input.circuit} {item.index}`) })
+    return { proof = blob(`{task.input.circuit} {item.index}`) }
+  end,
+  ["commitments.bundle/1"] = function()
+    return { bundle = blob("bundle") }
+  end,
+  ["commitments.leaf/1"] = function(task, item)
+    local circuit, last = task.input.circuit, item.first + #item.proofs - 1
+    for at, proof in ipairs(item.proofs) do
+      expect(proof):to_equal(blob(`{circuit} {item.first + at - 1}`))
+    end
+    return { proof = joined("leaf", circuit, item.first, last) }
+  end,
+  ["commitments.node/1"] = function(task, item)
+    local left, right = spans[item.left.hash], spans[item.right.hash]
+    expect(left.circuit):to_equal(task.input.circuit)
+    expect(right.circuit):to_equal(task.input.circuit)
+    expect(right.first):to_equal(left.last + 1)
+    return { proof = joined("node", left.circuit, left.first, right.last) }
+  end,
+  ["commitments.tip/1"] = function(_, item)
+    for _, circuit in CIRCUITS do
+      local span = spans[item[circuit].hash]
+      expect({ span.circuit, span.first }):to_equal({ circuit, 0 })
+      expect(span.last):to_equal(spans[item.keccak256.hash].last)
+    end
+    return { proof = blob("tip") }
+  end,
+  ["commitments.schedule/1"] = function(_, item)
+    expect(item.proof):to_equal(blob("tip"))
+    return { aggregate = blob("aggregate") }
+  end,
+  ["commitments.compress/1"] = function(_, item)
+    expect(item.aggregate):to_equal(blob("aggregate"))
+    return { snark = blob("snark") }
+  end,
+}
+local function honest(task, item)
+  return ok(ANSWERS[task.kind](task, item))
+end
+
+-- The same, but for the first item of this kind.
+local function once(kind, reply)
+  local said = false
+  return function(task, item)
+    if task.kind == kind and not said then
+      said = true
+      return reply(task, item)
+    end
+    return honest(task, item)
   end
-  return ok({ bundle = blob("bundle") })
+end
+
+-- How many delegations of a kind there were, and who had the last one.
+local function had(run, kind)
+  local count, last = 0, nil
+  for _, delegation in run.delegations do
+    if delegation.kind == kind then
+      count += 1
+      last = delegation
+    end
+  end
+  return count, last and last.operators[#last.operators]
 end
 
 -- The same, and what it says of what others made.
@@ -129,6 +201,141 @@ describe("data_commitments", function()
     local whole = submit { seed = 1 }
     for write = 1, whole.writes do
       local run = submit { seed = 1, crash_at = write }
+      expect(run.output):to_equal(whole.output)
+      expect(#run.delegations):to_equal(#whole.delegations)
+    end
+  end)
+
+  it("ends in one proof of all, or in one for the chain", function()
+    for goal, stages in { aggregate = 0, snark = 1 } do
+      local run = submit { input = { data = file(5), params = "dev", ["until"] = goal } }
+      expect(run.failure):to_equal(nil)
+      expect(run.output):to_equal({ [goal] = blob(goal), params = "dev" })
+      -- Leaves of two, one, one and four segments.
+      expect(had(run, "commitments.leaf/1")):to_equal(3 + 5 + 5 + 2)
+      expect(had(run, "commitments.node/1")):to_equal(2 + 4 + 4 + 1)
+      expect(had(run, "commitments.tip/1")):to_equal(1)
+      expect(had(run, "commitments.schedule/1")):to_equal(1)
+      expect(had(run, "commitments.compress/1")):to_equal(stages)
+      expect(had(run, "commitments.bundle/1")):to_equal(0)
+    end
+  end)
+
+  it("proves the largest file", function()
+    local run = submit { input = { data = file(256), params = "dev", ["until"] = "snark" } }
+    expect(run.failure):to_equal(nil)
+    expect(had(run, "commitments.node/1")):to_equal(128 + 256 + 256 + 64 - 4)
+  end)
+
+  it("begins a leaf when its own proofs are there", function()
+    local run = submit {
+      input = { data = file(20), params = "dev", ["until"] = "aggregate" },
+      operators = { alpha = { answer = honest, devices = 4 } },
+    }
+    local first_leaf, last_proof = math.huge, 0
+    for _, delegation in run.delegations do
+      if delegation.kind == "commitments.leaf/1" then
+        first_leaf = math.min(first_leaf, delegation.assigned)
+      elseif delegation.kind == "commitments.prove/1" then
+        last_proof = math.max(last_proof, delegation.ended)
+      end
+    end
+    expect(first_leaf < last_proof):to_equal(true)
+  end)
+
+  it("makes again what the next stage refuses, elsewhere", function()
+    local refusals = {
+      ["commitments.bundle/1"] = { made = "commitments.prove/1", says = { circuit = "sha256", index = 1 } },
+      ["commitments.leaf/1"] = { made = "commitments.prove/1", says = { index = 0 } },
+      ["commitments.node/1"] = { made = "commitments.leaf/1", says = { side = "right" } },
+      ["commitments.tip/1"] = { made = "commitments.node/1", says = { circuit = "blake3" } },
+      ["commitments.schedule/1"] = { made = "commitments.tip/1", says = {} },
+      ["commitments.compress/1"] = { made = "commitments.schedule/1", says = {} },
+    }
+    for kind, refusal in refusals do
+      local goal = if kind == "commitments.bundle/1" then "bundle" else "snark"
+      local input = { data = file(4), params = "dev", ["until"] = goal }
+      local whole = submit { seed = 1, input = input }
+      local refused
+      local says = once(kind, function(task)
+        refused = task.operator
+        refusal.says.why = "it does not hold"
+        return ok({ refused = { refusal.says } })
+      end)
+      local run = submit { seed = 1, input = input, operators = { alpha = says, beta = says } }
+      expect(run.failure):to_equal(nil)
+      expect(run.output):to_equal(whole.output)
+      -- What was refused is made once more, and so is what refused it.
+      expect(#run.delegations):to_equal(#whole.delegations + 2)
+      expect(had(run, refusal.made)):to_equal(had(whole, refusal.made) + 1)
+      if kind ~= "commitments.leaf/1" and kind ~= "commitments.node/1" then
+        local _, last = had(run, kind)
+        expect(last):to_not_equal(refused)
+      end
+      expect(table.concat(run.log, "\n")):to_contain("it does not hold")
+    end
+  end)
+
+  it("takes no refusal that makes no sense", function()
+    for _, nonsense in
+      {
+        { { side = "middle", why = "it does not hold" } },
+        { { side = "left" } },
+        { { why = "it does not hold" } },
+        { { side = "left", why = "a" }, { side = "left", why = "b" } },
+        { 1 },
+        {},
+      }
+    do
+      local run = submit {
+        input = { data = file(2), params = "dev", ["until"] = "aggregate" },
+        operators = {
+          alpha = honest,
+          liar = once("commitments.node/1", function()
+            return ok({ refused = nonsense })
+          end),
+        },
+      }
+      expect(run.failure):to_equal(nil)
+    end
+  end)
+
+  it("gives up where parts are refused round after round", function()
+    local run = submit {
+      input = { data = file(1), params = "dev", ["until"] = "aggregate" },
+      operators = {
+        alpha = function(task, item)
+          if task.kind == "commitments.tip/1" then
+            return ok({ refused = { { circuit = "sha256", why = "no" } } })
+          end
+          return honest(task, item)
+        end,
+      },
+    }
+    expect(run.failure.code):to_equal("FRB-LUA-011")
+    expect(run.failure.message):to_contain("tip: after 3 rounds")
+  end)
+
+  it("loses a machine in each stage and ends all the same", function()
+    for kind in ANSWERS do
+      local goal = if kind == "commitments.bundle/1" then "bundle" else "snark"
+      local lose = once(kind, function()
+        return disconnect()
+      end)
+      local run = submit {
+        input = { data = file(3), params = "dev", ["until"] = goal },
+        operators = { alpha = { answer = lose, machines = 2 }, beta = { answer = lose, machines = 2 } },
+      }
+      expect(run.failure):to_equal(nil)
+      expect(run.output[goal]):to_equal(blob(goal))
+    end
+  end)
+
+  it("ends in the same proof wherever the coordinator crashes", function()
+    local input = { data = file(2), params = "dev", ["until"] = "snark" }
+    local whole = submit { seed = 1, input = input }
+    for write = 1, whole.writes, 3 do
+      local run = submit { seed = 1, input = input, crash_at = write }
       expect(run.output):to_equal(whole.output)
       expect(#run.delegations):to_equal(#whole.delegations)
     end

@@ -312,7 +312,7 @@ fn proofs_that_do_not_hold_are_made_again_by_others() {
         .collect();
     assert_eq!(
         bundles,
-        [("bundle/1/1", 0), ("bundle/1/2", 1), ("bundle/2/1", 0)]
+        [("bundle/1/1", 0), ("bundle/1/2", 1), ("bundle/2/1", 1)]
     );
 }
 
@@ -328,7 +328,7 @@ fn proofs_that_never_hold_end_the_workflow_with_a_reason() {
     };
     assert_eq!(failure.code, Code::Refused);
     assert!(
-        failure.message.contains("some proofs still do not hold"),
+        failure.message.contains("some parts still do not hold"),
         "{failure}"
     );
 }

@@ -13,6 +13,7 @@ fn job(pipeline: &str, settings: &[(&str, i64)]) -> Job {
     for path in [
         "lib/chunk.lua",
         "lib/era.lua",
+        "lib/join.lua",
         "lib/options.lua",
         "lib/retry.lua",
         pipeline,

@@ -3,29 +3,39 @@
 use std::fs;
 use std::sync::Arc;
 
+use froben_circuits::config::StockPcs;
 use froben_circuits::{Circuit, Params, Witness, config, prove};
 use froben_model::DeviceSpec;
 use froben_opencl::{Control, Device, Error as DeviceError, Session};
-
+use froben_recursion::aggregate::Proved;
+use froben_recursion::tree::{Prover, Step, TreeError};
 use p3_uni_stark::StarkGenericConfig;
 
-use crate::stark::opencl;
+use crate::stark::{DevicePcs, opencl};
 
 /// What a machine without OpenCL is offered under: its processor, as one device.
 pub const STOCK_ID: &str = "cpu-plonky3";
 
-/// A place that proofs are made at.
-#[derive(Clone, Debug)]
+/// What part of a task's memory the keys of circuits may take.
+const SHARE_OF_KEYS: u64 = 4;
+
+/// A place that proofs are made at, with the keys of those circuits that it proved last.
+#[derive(Debug)]
 pub(crate) enum Place {
-    OpenCl(Arc<Session>),
+    OpenCl {
+        session: Arc<Session>,
+        tree: Prover<DevicePcs>,
+    },
     /// Plonky3's own code on all cores.
-    Stock,
+    Stock { tree: Prover<StockPcs> },
 }
 
 /// Why there is no proof.
 pub(crate) enum NoProof {
     /// The witness or the proof system.
     Circuit(froben_circuits::Error),
+    /// A circuit of the tree.
+    Tree(TreeError),
     Device(DeviceError),
 }
 
@@ -34,18 +44,22 @@ impl Place {
     pub(crate) fn open(id: &str) -> Result<Place, DeviceError> {
         if id == STOCK_ID {
             tracing::warn!("no OpenCL here: proofs are made by Plonky3 on the processor");
-            return Ok(Place::Stock);
+            let tree = Prover::default();
+            return Ok(Place::Stock { tree });
         }
         let session = Session::open(&Device::find(id)?)?;
         // What the self-test took is no task's.
         session.take_peak_bytes()?;
-        Ok(Place::OpenCl(Arc::new(session)))
+        Ok(Place::OpenCl {
+            session: Arc::new(session),
+            tree: Prover::default(),
+        })
     }
 
     pub(crate) fn spec(&self) -> DeviceSpec {
         match self {
-            Place::OpenCl(session) => device_spec(session.device()),
-            Place::Stock => stock_spec(),
+            Place::OpenCl { session, .. } => device_spec(session.device()),
+            Place::Stock { .. } => stock_spec(),
         }
     }
 
@@ -53,8 +67,8 @@ impl Place {
     pub(crate) fn take_peak_bytes(&self) -> u64 {
         match self {
             // A session that is lost has said so already.
-            Place::OpenCl(session) => session.take_peak_bytes().unwrap_or(0),
-            Place::Stock => 0,
+            Place::OpenCl { session, .. } => session.take_peak_bytes().unwrap_or(0),
+            Place::Stock { .. } => 0,
         }
     }
 
@@ -68,7 +82,7 @@ impl Place {
         control: &Control,
     ) -> Result<Vec<u8>, NoProof> {
         match self {
-            Place::OpenCl(session) => {
+            Place::OpenCl { session, .. } => {
                 let config = opencl(params, &Arc::new(session.controlled(control)));
                 prove(&config, circuit, witness).map_err(|error| {
                     match config.pcs().device_error() {
@@ -77,9 +91,46 @@ impl Place {
                     }
                 })
             }
-            Place::Stock => {
+            Place::Stock { .. } => {
                 prove(&config::stock(params), circuit, witness).map_err(NoProof::Circuit)
             }
+        }
+    }
+
+    /// A task begins that claims so much memory; 0 if it is not limited. Keys that are kept count towards
+    /// it, so they make room.
+    pub(crate) fn claim(&mut self, ram_bytes: u64) {
+        if ram_bytes == 0 {
+            return;
+        }
+        let bytes = usize::try_from(ram_bytes / SHARE_OF_KEYS).unwrap_or(usize::MAX);
+        match self {
+            Place::OpenCl { tree, .. } => tree.keep(bytes),
+            Place::Stock { tree } => tree.keep(bytes),
+        }
+    }
+
+    /// A proof of the tree, as [`Place::prove`] makes those of segments. The key of its circuit is built
+    /// here too, unless it is still there.
+    pub(crate) fn step(
+        &mut self,
+        params: Params,
+        step: &Step<'_>,
+        control: &Control,
+    ) -> Result<Proved, NoProof> {
+        match self {
+            Place::OpenCl { session, tree } => {
+                let config = opencl(params, &Arc::new(session.controlled(control)));
+                tree.prove(&config, params, step).map_err(|error| {
+                    match config.pcs().device_error() {
+                        Some(device) => NoProof::Device(device.clone()),
+                        None => NoProof::Tree(error),
+                    }
+                })
+            }
+            Place::Stock { tree } => tree
+                .prove(&config::stock(params), params, step)
+                .map_err(NoProof::Tree),
         }
     }
 }

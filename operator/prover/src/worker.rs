@@ -14,8 +14,7 @@ pub struct CpuWorker;
 
 impl CpuWorker {
     pub fn introduction() -> Introduction {
-        let kinds = [kinds::WITNESS, kinds::CHECK, kinds::BUNDLE];
-        introduction(Role::Cpu, &kinds, Vec::new(), Vec::new())
+        introduction(Role::Cpu, &kinds::ON_CPU, Vec::new(), Vec::new())
     }
 }
 
@@ -53,7 +52,7 @@ impl DeviceWorker {
     /// What this machine offers to prove on: its devices, less those that fail their test, or its processor
     /// if it has no OpenCL at all. The notes say so.
     pub fn probe() -> Introduction {
-        let kinds = [kinds::PROVE];
+        let kinds = kinds::ON_DEVICE;
         match Device::discover() {
             Ok(devices) => {
                 let fenced = fence(devices);
@@ -74,12 +73,18 @@ impl DeviceWorker {
 impl Worker for DeviceWorker {
     fn introduction(&self) -> Introduction {
         let devices = vec![self.place.spec()];
-        introduction(Role::Device, &[kinds::PROVE], devices, Vec::new())
+        introduction(Role::Device, &kinds::ON_DEVICE, devices, Vec::new())
     }
 
     fn run(&mut self, run: &Run, ctx: &TaskCtx) -> Result<(), Failure> {
+        let (place, fit) = (&mut self.place, &mut self.fit);
+        place.claim(run.ram_bytes);
         match run.kind.as_str() {
-            kinds::PROVE => kinds::prove::run(run, ctx, &self.place, &mut self.fit),
+            kinds::PROVE => kinds::prove::run(run, ctx, place, fit),
+            kinds::LEAF => kinds::leaf::run(run, ctx, place, fit),
+            kinds::NODE => kinds::node::run(run, ctx, place, fit),
+            kinds::TIP => kinds::tip::run(run, ctx, place, fit),
+            kinds::SCHEDULE => kinds::schedule::run(run, ctx, place, fit),
             _ => Err(unknown(run)),
         }
     }

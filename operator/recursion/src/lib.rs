@@ -7,11 +7,12 @@
 pub mod aggregate;
 pub mod circuit;
 pub mod tables;
+pub mod tree;
 
 mod proof;
 mod verifier;
 
 pub use circuit::{Builder, Circuit, PUBLIC_WIRES, Unsatisfied, Wire};
-pub use proof::{CircuitProof, Config, ProveError, ProvingKey, Refused, VerifyingKey};
+pub use proof::{CircuitProof, Config, ProveError, ProvingKey, Refused, Scheme, VerifyingKey};
 pub use tables::{Heights, Table};
 pub use verifier::Malformed;

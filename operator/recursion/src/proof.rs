@@ -11,7 +11,7 @@ use p3_commit::UnivariateStarkPcs;
 use p3_lookup::Lookups;
 use p3_uni_stark::StarkConfig;
 
-use crate::circuit::{Circuit, Layout, PACK, PUBLIC_WIRES, Unsatisfied};
+use crate::circuit::{Circuit, DIGEST, Layout, PACK, PUBLIC_WIRES, Unsatisfied};
 use crate::tables::{Heights, MAX_DEGREE, Table, TableAir};
 
 /// What every set of parameters expands by at least, base two: as much as [`MAX_DEGREE`] asks for.
@@ -22,6 +22,36 @@ pub type CircuitProof = BatchProof<StockConfig>;
 
 /// A configuration whose proofs are those of the stock one.
 pub type Config<P> = StarkConfig<P, Challenge, Challenger>;
+
+/// A commitment scheme whose commitments and proofs are encoded as those of the stock one.
+pub trait Scheme {
+    /// The scheme itself. It stands here since what is required of an associated type need not be
+    /// repeated by whoever uses the trait.
+    type Pcs: UnivariateStarkPcs<
+            Challenge,
+            Challenger,
+            Domain = Domain,
+            Commitment = Commitment,
+            ProverData: Sync,
+            ProverError: Send,
+        > + Clone
+        + Sync;
+}
+
+impl<P> Scheme for P
+where
+    P: UnivariateStarkPcs<
+            Challenge,
+            Challenger,
+            Domain = Domain,
+            Commitment = Commitment,
+            ProverData: Sync,
+            ProverError: Send,
+        > + Clone
+        + Sync,
+{
+    type Pcs = P;
+}
 
 /// What a prover needs of a circuit: the circuit, its layout and the committed fixed columns.
 pub struct ProvingKey<P>
@@ -141,6 +171,20 @@ where
                 .commitment
                 .clone(),
         }
+    }
+
+    /// Memory that the key takes under `params`, in bytes: that of its large parts.
+    #[must_use]
+    pub fn bytes(&self, params: Params) -> usize {
+        /// Digests of the tree over the tallest column: as many again above the leaves.
+        const LAYERS: usize = 2;
+        let log_blowup = params.fri(()).log_blowup;
+        let cells = |table: Table| table.fixed_width() << table.log_height(self.heights);
+        let cells: usize = Table::ALL.map(cells).iter().sum();
+        let digests = LAYERS * DIGEST << (self.heights.tall + log_blowup);
+        // The columns as they are, and expanded.
+        let words = cells + (cells << log_blowup) + digests;
+        words * size_of::<Val>() + self.circuit.bytes() + self.layout.bytes()
     }
 
     /// Proves that the circuit holds for these inputs; gives its public values beside the proof.

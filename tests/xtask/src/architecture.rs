@@ -86,6 +86,7 @@ const EDGES: [(&str, &[&str]); 23] = [
             "froben-model",
             "froben-protocol",
             "froben-circuits",
+            "froben-recursion",
             "froben-opencl",
         ],
     ),

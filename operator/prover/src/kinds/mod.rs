@@ -6,15 +6,25 @@
 //! | `commitments.prove/1` | device | `{circuit, params}` | `{index, witness = blob}` | `{proof = blob}` |
 //! | `commitments.check/1` | cpu | that of what is checked, with `data` | `{item, value}` | `{ok, reason}` |
 //! | `commitments.bundle/1` | cpu | `{data = blob, params, segments, proofs = {circuit = {blob, ...}}}` | none | `{bundle = blob}` |
+//! | `commitments.leaf/1` | device | `{data = blob, circuit, params}` | `{first, proofs = {blob, ...}}` | `{proof = blob}` or `{refused = {{index, why}, ...}}` |
+//! | `commitments.node/1` | device | `{circuit, params}` | `{left = blob, right = blob}` | `{proof = blob}` or `{refused = {{side, why}, ...}}` |
+//! | `commitments.tip/1` | device | `{params}` | `{keccak256, sha256, blake3, poseidon2 = blob}` | `{proof = blob}` or `{refused = {{circuit, why}, ...}}` |
+//! | `commitments.schedule/1` | device | `{data = blob, params}` | `{proof = blob}` | `{aggregate = blob}` or `{refused = {{why}, ...}}` |
 //!
 //! An input that is wrong is `bad_request`, as a rule of the one item that it belongs to.
 
 pub mod bundle;
 pub mod check;
+pub mod leaf;
+pub mod node;
 pub mod prove;
+pub mod schedule;
+pub mod tip;
 pub mod witness;
 
+mod device;
 mod fields;
+mod tree;
 
 use froben_circuits::Error;
 use froben_model::{ErrorClass, Kind};
@@ -24,6 +34,15 @@ pub const WITNESS: &str = "commitments.witness/1";
 pub const PROVE: &str = "commitments.prove/1";
 pub const CHECK: &str = "commitments.check/1";
 pub const BUNDLE: &str = "commitments.bundle/1";
+pub const LEAF: &str = "commitments.leaf/1";
+pub const NODE: &str = "commitments.node/1";
+pub const TIP: &str = "commitments.tip/1";
+pub const SCHEDULE: &str = "commitments.schedule/1";
+
+/// Kinds of the role `cpu`.
+pub(crate) const ON_CPU: [&str; 3] = [WITNESS, CHECK, BUNDLE];
+/// Kinds of the role `device`.
+pub(crate) const ON_DEVICE: [&str; 5] = [PROVE, LEAF, NODE, TIP, SCHEDULE];
 
 /// One of the names above.
 pub(crate) fn kind(name: &str) -> Kind {

@@ -10,8 +10,10 @@ use p3_uni_stark::StarkConfig;
 use super::{OpenClChallengeMmcs, OpenClMmcs, OpenClPcs};
 
 /// [`froben_circuits::config::StockConfig`] on a device.
-pub type OpenClConfig =
-    StarkConfig<OpenClPcs<OpenClMmcs, OpenClChallengeMmcs>, Challenge, Challenger>;
+pub type OpenClConfig = StarkConfig<DevicePcs, Challenge, Challenger>;
+
+/// The commitment scheme of all proofs on a device, trees and all.
+pub type DevicePcs = OpenClPcs<OpenClMmcs, OpenClChallengeMmcs>;
 
 /// The configuration of proofs under `params` on `session`.
 ///

@@ -15,7 +15,7 @@ mod fold;
 mod mmcs;
 mod pcs;
 
-pub use config::{OpenClConfig, opencl};
+pub use config::{DevicePcs, OpenClConfig, opencl};
 pub use dft::OpenClDft;
 pub use fold::OpenClFold;
 pub use froben_opencl::Session;

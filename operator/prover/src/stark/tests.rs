@@ -9,6 +9,7 @@ use froben_circuits::config::{
 use froben_circuits::params::LOG_MERKLE_CAP;
 use froben_circuits::{Circuit, Params, Witness, prove, verify};
 use froben_opencl::{Control, Device, Error, Session, SessionOptions};
+use froben_recursion::{Builder, ProvingKey};
 use p3_challenger::{CanObserve, FieldChallenger};
 use p3_commit::{Mmcs, OpeningRequest, Pcs, UnivariateStarkPcs};
 use p3_dft::{Radix2DitParallel, TwoAdicSubgroupDft};
@@ -98,6 +99,45 @@ fn proofs_are_byte_for_byte_those_of_the_stock_prover() {
                 "{circuit}: {kernel} in {ran:?}"
             );
         }
+    }
+}
+
+/// A circuit that touches each of the tables that a tree's circuits are proved by.
+fn circuit() -> froben_recursion::Circuit {
+    let mut b = Builder::new();
+    let [x, y] = [b.input(), b.input()];
+    let sum = b.add(x, y);
+    let [one, two, ..] = b.permute([x, y, sum, x]);
+    let point = b.horner_all(&[one, two, sum], y);
+    let entries = b.entries(two);
+    let list = b.list(&entries);
+    let position = b.one();
+    let chosen = b.choose(list, position);
+    let bits = b.bits(chosen);
+    let again = b.number(&bits);
+    b.assert_equal(chosen, again);
+    b.publish(&[point, again]);
+    b.finish()
+}
+
+#[test]
+fn proofs_of_circuits_are_byte_for_byte_those_of_the_stock_prover() {
+    let Some(session) = session() else { return };
+    let inputs = [Challenge::TWO, Challenge::from_u32(77)];
+    for params in Params::ALL {
+        let (ours, theirs, key) = with_one_thread(|| {
+            let config = opencl(params, session);
+            let key = ProvingKey::new(&config, circuit(), None).unwrap();
+            let ours = key.prove(&config, &inputs).unwrap();
+            assert_eq!(config.pcs().device_error(), None);
+            let config = stock(params);
+            let stock_key = ProvingKey::<StockPcs>::new(&config, circuit(), None).unwrap();
+            assert_eq!(key.verifying(), stock_key.verifying(), "{params}");
+            let theirs = stock_key.prove(&config, &inputs).unwrap();
+            (ours, theirs, stock_key.verifying())
+        });
+        assert!(bytes(&ours) == bytes(&theirs), "{params}");
+        key.verify(params, &ours.0, &ours.1).unwrap();
     }
 }
 

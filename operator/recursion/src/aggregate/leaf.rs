@@ -100,6 +100,18 @@ impl Leaf {
 }
 
 impl Leaf {
+    /// Whether the segment's proofs have the shape that a leaf takes.
+    ///
+    /// *Errors*: [`Malformed`].
+    pub(crate) fn check_shape(
+        params: Params,
+        segment: Segment,
+        proof: &CircuitProof,
+    ) -> Result<(), Malformed> {
+        let shape = Shape::of_segment(params, segment);
+        ProofParts::read(&shape, proof).map(drop)
+    }
+
     /// The circuit.
     #[must_use]
     pub const fn circuit(&self) -> &Circuit {

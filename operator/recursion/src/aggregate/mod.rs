@@ -34,10 +34,11 @@ pub use schedule::{Scheduler, batch_digest};
 pub use span::Span;
 pub use tip::Tip;
 
+use froben_circuits::Params;
 use froben_circuits::config::{Challenge, Val};
 
 use crate::circuit::{Builder, PACK, PUBLIC_WIRES, Wire};
-use crate::proof::{CircuitProof, VerifyingKey};
+use crate::proof::{CircuitProof, Refused, VerifyingKey};
 use crate::tables::Table;
 use crate::verifier::{CapWires, Lane, Malformed, ProofParts, Publics, Shape, packs};
 
@@ -50,6 +51,31 @@ pub struct Proved {
     pub publics: Vec<Val>,
     /// The proof.
     pub proof: CircuitProof,
+}
+
+impl Proved {
+    /// Verifies the proof under its own key, and that it has just the shape of such a proof. Whether the
+    /// key is one to trust is for the caller to know.
+    ///
+    /// *Errors*: [`Refused`] with its reason.
+    pub fn verify(&self, params: Params) -> Result<(), Refused> {
+        verify_exactly(params, &self.key, &self.proof, &self.publics)
+    }
+}
+
+/// Verifies a proof, and that nothing is in it that a verifier would never look at.
+pub(crate) fn verify_exactly(
+    params: Params,
+    key: &VerifyingKey,
+    proof: &CircuitProof,
+    publics: &[Val],
+) -> Result<(), Refused> {
+    key.verify(params, proof, publics)?;
+    let shape = Shape::of_tables(params, key.heights);
+    match ProofParts::read(&shape, proof) {
+        Ok(_) => Ok(()),
+        Err(malformed) => Err(Refused(malformed.to_string())),
+    }
 }
 
 /// Takes a proof and its public values from the prover, and verifies it under `key`; gives what it

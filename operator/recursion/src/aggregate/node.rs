@@ -6,13 +6,13 @@
 //! compares them with the keys that he knows.
 
 use froben_circuits::Params;
-use froben_circuits::config::Challenge;
+use froben_circuits::config::{Challenge, Val};
 use p3_field::PrimeCharacteristicRing;
 
 use super::key;
 use super::span::{SPAN_WIRES, SpanWires};
 use super::{Proved, child_values, verify_child};
-use crate::circuit::{Builder, Circuit, DigestWires, Wire};
+use crate::circuit::{Builder, Circuit, DIGEST, DIGEST_PACKS, DigestWires, PACK, Wire};
 use crate::proof::VerifyingKey;
 use crate::tables::Heights;
 use crate::verifier::{Malformed, Shape};
@@ -182,6 +182,12 @@ impl Node {
 }
 
 impl Node {
+    /// The keys that a node's proof says it accepted, as digests: the lift's and the node's.
+    pub(crate) fn accepted(publics: &[Val]) -> [[Val; DIGEST]; 2] {
+        let digest = |first: usize| std::array::from_fn(|i| publics[first * PACK + i]);
+        [digest(SPAN_WIRES), digest(SPAN_WIRES + DIGEST_PACKS)]
+    }
+
     /// The circuit.
     #[must_use]
     pub const fn circuit(&self) -> &Circuit {

@@ -1,12 +1,13 @@
 //! The tip binds one result for each circuit to the keys that are allowed.
 
-use froben_circuits::config::Challenge;
+use froben_circuits::config::{Challenge, Val};
 use froben_circuits::{Circuit as Segment, Params};
 
 use super::Proved;
 use super::key;
+use super::list::{ListDigest, Lists};
 use super::node::{Accepted, NodeChild, NodeShape};
-use crate::circuit::{Builder, Circuit, Wire};
+use crate::circuit::{Builder, Circuit, PACK, Wire};
 use crate::proof::VerifyingKey;
 use crate::verifier::Malformed;
 
@@ -73,6 +74,19 @@ impl Tip {
 }
 
 impl Tip {
+    /// What a tip's proof publishes: for each circuit of segments where its lists end, and the count.
+    #[must_use]
+    pub fn ends(publics: &[Val]) -> [(Lists, Val); KINDS] {
+        std::array::from_fn(|kind| {
+            let first = kind * RESULT_WIRES;
+            let lists = Lists {
+                common: ListDigest::of_publics(publics, first),
+                own: ListDigest::of_publics(publics, first + 2),
+            };
+            (lists, publics[(first + 4) * PACK])
+        })
+    }
+
     /// The circuit.
     #[must_use]
     pub const fn circuit(&self) -> &Circuit {

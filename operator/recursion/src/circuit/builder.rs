@@ -64,7 +64,7 @@ impl Builder {
         Circuit {
             wires: self.wires as usize,
             inputs: self.inputs,
-            ops: self.ops,
+            ops: self.ops.into(),
             parts: self.parts,
             lists: self.lists,
             publics: self.publics,

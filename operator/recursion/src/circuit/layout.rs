@@ -136,6 +136,16 @@ impl Layout {
         layout
     }
 
+    /// Memory that the rows take, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&self.gates[..])
+            + size_of_val(&self.horner[..])
+            + size_of_val(&self.permutations[..])
+            + size_of_val(&self.parts[..])
+            + size_of_val(&self.choices[..])
+            + size_of_val(&self.constants[..])
+    }
+
     fn push_list(&mut self, list: usize, members: &[Wire]) {
         let members = members.iter().enumerate();
         self.choices.extend(members.map(|(place, &wire)| ChoiceRow {

@@ -14,6 +14,8 @@ mod run;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::sync::Arc;
+
 use froben_circuits::config::{Challenge, Val};
 
 pub use builder::{Builder, List};
@@ -151,7 +153,8 @@ struct Part {
 pub struct Circuit {
     wires: usize,
     inputs: usize,
-    ops: Vec<Op>,
+    /// Shared: it is the large part, and whoever writes a circuit and who proves it both keep it.
+    ops: Arc<[Op]>,
     parts: Vec<Part>,
     lists: Vec<Vec<Wire>>,
     publics: Vec<Wire>,
@@ -175,6 +178,11 @@ impl Circuit {
 
     pub(crate) fn ops(&self) -> &[Op] {
         &self.ops
+    }
+
+    /// Memory that the operations take, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&self.ops[..])
     }
 
     pub(crate) fn lists(&self) -> &[Vec<Wire>] {

@@ -2,183 +2,21 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::HashMap;
+mod process;
+mod tree;
+
 use std::io::Read;
-use std::process::Stdio;
 
 use froben_circuits::{Circuit, Params, SEGMENT_BYTES, Witness, verify, verify_bundle};
 use froben_model::{BlobRef, ErrorClass, Kind, Value};
 use froben_opencl::Device;
-use froben_protocol::{
-    EXIT_ORPHANED, EXIT_UNFIT, Failure, FromWorker, Hello, Link, Run, RunItem, TOKEN_VARIABLE,
-    ToWorker,
-};
+use froben_protocol::{EXIT_ORPHANED, EXIT_UNFIT, TOKEN_VARIABLE};
 use froben_prover::place::STOCK_ID;
-use tokio::net::UnixListener;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
-const TOKEN: &str = "token";
-
-/// A worker process and the blobs that it sees.
-struct Process {
-    child: Child,
-    link: Link,
-    hello: Hello,
-    blobs: HashMap<BlobRef, Vec<u8>>,
-    task: u64,
-}
-
-type Items = Vec<(u32, Result<Value, Failure>, Option<String>)>;
+use process::{NOWHERE, Process, TOKEN, check};
 
 impl Process {
-    async fn start(flags: &[&str], env: &[(&str, &str)]) -> Process {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("s");
-        let listener = UnixListener::bind(&path).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_froben-prover"))
-            .arg("--socket")
-            .arg(&path)
-            .args(flags)
-            .env(TOKEN_VARIABLE, TOKEN)
-            .envs(env.iter().copied())
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let (hello, link) = Link::accept(stream, TOKEN).await.unwrap();
-        Process {
-            child,
-            link,
-            hello,
-            blobs: HashMap::new(),
-            task: 0,
-        }
-    }
-
-    async fn cpu() -> Process {
-        Self::start(&["--role", "cpu"], &[]).await
-    }
-
-    /// On the first device, if there is one.
-    async fn device() -> Option<Process> {
-        let devices = Device::discover();
-        let id = match &devices {
-            Ok(devices) => &devices[0].id,
-            Err(error) => {
-                println!("SKIP: {error}");
-                return None;
-            }
-        };
-        Some(Self::start(&["--role", "device", "--device", id], &[]).await)
-    }
-
-    fn put(&mut self, bytes: Vec<u8>) -> Value {
-        let blob = BlobRef::of(&bytes);
-        self.blobs.insert(blob, bytes);
-        Value::Blob(blob)
-    }
-
-    fn get(&self, value: &Value, name: &str) -> Vec<u8> {
-        let blob = value.get(name).and_then(Value::as_blob).unwrap();
-        self.blobs[&blob].clone()
-    }
-
-    /// Runs a task to its end, carrying its blobs.
-    async fn run(
-        &mut self,
-        kind: &str,
-        input: Value,
-        items: Vec<Value>,
-    ) -> (Items, Option<Failure>) {
-        self.task += 1;
-        let items = (0..).zip(items);
-        let run = Run {
-            task: self.task,
-            kind: Kind::new(kind).unwrap(),
-            input,
-            items: items
-                .map(|(index, input)| RunItem { index, input })
-                .collect(),
-            device: None,
-            cpu_cores: 1,
-            ram_bytes: 0,
-            vram_bytes: 0,
-            timeout_ms: 600_000,
-        };
-        self.link.send(&ToWorker::Run(run)).unwrap();
-        let mut uploads: HashMap<u64, Vec<u8>> = HashMap::new();
-        let mut done = Vec::new();
-        loop {
-            let answer = match self.link.recv().await.unwrap().expect("the worker lives") {
-                FromWorker::Alive | FromWorker::Log { .. } => continue,
-                FromWorker::Read {
-                    req,
-                    blob,
-                    offset,
-                    len,
-                } => {
-                    let bytes = &self.blobs[&blob][offset as usize..][..len as usize];
-                    let bytes = bytes.to_vec();
-                    ToWorker::Chunk { req, bytes }
-                }
-                FromWorker::Open { req, upload, .. } => {
-                    uploads.insert(upload, Vec::new());
-                    ToWorker::Done { req }
-                }
-                FromWorker::Write { req, upload, bytes } => {
-                    uploads.get_mut(&upload).unwrap().extend(bytes);
-                    ToWorker::Done { req }
-                }
-                FromWorker::Publish { req, upload, blob } => {
-                    let bytes = uploads.remove(&upload).unwrap();
-                    assert_eq!(self.put(bytes), Value::Blob(blob));
-                    ToWorker::Done { req }
-                }
-                FromWorker::Discard { upload } => {
-                    uploads.remove(&upload).unwrap();
-                    continue;
-                }
-                FromWorker::Item {
-                    index,
-                    outcome,
-                    device,
-                    ..
-                } => {
-                    done.push((index, outcome, device));
-                    continue;
-                }
-                FromWorker::Finished {
-                    failure, leaving, ..
-                } => {
-                    assert!(uploads.is_empty() && !leaving);
-                    return (done, failure);
-                }
-                FromWorker::Hello(_) => panic!("twice"),
-            };
-            self.link.send(&answer).unwrap();
-        }
-    }
-
-    /// Runs a task that ends well, and gives the items' values.
-    async fn values(&mut self, kind: &str, input: Value, items: Vec<Value>) -> Vec<Value> {
-        let (items, failure) = self.run(kind, input, items).await;
-        assert_eq!(failure, None);
-        items
-            .into_iter()
-            .map(|(_, outcome, _)| outcome.unwrap())
-            .collect()
-    }
-
-    /// Runs a task of one item, which fails, or fails with it.
-    async fn failure(&mut self, kind: &str, input: Value, item: Value) -> Failure {
-        let (mut items, failure) = self.run(kind, input, vec![item]).await;
-        match items.pop() {
-            Some((_, outcome, _)) => outcome.unwrap_err(),
-            None => failure.unwrap(),
-        }
-    }
-
     /// Bundles, and gives the circuit and segment of each proof that is refused, each with its reason.
     async fn refused(&mut self, input: Value) -> Vec<(String, i64)> {
         let values = self.values("commitments.bundle/1", input, vec![Value::Nil]);
@@ -205,11 +43,6 @@ impl Process {
             (ok, reason.unwrap_or_default().to_owned())
         };
         values.iter().map(read).collect()
-    }
-
-    async fn stop(mut self) {
-        self.link.send(&ToWorker::Shutdown).unwrap();
-        assert!(self.child.wait().await.unwrap().success());
     }
 }
 
@@ -262,14 +95,6 @@ fn bundle_input(data: Value, segments: i64, proofs: &[(Circuit, Vec<Value>)]) ->
         ("segments", Value::Int(segments)),
         ("proofs", Value::map(proofs)),
     ])
-}
-
-fn check(failure: &Failure, class: ErrorClass, expected: &str) {
-    assert_eq!(failure.class, class, "{failure}");
-    assert!(
-        failure.message.contains(expected),
-        "{failure} lacks {expected}"
-    );
 }
 
 #[tokio::test]
@@ -560,12 +385,10 @@ async fn a_probe_says_what_there_is_and_why_there_is_nothing() {
     assert!(cpu.hello.devices.is_empty());
     assert!(cpu.child.wait().await.unwrap().success());
 
-    // The loader finds no driver in a directory that is not there.
-    let nowhere = [
-        ("OCL_ICD_VENDORS", "/nowhere/"),
-        ("OPENCL_VENDOR_PATH", "/nowhere/"),
-    ];
-    let mut none = Process::start(&["--role", "device", "--probe"], &nowhere).await;
+    let mut none = Process::start(&["--role", "device", "--probe"], &NOWHERE).await;
+    let kinds: Vec<&str> = none.hello.kinds.iter().map(Kind::as_str).collect();
+    let expected = ["prove", "leaf", "node", "tip", "schedule"];
+    assert_eq!(kinds, expected.map(|name| format!("commitments.{name}/1")));
     assert_eq!(none.hello.devices.len(), 1, "the processor");
     let [note] = &none.hello.notes[..] else {
         panic!("{:?}", none.hello.notes);
@@ -610,11 +433,7 @@ async fn flags_that_make_no_sense_are_explained() {
 
 #[tokio::test]
 async fn without_opencl_the_processor_proves_and_says_so() {
-    let nowhere = [
-        ("OCL_ICD_VENDORS", "/nowhere/"),
-        ("OPENCL_VENDOR_PATH", "/nowhere/"),
-    ];
-    let mut probe = Process::start(&["--role", "device", "--probe"], &nowhere).await;
+    let mut probe = Process::start(&["--role", "device", "--probe"], &NOWHERE).await;
     let [offered] = &probe.hello.devices[..] else {
         panic!("{:?}", probe.hello.devices);
     };
@@ -624,7 +443,7 @@ async fn without_opencl_the_processor_proves_and_says_so() {
     assert!(probe.child.wait().await.unwrap().success());
 
     let flags = ["--role", "device", "--device", &id];
-    let mut stock = Process::start(&flags, &nowhere).await;
+    let mut stock = Process::start(&flags, &NOWHERE).await;
     let witness = Witness::compute(b"some bytes".to_vec(), 3).unwrap();
     let prove = async |process: &mut Process| {
         let blob = process.put(witness.encode().unwrap());

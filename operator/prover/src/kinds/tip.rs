@@ -1,0 +1,68 @@
+//! `commitments.tip/1`: one proof of the four trees of a file, each a lift's or a node's.
+
+use froben_circuits::{Circuit, Params};
+use froben_model::Value;
+use froben_protocol::{Failure, Run, TaskCtx};
+use froben_recursion::aggregate::{Lists, Proved};
+use froben_recursion::tree::Step;
+
+use super::device::{self, Refused};
+use super::fields::Fields;
+use super::{bad_request, tree};
+use crate::place::Place;
+
+/// Makes a tip of each item's four proofs. Sets `fit` to false if the device has to be opened anew.
+pub(crate) fn run(
+    run: &Run,
+    ctx: &TaskCtx,
+    place: &mut Place,
+    fit: &mut bool,
+) -> Result<(), Failure> {
+    let params: Params = Fields::of("input", &run.input)?.named("params")?;
+    tree::keys(params)?;
+    device::each_item(run, ctx, place, fit, |item, place| {
+        tip(params, item, ctx, place)
+    })
+}
+
+fn tip(params: Params, item: &Value, ctx: &TaskCtx, place: &mut Place) -> Result<Value, Refused> {
+    let keys = tree::keys(params)?;
+    let item = Fields::of("item", item)?;
+    let mut blobs = Vec::new();
+    for circuit in Circuit::ALL {
+        blobs.push((circuit, item.blob(circuit.name())?));
+    }
+    let mut children = Vec::new();
+    for (circuit, blob) in blobs {
+        let child = tree::child(blob, ctx, |proved| {
+            keys.verify_child(params, circuit, proved)
+        })?;
+        children.push((Some(("circuit", Value::text(circuit.name()))), child));
+    }
+    let children = match tree::all_hold(children) {
+        Ok(children) => children,
+        Err(refused) => return Ok(refused),
+    };
+    let Ok(children) = <[(Proved, _); Circuit::ALL.len()]>::try_from(children) else {
+        unreachable!("invariant: one for each circuit went in");
+    };
+    let (_, (_, expected)) = &children[0];
+    for (circuit, (_, (_, span))) in Circuit::ALL.into_iter().zip(&children) {
+        if span.start != Lists::default() {
+            let why = format!("the proof of {circuit} does not begin with the file");
+            return Err(bad_request(why).into());
+        }
+        // The scheduler would find no proof for them.
+        if (span.end.common, span.count) != (expected.end.common, expected.count) {
+            let first = Circuit::ALL[0];
+            let why = format!("the proofs of {first} and {circuit} are about different segments");
+            return Err(bad_request(why).into());
+        }
+    }
+    let step = Step::Tip(std::array::from_fn(|i| {
+        let (proved, (child, _)) = &children[i];
+        (*child, proved)
+    }));
+    let made = tree::step(params, &step, ctx, place)?;
+    tree::handed_out(&made, ctx)
+}

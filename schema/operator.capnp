@@ -53,6 +53,8 @@ struct Task {
   vramBytes @7 :UInt64;
   timeoutMs @8 :UInt64;
   # Left from now. The coordinator ends the attempt by its own clock; this is for the worker.
+  keys @9 :List(Common.SetupKey);
+  # What the task names of the machine's keystore: the worker is told where these files lie.
 
   struct Item {
     index @0 :UInt32;

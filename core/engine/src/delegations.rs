@@ -137,6 +137,7 @@ impl Engine {
                     ram_bytes,
                     vram_bytes,
                     timeout_ms: deadline_ms.saturating_sub(self.now),
+                    keys: task.keys.clone(),
                 });
                 self.step.effects.push(Effect::Machine { session, command });
             }

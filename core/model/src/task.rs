@@ -46,6 +46,8 @@ pub struct Assignment {
     pub vram_bytes: u64,
     /// Left from now. The coordinator ends the attempt by its own clock; this is for the worker.
     pub timeout_ms: u64,
+    /// What the task names of the machine's keystore.
+    pub keys: Vec<SetupKey>,
 }
 
 /// On what terms a workflow is to run.

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use froben_model::{DeviceSpec, ErrorClass, Kind, Value};
 use froben_protocol::{
-    EXIT_UNFIT, Error, Failure, Introduction, Level, Role, Run, TaskCtx, Worker, announce, serve,
+    EXIT_UNFIT, Error, Failure, Introduction, Level, Role, Run, RunKey, TaskCtx, Worker, announce,
+    serve,
 };
 use nix::sys::signal::{Signal, raise};
 
@@ -73,6 +74,16 @@ impl Worker for Scripted {
                     ctx.item(item.index, Ok(value), device)?;
                 }
                 Ok(())
+            }
+            // Gives back what the keys of the task say, by their names.
+            "keys" => {
+                let read = |key: &RunKey| {
+                    let text = std::fs::read_to_string(&key.path);
+                    let failed = |error| Failure::new(ErrorClass::WorkerFailed, format!("{error}"));
+                    Ok((key.name.clone(), Value::text(text.map_err(failed)?)))
+                };
+                let said = run.keys.iter().map(read).collect::<Result<_, Failure>>()?;
+                ctx.item(first, Ok(Value::Map(said)), device)
             }
             "refuse" => Err(Failure::new(ErrorClass::BadRequest, "not this")),
             "leave" => Ok(()),

@@ -14,10 +14,11 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
 
 use froben_model::{HeldKey, SetupKey, limits};
+use froben_protocol::RunKey;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -48,11 +49,44 @@ struct Entry {
     sha256: String,
 }
 
+/// The files of a keystore, each found to be what its manifest says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Keystore {
+    keys: Vec<(HeldKey, String)>,
+}
+
+impl Keystore {
+    /// What the machine offers.
+    pub(crate) fn held(&self) -> Vec<HeldKey> {
+        self.keys.iter().map(|(held, _)| held.clone()).collect()
+    }
+
+    /// Where these keys lie. A key is its content: what a task calls it is for the worker.
+    ///
+    /// *Errors*: the first that is not held.
+    pub(crate) fn files(&self, keys: &[SetupKey]) -> Result<Vec<RunKey>, String> {
+        let file = |key: &SetupKey| {
+            let same = |(held, _): &&(HeldKey, String)| held.key.sha256 == key.sha256;
+            let (_, path) = self
+                .keys
+                .iter()
+                .find(same)
+                .ok_or_else(|| format!("the keystore does not hold {key}"))?;
+            Ok(RunKey {
+                name: key.name.clone(),
+                sha256: key.sha256,
+                path: path.clone(),
+            })
+        };
+        keys.iter().map(file).collect()
+    }
+}
+
 /// Reads the manifest of a keystore and verifies every file that it names.
 ///
 /// *Errors*: a manifest that does not read or names too much; a file that is missing, lies elsewhere, or
 /// is not what the manifest says: one error names all of these.
-pub(crate) fn open(dir: &Path) -> Result<Vec<HeldKey>, Error> {
+pub(crate) fn open(dir: &Path) -> Result<Keystore, Error> {
     let path = dir.join(MANIFEST);
     let wrong = |why: String| Error::new(Exit::NotFound, format!("{}: {why}", path.display()));
     let mut text = String::new();
@@ -69,18 +103,19 @@ pub(crate) fn open(dir: &Path) -> Result<Vec<HeldKey>, Error> {
     let (mut keys, mut faults) = (Vec::new(), Vec::new());
     for entry in &manifest.key {
         match verify(dir, entry) {
-            Ok(key) if seen.insert(key.key.sha256) => keys.push(key),
+            Ok(key) if seen.insert(key.0.key.sha256) => keys.push(key),
             Ok(_) => {}
             Err(why) => faults.push(format!("{} {}: {why}", entry.name, entry.version)),
         }
     }
     match faults.is_empty() {
-        true => Ok(keys),
+        true => Ok(Keystore { keys }),
         false => Err(wrong(faults.join("; "))),
     }
 }
 
-fn verify(dir: &Path, entry: &Entry) -> Result<HeldKey, String> {
+/// The key and where it lies.
+fn verify(dir: &Path, entry: &Entry) -> Result<(HeldKey, String), String> {
     let key = SetupKey::of(&entry.name, &entry.sha256).map_err(|error| error.to_string())?;
     if key.name.is_empty() || key.name.len() > limits::TEXT_BYTES {
         return Err(format!("its name is 1 to {} bytes", limits::TEXT_BYTES));
@@ -95,13 +130,22 @@ fn verify(dir: &Path, entry: &Entry) -> Result<HeldKey, String> {
     let path = dir.join(relative);
     let (found, bytes) = hash(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     match found == key.sha256 {
-        true => Ok(HeldKey { key, bytes }),
+        true => Ok((HeldKey { key, bytes }, absolute(&path)?)),
         false => Err(format!(
             "{} has the SHA-256 {}",
             path.display(),
             hex::encode(found)
         )),
     }
+}
+
+/// The path as a worker in any folder finds it, without links.
+fn absolute(path: &Path) -> Result<String, String> {
+    let path = path
+        .canonicalize()
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let text = |path: PathBuf| path.into_os_string().into_string();
+    text(path).map_err(|path| format!("{} is no UTF-8", path.display()))
 }
 
 /// The SHA-256 of a file, and its size in bytes.
@@ -135,9 +179,33 @@ mod tests {
     /// The outcome for a keystore with one file, `a`, and this manifest.
     fn opened(manifest: &str) -> Result<Vec<HeldKey>, String> {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("a"), "key").unwrap();
-        fs::write(dir.path().join(MANIFEST), manifest).unwrap();
-        open(dir.path()).map_err(|error| error.to_string())
+        opened_in(dir.path(), manifest).map(|keystore| keystore.held())
+    }
+
+    fn opened_in(dir: &Path, manifest: &str) -> Result<Keystore, String> {
+        fs::write(dir.join("a"), "key").unwrap();
+        fs::write(dir.join(MANIFEST), manifest).unwrap();
+        open(dir).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_task_is_told_where_its_keys_lie() {
+        let dir = tempfile::tempdir().unwrap();
+        let digits = hex::encode(Sha256::digest(b"key"));
+        let keystore = opened_in(dir.path(), &entry("a", &digits)).unwrap();
+        let named = |name: &str, digits: &str| SetupKey::of(name, digits).unwrap();
+        let files = keystore.files(&[named("crs", &digits), named("other", &digits)]);
+        let files = files.unwrap();
+        let names: Vec<_> = files.iter().map(|key| key.name.as_str()).collect();
+        assert_eq!(names, ["crs", "other"]);
+        for key in &files {
+            assert!(Path::new(&key.path).is_absolute(), "{key:?}");
+            assert_eq!(fs::read(&key.path).unwrap(), b"key");
+            assert_eq!(hex::encode(key.sha256), digits);
+        }
+        let missing = keystore.files(&[named("crs", &digits.replace('a', "b"))]);
+        let why = missing.unwrap_err();
+        assert!(why.starts_with("the keystore does not hold crs ("), "{why}");
     }
 
     fn entry(file: &str, sha256: &str) -> String {

@@ -22,6 +22,7 @@ pub mod workers;
 pub use config::Config;
 pub use devices::devices;
 pub use error::{Error, Exit};
+pub use keystore::Keystore;
 pub use life::run;
 pub use outbox::Outbox;
 pub use verbs::examine;

@@ -14,7 +14,7 @@ use tokio::task::LocalSet;
 
 use crate::session::{Ended, Stop, Terms, hopeless, serve};
 use crate::workers::{Pool, Program, RuntimeDir, Timing};
-use crate::{Config, Error, Exit, args, host, keystore, offer};
+use crate::{Config, Error, Exit, Keystore, args, host, keystore, offer};
 
 /// Between two tries to connect; doubles up to the most.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
@@ -59,7 +59,7 @@ async fn live(config: Config) -> Result<(), Error> {
     };
     let keys = match &config.keystore {
         Some(dir) => keystore::open(dir)?,
-        None => Vec::new(),
+        None => Keystore::default(),
     };
     let timing = Timing::default();
     let probing = offer::programs(
@@ -90,7 +90,7 @@ async fn live(config: Config) -> Result<(), Error> {
         identity: config.identity,
         label: config.label,
         prices: config.prices.into_iter().collect(),
-        keys,
+        keys: Arc::new(keys),
         policy: Policy::DAEMON,
         drain_within: config.drain_within,
         pool: pool.clone(),

@@ -17,6 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::Outbox;
 use crate::attempt::{Reporter, report, report_late};
 use crate::blobs::Carrier;
+use crate::keystore::Keystore;
 use crate::workers::{Pool, RunTask};
 
 /// Reports under way, of all attempts: half of what the coordinator takes from one peer.
@@ -28,6 +29,7 @@ pub(crate) struct Machine {
     /// Where worker processes are minded.
     workers: Handle,
     blobs: Arc<Carrier>,
+    keys: Arc<Keystore>,
     patience: Duration,
     registration: OnceCell<registration::Client>,
     attempts: RefCell<HashMap<LeaseToken, CancellationToken>>,
@@ -49,6 +51,7 @@ impl Machine {
         pool: Arc<Pool>,
         workers: Handle,
         blobs: Arc<Carrier>,
+        keys: Arc<Keystore>,
         patience: Duration,
         outbox: Arc<Outbox>,
     ) -> Rc<Machine> {
@@ -57,6 +60,7 @@ impl Machine {
             pool,
             workers,
             blobs,
+            keys,
             patience,
             registration: OnceCell::new(),
             attempts: RefCell::default(),
@@ -130,6 +134,7 @@ impl Machine {
             ram_bytes,
             vram_bytes,
             timeout_ms,
+            keys,
         } = assignment;
         let Some(reporter) = self.reporter() else {
             return Err("the machine is not registered yet".to_owned());
@@ -143,6 +148,7 @@ impl Machine {
         if self.attempts.borrow().contains_key(&token) {
             return Err("the attempt runs already".to_owned());
         }
+        let keys = self.keys.files(&keys)?;
         let task = RunTask {
             kind,
             input,
@@ -152,6 +158,7 @@ impl Machine {
             ram_bytes,
             vram_bytes,
             timeout_ms,
+            keys,
         };
         // What the pool spawns belongs to the workers' runtime, not to this thread.
         let running = {

@@ -73,7 +73,7 @@ pub(crate) fn spec(operator: OperatorId, terms: &Terms) -> MachineSpec {
         devices: pool.devices(),
         cpu_kinds: pool.cpu_kinds(),
         device_kinds: pool.device_kinds(),
-        keys: terms.keys.clone(),
+        keys: terms.keys.held(),
         prices: terms.prices.clone(),
     }
 }

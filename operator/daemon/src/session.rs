@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use froben_model::{Amount, HeldKey, Kind, MachineId, MachineSpec, OperatorId};
+use froben_model::{Amount, Kind, MachineId, MachineSpec, OperatorId};
 use froben_schema::common_capnp::PROTOCOL_VERSION;
 use froben_schema::convert;
 use froben_schema::operator_capnp::{machine, registration};
@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::Outbox;
+use crate::keystore::Keystore;
 use crate::life::say;
 use crate::machine::Machine;
 use crate::workers::{FenceWatch, Pool};
@@ -30,7 +31,7 @@ pub struct Terms {
     /// What an item of a kind costs.
     pub prices: Vec<(Kind, Amount)>,
     /// What the keystore holds.
-    pub keys: Vec<HeldKey>,
+    pub keys: Arc<Keystore>,
     pub policy: Policy,
     /// How long a machine that is about to leave finishes what it has.
     pub drain_within: Duration,
@@ -109,6 +110,7 @@ pub async fn serve(
         terms.pool.clone(),
         terms.workers.clone(),
         carrier,
+        terms.keys.clone(),
         link.patience(),
         terms.outbox.clone(),
     );

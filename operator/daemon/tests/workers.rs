@@ -144,6 +144,7 @@ fn cpu_task(what: &str, items: Vec<Value>) -> RunTask {
         ram_bytes: 0,
         vram_bytes: 0,
         timeout_ms: 60_000,
+        keys: Vec::new(),
     }
 }
 

@@ -14,10 +14,12 @@ use crate::convert::{
     value_to_cbor,
 };
 use crate::fields::{Reader, Writer};
-use crate::message::{FromWorker, Hello, Level, Run, RunItem, ToWorker};
+use crate::message::{FromWorker, Hello, Level, Run, RunItem, RunKey, ToWorker};
 
 /// Notes of one hello.
 const NOTES: usize = 16;
+/// Most bytes of a path: Linux has none beyond.
+const PATH_BYTES: usize = 4096;
 
 /// A message of `FromWorker` as CBOR.
 pub fn encode_from_worker(message: &FromWorker) -> Vec<u8> {
@@ -211,6 +213,7 @@ pub fn encode_to_worker(message: &ToWorker) -> Vec<u8> {
                 ram_bytes,
                 vram_bytes,
                 timeout_ms,
+                keys,
             } = run;
             let items = items.iter().map(|item| {
                 let RunItem { index, input } = item;
@@ -228,6 +231,7 @@ pub fn encode_to_worker(message: &ToWorker) -> Vec<u8> {
                 .field("ram_bytes", *ram_bytes)
                 .field("vram_bytes", *vram_bytes)
                 .field("timeout_ms", *timeout_ms)
+                .list("keys", keys.iter().map(key_to_cbor))
         }
         ToWorker::Cancel { task } => body.field("task", *task),
         ToWorker::Shutdown => body,
@@ -263,6 +267,11 @@ pub fn decode_to_worker(bytes: &[u8], agreed: u32) -> Result<ToWorker, Error> {
             ram_bytes: body.uint("ram_bytes")?,
             vram_bytes: body.uint("vram_bytes")?,
             timeout_ms: body.uint("timeout_ms")?,
+            // A daemon of before does not say.
+            keys: match body.peek("keys") {
+                true => body.list("keys", limits::SETUP_KEYS, key_from_cbor)?,
+                false => Vec::new(),
+            },
         }),
         "cancel" => ToWorker::Cancel {
             task: body.uint("task")?,
@@ -289,6 +298,37 @@ fn item(cbor: Cbor) -> Result<RunItem, Why> {
     Ok(RunItem {
         index: index(take("index")?)?,
         input: value_from_cbor(take("input")?)?,
+    })
+}
+
+fn key_to_cbor(key: &RunKey) -> Cbor {
+    let RunKey { name, sha256, path } = key;
+    Cbor::Map(vec![
+        (Cbor::from("name"), Cbor::from(name.as_str())),
+        (Cbor::from("sha256"), Cbor::from(sha256.as_slice())),
+        (Cbor::from("path"), Cbor::from(path.as_str())),
+    ])
+}
+
+fn key_from_cbor(cbor: Cbor) -> Result<RunKey, Why> {
+    let mut fields = entries(cbor)?;
+    let mut take = |name: &str| fields.remove(name).ok_or_else(|| format!("lacks `{name}`"));
+    Ok(RunKey {
+        name: text(take("name")?)?,
+        sha256: match take("sha256")? {
+            Cbor::Bytes(bytes) => bytes.try_into().ok(),
+            _ => None,
+        }
+        .ok_or("holds a `sha256` that is not 32 bytes")?,
+        path: match text(take("path")?)? {
+            path if path.len() <= PATH_BYTES => path,
+            path => {
+                let len = path.len();
+                return Err(format!(
+                    "holds a path of {len} bytes, the limit is {PATH_BYTES}"
+                ));
+            }
+        },
     })
 }
 

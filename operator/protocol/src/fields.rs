@@ -103,6 +103,10 @@ impl Reader {
         }
     }
 
+    pub(crate) fn peek(&self, field: &str) -> bool {
+        self.fields.contains_key(field)
+    }
+
     pub(crate) fn take(&mut self, field: &str) -> Option<Cbor> {
         self.fields.remove(field)
     }

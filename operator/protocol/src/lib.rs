@@ -24,7 +24,7 @@ mod upload;
 pub use context::{Cancellation, TaskCtx};
 pub use error::Error;
 pub use link::Link;
-pub use message::{Failure, FromWorker, Hello, Level, Role, Run, RunItem, ToWorker};
+pub use message::{Failure, FromWorker, Hello, Level, Role, Run, RunItem, RunKey, ToWorker};
 pub use serve::{Introduction, Worker, announce, serve, serve_on};
 pub use upload::Upload;
 

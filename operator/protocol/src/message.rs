@@ -142,6 +142,19 @@ pub struct Run {
     pub vram_bytes: u64,
     /// From now. The daemon ends the task by its own clock; this is for planning.
     pub timeout_ms: u64,
+    /// The files of the operator's keystore that the task names.
+    pub keys: Vec<RunKey>,
+}
+
+/// A file of the operator's keystore, which the worker reads where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunKey {
+    /// What the task calls it.
+    pub name: String,
+    /// Of its content, when the daemon started.
+    pub sha256: [u8; 32],
+    /// Absolute.
+    pub path: String,
 }
 
 /// One item that a task owes.

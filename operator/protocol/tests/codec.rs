@@ -111,6 +111,11 @@ fn to_worker() -> Vec<ToWorker> {
             ram_bytes: 3,
             vram_bytes: 4,
             timeout_ms: 5,
+            keys: vec![RunKey {
+                name: "crs".to_owned(),
+                sha256: [9; 32],
+                path: "/keys/crs".to_owned(),
+            }],
         }),
         ToWorker::Cancel { task: 9 },
         ToWorker::Shutdown,

@@ -107,6 +107,7 @@ impl Session {
             ram_bytes: 0,
             vram_bytes: 0,
             timeout_ms: 1000,
+            keys: Vec::new(),
         };
         self.link.send(&ToWorker::Run(run)).unwrap();
     }

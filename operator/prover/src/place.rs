@@ -128,9 +128,7 @@ impl Place {
                     }
                 })
             }
-            Place::Stock { tree } => tree
-                .prove(&config::stock(params), params, step)
-                .map_err(NoProof::Tree),
+            Place::Stock { tree } => tree.prove_stock(params, step).map_err(NoProof::Tree),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Writes the verifying keys of the tree of a parameter set into `keys/`, and prints what it made.
 //!
 //! `cargo run --release -p froben-recursion --example make_keys -- dev`, after a change of any circuit, of
-//! the tables or of the slots. Under `standard` it takes several GiB of memory.
+//! the tables or of the slots; then again with `standard`.
 
 use std::path::Path;
 use std::process::ExitCode;

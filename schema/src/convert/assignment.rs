@@ -3,7 +3,8 @@
 use froben_model::{Assignment, Kind, limits};
 
 use super::{
-    Error, check_size, list_len, read_text, read_token, read_value, write_token, write_value,
+    Error, check_size, list_len, read_keys, read_text, read_token, read_value, write_keys,
+    write_token, write_value,
 };
 use crate::operator_capnp::task;
 
@@ -38,6 +39,7 @@ pub fn read_assignment(reader: task::Reader<'_>) -> Result<Assignment, Error> {
         ram_bytes: reader.get_ram_bytes(),
         vram_bytes: reader.get_vram_bytes(),
         timeout_ms,
+        keys: read_keys(reader.get_keys()?)?,
     })
 }
 
@@ -52,6 +54,7 @@ pub fn write_assignment(assignment: &Assignment, mut builder: task::Builder<'_>)
         ram_bytes,
         vram_bytes,
         timeout_ms,
+        keys,
     } = assignment;
     write_token(token, builder.reborrow().init_token());
     builder.set_kind(kind.as_str());
@@ -69,11 +72,14 @@ pub fn write_assignment(assignment: &Assignment, mut builder: task::Builder<'_>)
     builder.set_ram_bytes(*ram_bytes);
     builder.set_vram_bytes(*vram_bytes);
     builder.set_timeout_ms(*timeout_ms);
+    if !keys.is_empty() {
+        write_keys(keys, builder.init_keys(list_len(keys.len())));
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use froben_model::{CallId, LeaseToken, Value, WorkflowId};
+    use froben_model::{CallId, LeaseToken, SetupKey, Value, WorkflowId};
 
     use super::*;
 
@@ -93,6 +99,10 @@ mod tests {
             ram_bytes: 4 << 30,
             vram_bytes: 1 << 30,
             timeout_ms: limits::TIMEOUT_MS,
+            keys: vec![SetupKey {
+                name: "crs".to_owned(),
+                sha256: [5; 32],
+            }],
         }
     }
 
@@ -107,6 +117,7 @@ mod tests {
         let with_device = assignment();
         let cpu = Assignment {
             device: None,
+            keys: Vec::new(),
             ..assignment()
         };
         for assignment in [with_device, cpu] {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use froben_model::{ErrorClass, ItemError, ItemOutcome, Kind, Usage, Value, limits};
-use froben_protocol::{Failure, Level, Run, RunItem};
+use froben_protocol::{Failure, Level, Run, RunItem, RunKey};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,8 @@ pub struct RunTask {
     pub vram_bytes: u64,
     /// From now.
     pub timeout_ms: u64,
+    /// Files of the keystore that it names.
+    pub keys: Vec<RunKey>,
 }
 
 /// What happens to a task.
@@ -206,6 +208,7 @@ impl Job {
             ram_bytes,
             vram_bytes,
             timeout_ms: _,
+            keys,
         } = self.task.clone();
         let left = self.deadline.saturating_duration_since(Instant::now());
         Run {
@@ -221,6 +224,7 @@ impl Job {
             ram_bytes,
             vram_bytes,
             timeout_ms: left.as_millis() as u64,
+            keys,
         }
     }
 

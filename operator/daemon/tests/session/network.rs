@@ -21,11 +21,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Hands its input to a scripted worker, and gives what came of it.
 const DO: &str = r#"
 return workflow("do", {
-  input = { what = "string", data = "any?", device = "boolean?" },
+  input = { what = "string", data = "any?", device = "boolean?", keys = "any?" },
   output = { value = "any?", class = "string?" },
 }, function(ctx, input)
   local needs = { cpu_cores = 1, ram = "1MiB", shared = true }
   if input.device then needs.vram = "1MiB" end
+  if input.keys then needs.keys = input.keys end
   local d = ctx:delegate {
     kind = input.device and "script.device/1" or "script.cpu/1",
     key = "do", input = input.what, items = { input.data or "nothing" },

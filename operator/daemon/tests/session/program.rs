@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use froben_model::Value;
 use froben_wire::Role;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -134,6 +135,44 @@ fn a_device_that_goes_bad_is_fenced_and_the_machine_registers_without_it() {
     });
     kill(daemon.pid(), Signal::SIGTERM).unwrap();
     assert_eq!(daemon.wait(), Some(0));
+}
+
+#[test]
+fn a_task_that_names_a_key_is_told_where_its_file_lies() {
+    const CONTENT: &str = "powers of tau";
+    const SHA256: &str = "c1e4edd0641fd2b76d2bddbd29711077bbbac7254b80bd81049f4d8638cb14c5";
+    let network = Network::start();
+    let identity = network.issue(Role::Operator, "op");
+    let keystore = network.dir().join("keystore");
+    std::fs::create_dir(&keystore).unwrap();
+    std::fs::write(keystore.join("setup"), CONTENT).unwrap();
+    let key = format!("name = "tau"
+version = "1"
+file = "setup"
+sha256 = "{SHA256}"");
+    std::fs::write(
+        keystore.join("manifest.toml"),
+        format!(
+            "[[key]]
+{key}
+"
+        ),
+    )
+    .unwrap();
+    let mut command = command(&network.address, &identity, network.dir());
+    command.arg("--keystore").arg(&keystore);
+    let mut daemon = Daemon::start_as(command);
+    let line = daemon.line();
+    assert!(line.starts_with("registered op/m1"), "{line}");
+    run(async {
+        // A key is its content: the task may call it what it likes.
+        let keys = Value::map([("crs", Value::text(SHA256))]);
+        let input = [("what", Value::text("keys")), ("keys", keys)];
+        let id = network.submit_input(Value::map(input)).await;
+        let value = network.outcome(id, "value").await;
+        let expected = Value::map([("crs", Value::text(CONTENT))]);
+        assert_eq!(value, Some(expected));
+    });
 }
 
 #[test]

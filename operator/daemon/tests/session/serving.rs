@@ -59,7 +59,7 @@ impl Workers {
     fn terms(&self, network: &Network, identity: std::path::PathBuf) -> Terms {
         Terms {
             prices: Vec::new(),
-            keys: Vec::new(),
+            keys: Arc::default(),
             coordinator: network.address.clone(),
             identity,
             label: "m1".to_owned(),

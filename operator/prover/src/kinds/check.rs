@@ -1,8 +1,10 @@
-//! `commitments.check/1`: whether what came for an item of a witness or proof task holds.
+//! `commitments.check/1`: whether what came for an item of a witness, proof, leaf or node task holds.
 //!
 //! What should have come is computed from the file, not taken from whoever made it, and proofs go through
 //! the verifier that `froben verify` uses. So whoever runs this tells more than that results look well. A
-//! bundle is not checked here: whoever gets one verifies it.
+//! bundle, an aggregate and what lies below one are not checked here: whoever gets the end verifies it.
+
+mod tree;
 
 use froben_circuits::{
     Circuit, MAX_PROOF_BYTES, MAX_WITNESS_BYTES, Params, Statement, Witness, verify,
@@ -37,13 +39,20 @@ pub(crate) fn run(run: &Run, ctx: &TaskCtx) -> Result<(), Failure> {
 /// Why the value does not hold, if it does not.
 fn verdict(input: Fields<'_>, question: &Value, ctx: &TaskCtx) -> Result<Option<String>, Failure> {
     let question = Fields::of("item", question)?;
-    let index = question.table("item")?.u32("index")?;
-    let data = input.blob("data")?;
+    let item = question.table("item")?;
     // Whatever is wrong with the value is its maker's fault, not that of whoever asks.
     let value = match question.table("value") {
         Ok(value) => value,
         Err(wrong) => return Ok(Some(wrong.message)),
     };
+    if item.has("first") {
+        return tree::of_leaf(input, item, value, ctx);
+    }
+    if item.has("left") {
+        return tree::of_node(input, item, value, ctx);
+    }
+    let index = item.u32("index")?;
+    let data = input.blob("data")?;
     match (value.blob("witness"), value.blob("proof")) {
         (Ok(witness), _) => of_witness(data, index, witness, ctx),
         (_, Ok(proof)) => {

@@ -43,6 +43,10 @@ impl<'a> Fields<'a> {
         }
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.value.get(name).is_some()
+    }
+
     pub(super) fn blob(&self, name: &str) -> Result<BlobRef, Failure> {
         self.field(name, "a blob", Value::as_blob)
     }

@@ -50,8 +50,7 @@ fn leaf(input: &Input, item: &Value, ctx: &TaskCtx, place: &mut Place) -> Result
         params,
     } = *input;
     let item = Fields::of("item", item)?;
-    let first = item.u32("first")? as usize;
-    let blobs = proofs(item, circuit, slots(params, circuit))?;
+    let (first, blobs) = proofs(item, circuit, params)?;
     let statements = tree::statements(data, Some(first + blobs.len()), ctx)?;
     let (before, ours) = statements.split_at(first);
 
@@ -87,8 +86,14 @@ fn leaf(input: &Input, item: &Value, ctx: &TaskCtx, place: &mut Place) -> Result
     tree::handed_out(&lifted, ctx)
 }
 
-/// The proofs of an item: one to as many as a leaf has slots.
-fn proofs(item: Fields<'_>, circuit: Circuit, most: usize) -> Result<Vec<BlobRef>, Failure> {
+/// The first segment of an item, and its proofs: one to as many as a leaf has slots.
+pub(super) fn proofs(
+    item: Fields<'_>,
+    circuit: Circuit,
+    params: Params,
+) -> Result<(usize, Vec<BlobRef>), Failure> {
+    let most = slots(params, circuit);
+    let first = item.u32("first")? as usize;
     let list = item.list("proofs")?;
     if list.is_empty() || list.len() > most {
         return Err(bad_request(format!(
@@ -100,5 +105,6 @@ fn proofs(item: Fields<'_>, circuit: Circuit, most: usize) -> Result<Vec<BlobRef
         let blob = value.as_blob();
         blob.ok_or_else(|| bad_request(format!("proof {place} of the item is no blob")))
     };
-    list.iter().enumerate().map(blob).collect()
+    let blobs = list.iter().enumerate().map(blob);
+    Ok((first, blobs.collect::<Result<_, Failure>>()?))
 }

@@ -115,6 +115,7 @@ impl Process {
             ram_bytes: 0,
             vram_bytes: 0,
             timeout_ms: 600_000,
+            keys: Vec::new(),
         };
         self.link.send(&ToWorker::Run(run)).unwrap();
         let mut uploads: HashMap<u64, Vec<u8>> = HashMap::new();

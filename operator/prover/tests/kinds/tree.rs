@@ -117,7 +117,8 @@ fn expect(met: &[(Option<Value>, String)], expected: &[(Option<Value>, &str)]) {
 
 /// For each segment the proof of a circuit.
 fn segment_proofs(worker: &mut Process, circuit: Circuit) -> Vec<Value> {
-    let witnesses = (0..).zip(file().chunks(froben_circuits::SEGMENT_BYTES));
+    let file = file();
+    let witnesses = (0..).zip(file.chunks(froben_circuits::SEGMENT_BYTES));
     let witnesses = witnesses.map(|(i, bytes)| Witness::compute(bytes.to_vec(), i).unwrap());
     let proof = |witness: Witness| {
         let proof = prove(&stock(Params::Dev), circuit, &witness).unwrap();
@@ -180,6 +181,7 @@ async fn a_file_becomes_an_aggregate_that_verifies() {
     let lie = Aggregate::decode(&lie).unwrap();
     assert!(lie.verify().is_err());
 
+    results_are_checked(&worker, &data, &proofs, &lifts, &tops).await;
     leaves_are_refused(&mut worker, &data, &proofs).await;
     nodes_are_refused(&mut worker, &lifts).await;
     tips_are_refused(&mut worker, &lifts, &tops).await;
@@ -196,6 +198,84 @@ async fn a_file_becomes_an_aggregate_that_verifies() {
         expect(&met, &[(None, why)]);
     }
     worker.stop().await;
+}
+
+/// A trusted machine says the same of each result, also of a refusal.
+async fn results_are_checked(
+    worker: &Process,
+    data: &Value,
+    proofs: &[Vec<Value>; 4],
+    lifts: &[Vec<Value>],
+    tops: &[Value],
+) {
+    let mut cpu = Process::cpu().await;
+    cpu.blobs = worker.blobs.clone();
+    let question =
+        |item: &Value, value: Value| Value::map([("item", item.clone()), ("value", value)]);
+    let refused = |name: &'static str, which: Value| {
+        let one = Value::map([(name, which), ("why", Value::text("so"))]);
+        Value::map([("refused", Value::List(vec![one]))])
+    };
+    let index = |index: i64| refused("index", Value::Int(index));
+    let side = |side: &str| refused("side", Value::text(side));
+
+    let [_, sha256, ..] = lifts else {
+        panic!("four circuits")
+    };
+    let twice = leaf(0, &[proofs[0][0].clone(), proofs[0][0].clone()]);
+    let first = leaf(0, &proofs[1][..1]);
+    let both = pair(&sha256[0], &sha256[1]);
+    let nothing = Value::map([("refused", Value::List(Vec::new()))]);
+    for (input, cases) in [
+        (
+            with_data(data, Some(Circuit::Sha256)),
+            vec![
+                (question(&first, one(&sha256[0])), ""),
+                (
+                    question(&first, one(&sha256[1])),
+                    "not about 1 segments from 0",
+                ),
+                (
+                    question(&first, one(&tops[1])),
+                    "another key than that of the lift",
+                ),
+                (question(&first, nothing.clone()), "refuses nothing"),
+                (
+                    question(&first, Value::map([("x", Value::Nil)])),
+                    "neither a proof nor",
+                ),
+            ],
+        ),
+        (
+            with_data(data, Some(Circuit::Keccak256)),
+            vec![
+                (question(&twice, index(1)), ""),
+                (question(&twice, index(0)), "it refuses what holds"),
+                (question(&twice, index(2)), "segment 2 is not the leaf's"),
+            ],
+        ),
+        (
+            of_circuit(Circuit::Sha256),
+            vec![
+                (question(&both, one(&tops[1])), ""),
+                (question(&both, one(&sha256[0])), "does not join these two"),
+                (
+                    question(&both, one(&tops[2])),
+                    "its leaves are not of sha256",
+                ),
+                (question(&both, side("right")), "it refuses what holds"),
+                (question(&pair(&sha256[0], &lifts[2][1]), side("right")), ""),
+            ],
+        ),
+    ] {
+        let (questions, expected): (Vec<Value>, Vec<&str>) = cases.into_iter().unzip();
+        let verdicts = cpu.verdicts(input, questions).await;
+        for ((holds, why), expected) in verdicts.into_iter().zip(expected) {
+            let as_expected = holds == expected.is_empty() && why.contains(expected);
+            assert!(as_expected, "{holds}: {why}, not: {expected}");
+        }
+    }
+    cpu.stop().await;
 }
 
 async fn leaves_are_refused(worker: &mut Process, data: &Value, proofs: &[Vec<Value>; 4]) {

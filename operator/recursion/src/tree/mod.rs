@@ -6,8 +6,8 @@
 //! builds none. [`Prover`] makes the proofs, over any [`Scheme`]; [`Proved::decode`] and [`Aggregate`] are
 //! how they travel.
 //!
-//! `cargo run --release -p froben-recursion --example make_keys -- dev` writes the keys again after a change of any
-//! circuit; a test says when that is due.
+//! `cargo run --release -p froben-recursion --example make_keys -- dev`, and then `-- standard`, writes the keys again
+//! after a change of any circuit; a test says when that is due.
 
 mod aggregate;
 mod check;

@@ -4,7 +4,7 @@
 //! the keys that were used last are kept, as many as the memory holds that the owner allows; the one in use
 //! is kept whatever it takes.
 
-use froben_circuits::config::Challenge;
+use froben_circuits::config::{Challenge, StockPcs, stock};
 use froben_circuits::{Circuit as Segment, Params};
 
 use super::{Keys, NoKeys, Piece, slots};
@@ -94,6 +94,15 @@ impl<P: Scheme> std::fmt::Debug for Prover<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kept = self.kept.iter().map(|kept| (kept.params, kept.piece));
         f.debug_list().entries(kept).finish()
+    }
+}
+
+impl Prover<StockPcs> {
+    /// [`Prover::prove`] by the stock prover. Compiled here once, for all who have no other.
+    ///
+    /// *Errors*: [`TreeError`].
+    pub fn prove_stock(&mut self, params: Params, step: &Step<'_>) -> Result<Proved, TreeError> {
+        self.prove(&stock(params), params, step)
     }
 }
 

@@ -10,9 +10,11 @@ pub mod tables;
 pub mod tree;
 
 mod proof;
+mod traces;
 mod verifier;
 
 pub use circuit::{Builder, Circuit, PUBLIC_WIRES, Unsatisfied, Wire};
 pub use proof::{CircuitProof, Config, ProveError, ProvingKey, Refused, Scheme, VerifyingKey};
-pub use tables::{Heights, Table};
+pub use tables::{Heights, MAX_DEGREE, Table, TableAir};
+pub use traces::{CircuitTables, Traces};
 pub use verifier::Malformed;

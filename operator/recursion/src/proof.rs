@@ -302,12 +302,12 @@ pub(crate) fn verifier_airs() -> Vec<TableAir> {
     Table::ALL.map(TableAir::new).into()
 }
 
-fn log_heights(heights: Heights) -> Vec<usize> {
+pub(crate) fn log_heights(heights: Heights) -> Vec<usize> {
     Table::ALL.map(|table| table.log_height(heights)).into()
 }
 
 /// Public values per table: all of them belong to `plain`.
-fn public_values(publics: &[Val]) -> Vec<Vec<Val>> {
+pub(crate) fn public_values(publics: &[Val]) -> Vec<Vec<Val>> {
     let of = |table: Table| match table {
         Table::Plain => publics.to_vec(),
         _ => Vec::new(),

@@ -78,7 +78,7 @@ const EDGES: [(&str, &[&str]); 23] = [
     ),
     ("froben-circuits", &[]),
     ("froben-recursion", &["froben-circuits"]),
-    ("froben-compress", &["froben-circuits"]),
+    ("froben-compress", &["froben-circuits", "froben-recursion"]),
     ("froben-opencl", &[]),
     (
         "froben-prover",

@@ -51,6 +51,23 @@ impl<A: LayerAir> Layer<A> {
     /// If an AIR has what the circuit does not verify (periodic columns), or a height does not suit the
     /// parameters.
     pub fn new(params: Params, airs: Vec<A>, log_heights: Vec<usize>) -> Result<Self, Error> {
+        Self::with_degree(params, airs, log_heights, 0)
+    }
+
+    /// The same, with the look-ups of a bus packed into as few columns as constraints up to `degree` allow: fewer columns,
+    /// and where that is more than the AIR's own degree more quotient chunks.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    ///
+    /// # Panics
+    /// If the quotients of such constraints have more chunks than the blow-up.
+    pub fn with_degree(
+        params: Params,
+        airs: Vec<A>,
+        log_heights: Vec<usize>,
+        degree: usize,
+    ) -> Result<Self, Error> {
         let fri = params.fri(());
         let shortest = fri.log_final_poly_len + 1;
         if airs.is_empty() || airs.len() != log_heights.len() {
@@ -68,8 +85,14 @@ impl<A: LayerAir> Layer<A> {
             return Err(Error::Shape("AIRs without periodic columns"));
         }
         let config = config(params);
-        let data = ProverData::from_airs_and_degrees(&config, &airs, &log_heights)
-            .map_err(|e| Error::Stark(e.to_string()))?;
+        let data = ProverData::from_airs_and_degrees_with_lookup_budgets(
+            &config,
+            &airs,
+            &log_heights,
+            &vec![degree; airs.len()],
+            fri.log_blowup,
+        )
+        .map_err(|e| Error::Stark(e.to_string()))?;
         Ok(Self {
             params,
             config,

@@ -8,33 +8,42 @@ use halo2_base::halo2_proofs::halo2curves::bn256::Fr;
 use p3_baby_bear::BabyBear;
 use p3_field::PrimeCharacteristicRing;
 
-use super::constraints::Window;
+use super::constraints::{Number, Window};
 use super::pcs::{Opening, Round};
 use super::transcript::{ABSORBED, Observed, Transcript};
 use super::{Shape, Values};
-use crate::gadget::{Base, Board, Canonical, Ext};
-use crate::layer::Challenge;
+use crate::gadget::{Board, Canonical, Ext};
+use crate::layer::{Challenge, Val};
 
 impl Board {
     /// Lays the verification of the proof that `values` holds, and exposes its public values: those of all
-    /// instances in their order, eight a public input in radix 2^31, the lowest first.
+    /// instances in their order that the shape publishes, eight a public input in radix 2^31, the lowest first.
     pub fn verify(&mut self, shape: &Shape, values: &Values) {
+        let mut published = shape.published;
         let public_values: Vec<Vec<_>> = values
             .public_values
             .iter()
-            .map(|list| list.iter().map(|&value| self.load(value)).collect())
+            .map(|list| {
+                let of = |&value: &Val| {
+                    if published == 0 {
+                        return Observed::Constant(Val::ZERO);
+                    }
+                    published -= 1;
+                    Observed::Cell(self.load(value))
+                };
+                list.iter().map(of).collect()
+            })
             .collect();
-        self.expose_values(&public_values.concat());
+        self.expose_values(&public_values.concat()[..shape.published]);
         let mut transcript = Transcript::new();
         let opened = self.replay(shape, values, &public_values, &mut transcript);
         self.verify_openings(shape, values, &opened.rounds, opened.zeta, &mut transcript);
         self.verify_instances(shape, &public_values, &opened);
     }
 
-    fn expose_values(&mut self, public_values: &[Canonical]) {
+    fn expose_values(&mut self, public_values: &[Observed]) {
         for chunk in public_values.chunks(ABSORBED) {
-            let chunk: Vec<_> = chunk.iter().map(|&value| Observed::Cell(value)).collect();
-            if let Existing(word) = self.pack(&chunk, 0) {
+            if let Existing(word) = self.pack(chunk, 0) {
                 self.expose(word);
             }
         }
@@ -45,7 +54,7 @@ impl Board {
         &mut self,
         shape: &Shape,
         values: &Values,
-        public_values: &[Vec<Canonical>],
+        public_values: &[Vec<Observed>],
         transcript: &mut Transcript,
     ) -> Replayed {
         transcript.observe_seed(self, &shape.batch_seed);
@@ -59,7 +68,7 @@ impl Board {
         let main = self.load_cap(&values.main);
         transcript.observe_cap(self, &main);
         for &value in public_values.iter().flatten() {
-            transcript.observe_cell(self, value);
+            transcript.observe(self, value);
         }
         let preprocessed = shape.preprocessed.as_ref().map(|(roots, _)| {
             let roots: Vec<_> = roots.iter().map(|&root| Constant(root)).collect();
@@ -151,7 +160,7 @@ impl Board {
     fn verify_instances(
         &mut self,
         shape: &Shape,
-        public_values: &[Vec<Canonical>],
+        public_values: &[Vec<Observed>],
         replayed: &Replayed,
     ) {
         let mut quotients = replayed.rounds[1].matrices.iter();
@@ -183,7 +192,10 @@ impl Board {
             });
             let public_values: Vec<_> = public_values[i]
                 .iter()
-                .map(|&value| Base::from(value))
+                .map(|&value| match value {
+                    Observed::Constant(value) => Number::Constant(value.into()),
+                    Observed::Cell(cell) => Number::Base(cell.into()),
+                })
                 .collect();
             let window = Window {
                 main,

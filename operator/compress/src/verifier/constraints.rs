@@ -44,7 +44,7 @@ pub(crate) struct Window<'a> {
     pub(crate) permutation: [&'a [Ext]; 2],
     pub(crate) challenges: &'a [Ext],
     pub(crate) terminal: Option<Ext>,
-    pub(crate) public_values: &'a [Base],
+    pub(crate) public_values: &'a [Number],
     pub(crate) selectors: Selectors,
 }
 
@@ -267,7 +267,7 @@ impl Evaluation<'_> {
                 BaseEntry::Preprocessed { offset } => {
                     row(window.preprocessed[offset], variable.index)
                 }
-                BaseEntry::Public => Number::Base(window.public_values[variable.index]),
+                BaseEntry::Public => window.public_values[variable.index],
                 BaseEntry::Periodic => unreachable!("invariant: a layer has no periodic columns"),
             },
         }

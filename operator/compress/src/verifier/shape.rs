@@ -59,6 +59,8 @@ pub struct Shape {
     pub(crate) params: Params,
     pub(crate) fri: FriParameters<()>,
     pub(crate) instances: Vec<InstanceShape>,
+    /// How many of the public values, counted through all instances, are published; the others are zero.
+    pub(crate) published: usize,
     /// The preprocessed commitment, and the instances that have a matrix in it, in their order.
     pub(crate) preprocessed: Option<(Vec<Fr>, Vec<usize>)>,
     pub(crate) batch_seed: Vec<BabyBear>,
@@ -99,6 +101,7 @@ impl Shape {
         let mut shape = Self {
             params: layer.params,
             fri,
+            published: instances.iter().map(|i| i.public_values).sum(),
             instances,
             preprocessed,
             batch_seed: vec![],
@@ -110,6 +113,17 @@ impl Shape {
         shape.fix_folding();
         shape.fix_seeds();
         Ok(shape)
+    }
+
+    /// The same, of whose public values only the first `count` are published, and the others are fixed to zero.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[must_use]
+    pub fn publishing(mut self, count: usize) -> Self {
+        assert!(count <= self.published, "{count} public values");
+        self.published = count;
+        self
     }
 
     /// The matrices of each opened commitment, in the order of the native verifier: main, quotient,

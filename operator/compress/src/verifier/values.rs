@@ -119,6 +119,11 @@ impl Values {
             && fri.commit_phase_openings.len() == fri.commit_phase_commits.len()
             && fri.commit_pow_witnesses.len() == shape.schedule.len()
             && proof.lookup_pow_witness.is_some() == shape.has_lookups()
+            && public_values
+                .iter()
+                .flatten()
+                .skip(shape.published)
+                .all(|&value| value == Val::ZERO)
             && skipped;
         if !fits {
             return Err(Error::Shape("a proof of the circuit's shape"));

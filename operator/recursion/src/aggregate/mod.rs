@@ -13,6 +13,7 @@
 //! | [`Node`] | two proofs of lifts or nodes | their spans joined, the keys that it accepts |
 //! | [`Tip`] | a node-shaped proof for each circuit | the lists' ends and counts |
 //! | [`Scheduler`] | a tip's proof | one digest |
+//! | [`Shrink`] | a scheduler's proof | the same digest |
 //!
 //! What each value is bound by is argued in docs/recursion.md.
 
@@ -21,6 +22,7 @@ mod leaf;
 mod list;
 mod node;
 mod schedule;
+mod shrink;
 mod span;
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ pub use leaf::{Leaf, LeafInput};
 pub use list::{ListDigest, Lists};
 pub use node::{Lift, Node, NodeChild};
 pub use schedule::{Scheduler, batch_digest};
+pub use shrink::Shrink;
 pub use span::Span;
 pub use tip::Tip;
 

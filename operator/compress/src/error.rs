@@ -40,8 +40,26 @@ pub enum Error {
     /// A SNARK is refused.
     #[error("the SNARK is refused: {0}")]
     Snark(&'static str),
-    /// A key over a local setup was offered where proofs count.
-    #[error("the key {0} is over a dev setup, whose maker can prove anything")]
+    /// The scheduler's proof is refused.
+    #[error("the scheduler's proof is refused: {0}")]
+    Scheduler(String),
+    /// The pinned keys are those of other circuits.
+    #[error("the pinned keys of {0} are not those of this version's circuits")]
+    Stale(&'static str),
+    /// A file is no final proof.
+    #[error("the final proof is refused: {0}")]
+    File(&'static str),
+    /// A statement has no public values.
+    #[error("the statement is refused: {0}")]
+    Statement(String),
+    /// The setup of a ceremony was to be made.
+    #[error("the key {0} is over the setup of a ceremony, whose file nobody can make")]
+    Ceremony(String),
+    /// A proof under dev parameters was offered where proofs count.
+    #[error("the proof is under dev parameters, which are worth nothing")]
+    DevParams,
+    /// A key over the dev setup was offered where proofs count.
+    #[error("the key {0} is over the dev setup, with which everybody can prove anything")]
     DevKey(String),
 }
 

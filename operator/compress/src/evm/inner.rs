@@ -27,7 +27,7 @@ type Verifier = PlonkVerifier<KzgAs<Bn256, Bdfg21>, Encoding>;
 /// # Errors
 /// If the key's constraint system is not one that `snark-verifier` takes.
 pub fn inner_contract(key: &VerifyingKey) -> Result<String, Error> {
-    let params = key.setup.params();
+    let params = key.params();
     let inputs = vec![key.inputs];
     let config = Config::kzg().with_num_instance(inputs.clone());
     let protocol = compile(&params, &key.key, config);

@@ -27,6 +27,8 @@ pub(crate) const MAX_BITS: u32 = 220;
 pub struct Base {
     pub(crate) cell: AssignedValue<Fr>,
     pub(crate) bits: u32,
+    /// Tells integers apart, so that each is reduced once.
+    serial: u32,
 }
 
 /// An element whose cell is known to hold the canonical integer, from 0 to P - 1.
@@ -35,7 +37,11 @@ pub struct Canonical(pub(crate) AssignedValue<Fr>);
 
 impl From<Canonical> for Base {
     fn from(Canonical(cell): Canonical) -> Self {
-        Self { cell, bits: 31 }
+        Self {
+            cell,
+            bits: 31,
+            serial: 0,
+        }
     }
 }
 
@@ -103,10 +109,14 @@ impl Board {
         let (cell, low, high) = self.limbs(u64::from(element.as_canonical_u32()));
         self.look_up(low);
         self.look_up(high);
-        Base {
-            cell,
-            bits: self.loose_bits(),
-        }
+        self.integer(cell, self.loose_bits())
+    }
+
+    /// An integer of at most `bits` that is in no other [`Base`].
+    pub(crate) fn integer(&mut self, cell: Cell, bits: u32) -> Base {
+        self.integers += 1;
+        let serial = self.integers;
+        Base { cell, bits, serial }
     }
 
     /// Bits of an integer of two limbs.
@@ -170,24 +180,24 @@ impl Board {
     /// An element known when the circuit is built.
     pub(crate) fn constant(&mut self, element: BabyBear) -> Base {
         let (word, bits) = signed_word(element);
-        Base {
-            cell: self.main().load_constant(word),
-            bits,
-        }
+        let cell = self.main().load_constant(word);
+        self.integer(cell, bits)
     }
 
     /// a + b.
     pub(crate) fn add(&mut self, a: Base, b: Base) -> Base {
         let cell = self.chain(a.cell, [(b.cell, Constant(Fr::one()))]);
         let bits = a.bits.max(b.bits) + 1;
-        self.bounded(Base { cell, bits })
+        let sum = self.integer(cell, bits);
+        self.bounded(sum)
     }
 
     /// a - b.
     pub(crate) fn sub(&mut self, a: Base, b: Base) -> Base {
         let cell = self.chain(a.cell, [(b.cell, Constant(-Fr::one()))]);
         let bits = a.bits.max(b.bits) + 1;
-        self.bounded(Base { cell, bits })
+        let sum = self.integer(cell, bits);
+        self.bounded(sum)
     }
 
     /// a * b.
@@ -200,10 +210,7 @@ impl Board {
         let (word, bits) = signed_word(constant);
         let a = self.at_most(a, MAX_BITS - bits);
         let cell = self.chain(Constant(Fr::zero()), [(a.cell, Constant(word))]);
-        Base {
-            cell,
-            bits: a.bits + bits,
-        }
+        self.integer(cell, a.bits + bits)
     }
 
     /// a plus a constant.
@@ -211,7 +218,8 @@ impl Board {
         let (word, bits) = signed_word(constant);
         let cell = self.chain(a.cell, [(Constant(word), Constant(Fr::one()))]);
         let bits = a.bits.max(bits) + 1;
-        self.bounded(Base { cell, bits })
+        let sum = self.integer(cell, bits);
+        self.bounded(sum)
     }
 
     /// `start` plus the products, one gate each.
@@ -231,10 +239,7 @@ impl Board {
             start.map_or(Constant(Fr::zero()), |start| Existing(start.cell)),
             products.iter().map(|(a, b)| (a.cell, b.cell)),
         );
-        Base {
-            cell,
-            bits: bits.unwrap_or(0) + head,
-        }
+        self.integer(cell, bits.unwrap_or(0) + head)
     }
 
     /// Two factors, the longer reduced first, until their product has at most `bits`.
@@ -258,18 +263,20 @@ impl Board {
         self.at_most(a, MAX_BITS)
     }
 
-    /// The same element as an integer of two limbs.
+    /// The same element as an integer of two limbs: the same cell each time.
     pub(crate) fn reduce(&mut self, a: Base) -> Base {
         if a.bits <= self.loose_bits() {
             return a;
         }
+        if let Some(&reduced) = self.reduced.get(&a.serial) {
+            return reduced;
+        }
         let (cell, low, high) = self.divide(a);
         self.look_up(low);
         self.look_up(high);
-        Base {
-            cell,
-            bits: self.loose_bits(),
-        }
+        let reduced = self.integer(cell, self.loose_bits());
+        self.reduced.insert(a.serial, reduced);
+        reduced
     }
 
     /// Constrains a = low + 2^l high + P * quotient and gives the cells of low + 2^l high, low and high, which

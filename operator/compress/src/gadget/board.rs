@@ -1,5 +1,7 @@
 //! The circuit under construction: cells of the vertical gate, look-ups, calls of the permutation.
 
+use std::collections::HashMap;
+
 use halo2_base::gates::circuit::CircuitBuilderStage;
 use halo2_base::gates::circuit::builder::BaseCircuitBuilder;
 use halo2_base::gates::{RangeChip, RangeInstructions};
@@ -7,7 +9,7 @@ use halo2_base::halo2_proofs::halo2curves::bn256::Fr;
 use halo2_base::{AssignedValue, Context, QuantumCell};
 use p3_util::log2_ceil_usize;
 
-use super::Call;
+use super::{Base, Call};
 
 /// Cells and calls in the order in which they were asked for. Which cells there are depends on the shape
 /// of what is verified alone, never on values.
@@ -16,6 +18,9 @@ pub struct Board {
     range: RangeChip<Fr>,
     lookup_bits: usize,
     pub(crate) calls: Vec<Call>,
+    /// Integers there are, and what those that were reduced were reduced to.
+    pub(super) integers: u32,
+    pub(super) reduced: HashMap<u32, Base>,
 }
 
 impl Board {
@@ -37,6 +42,8 @@ impl Board {
             base,
             lookup_bits,
             calls: vec![],
+            integers: 0,
+            reduced: HashMap::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Elements of BabyBear's extension of degree 4, X^4 = 11, in a BN254 circuit.
 
 use halo2_base::AssignedValue;
-use halo2_base::QuantumCell::Constant;
+use halo2_base::QuantumCell::{self, Constant};
 use halo2_base::halo2_proofs::halo2curves::bn256::Fr;
 use p3_baby_bear::BabyBear;
 use p3_field::{BasedVectorSpace, Field, PrimeCharacteristicRing};
@@ -107,7 +107,19 @@ impl Board {
 
     /// a times a constant.
     pub(crate) fn ext_mul_constant(&mut self, a: Ext, constant: Challenge) -> Ext {
+        self.ext_mul_constant_add(None, a, constant)
+    }
+
+    /// start + a times a constant.
+    pub(crate) fn ext_mul_constant_add(
+        &mut self,
+        start: Option<Ext>,
+        a: Ext,
+        constant: Challenge,
+    ) -> Ext {
         let constant = coefficients(constant);
+        let start =
+            start.map(|start| self.each(|board, i| board.at_most(start.0[i], MAX_BITS - 1)));
         let a = self.each(|board, i| board.at_most(a.0[i], MAX_BITS - 33));
         self.each(|board, k| {
             let factors = (0..4).map(|i| {
@@ -122,10 +134,9 @@ impl Board {
                 .filter(|(_, factor)| *factor != BabyBear::ZERO)
                 .map(|(i, factor)| (a.0[i].cell, Constant(signed_word(factor).0)))
                 .collect();
-            let cell = board.chain(Constant(Fr::zero()), products);
             // A constant has 30 bits at most.
             let bits = size(&a) + 32;
-            Base { cell, bits }
+            board.sum(start.map(|start| start.0[k]), products, bits)
         })
     }
 
@@ -190,18 +201,18 @@ impl Board {
     fn sum(
         &mut self,
         start: Option<Base>,
-        products: impl IntoIterator<Item = (AssignedValue<Fr>, AssignedValue<Fr>)>,
+        products: impl IntoIterator<Item = (AssignedValue<Fr>, impl Into<QuantumCell<Fr>>)>,
         bits: u32,
     ) -> Base {
         match start {
-            None => Base {
-                cell: self.chain(Constant(Fr::zero()), products),
-                bits,
-            },
-            Some(start) => Base {
-                cell: self.chain(start.cell, products),
-                bits: bits.max(start.bits) + sum_bits(2),
-            },
+            None => {
+                let cell = self.chain(Constant(Fr::zero()), products);
+                self.integer(cell, bits)
+            }
+            Some(start) => {
+                let cell = self.chain(start.cell, products);
+                self.integer(cell, bits.max(start.bits) + sum_bits(2))
+            }
         }
     }
 

@@ -1,19 +1,20 @@
-//! Proving and verifying keys of one circuit over one setup, kept on disk.
+//! Proving and verifying keys of one circuit over one setup.
 //!
-//! A key is a function of the circuit's shape and the setup, and takes a minute to make. It is named by the hash of its
-//! verifying half and of where its setup comes from; the file of a key says both, and is refused if it is not what
-//! its name says.
+//! A key is a function of the circuit's shape and the setup. The verifying half is a few kilobytes, is named by its
+//! hash and by where its setup comes from, and needs no setup to verify with. The proving half is gigabytes of what follows
+//! from circuit, setup and verifying half by transforms: it is computed when a prover starts and kept in no file.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::path::Path;
 use std::sync::Arc;
 
 use halo2_base::gates::circuit::CircuitBuilderStage;
 use halo2_base::halo2_proofs::SerdeFormat;
-use halo2_base::halo2_proofs::halo2curves::bn256::G1Affine;
+use halo2_base::halo2_proofs::halo2curves::bn256::{Bn256, G1Affine, G2Affine};
+use halo2_base::halo2_proofs::halo2curves::serde::SerdeObject;
 use halo2_base::halo2_proofs::plonk::{self, ProvingKey, keygen_pk, keygen_vk};
+use halo2_base::halo2_proofs::poly::commitment::ParamsProver;
+use halo2_base::halo2_proofs::poly::kzg::commitment::ParamsKZG;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Origin, Setup};
@@ -21,16 +22,28 @@ use crate::circuit::Wrap;
 use crate::verifier::{Shape, Values};
 use crate::{Columns, Error};
 
-/// What a file of keys begins with.
-const MAGIC: &[u8; 16] = b"froben-snark-01\n";
+/// What the hash of a key begins with.
+const DOMAIN: &[u8; 16] = b"froben-snark-02\n";
 
 /// What verifies the SNARK.
 #[derive(Clone)]
 pub struct VerifyingKey {
     pub(crate) key: plonk::VerifyingKey<G1Affine>,
-    pub(crate) setup: Arc<Setup>,
     pub(crate) inputs: usize,
+    columns: Columns,
+    origin: Origin,
+    tau_g2: G2Affine,
     digest: [u8; 32],
+}
+
+/// A verifying key as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    ceremony: bool,
+    inputs: usize,
+    columns: Columns,
+    tau_g2: Vec<u8>,
+    key: Vec<u8>,
 }
 
 impl fmt::Debug for VerifyingKey {
@@ -40,26 +53,94 @@ impl fmt::Debug for VerifyingKey {
 }
 
 impl VerifyingKey {
-    fn new(key: plonk::VerifyingKey<G1Affine>, setup: Arc<Setup>, inputs: usize) -> Self {
+    fn new(
+        key: plonk::VerifyingKey<G1Affine>,
+        inputs: usize,
+        columns: Columns,
+        origin: Origin,
+        tau_g2: G2Affine,
+    ) -> Self {
         let mut hash = Sha256::new();
-        hash.update(MAGIC);
-        hash.update(setup.origin().name());
+        hash.update(DOMAIN);
+        hash.update(origin.name());
+        hash.update(tau_g2.to_raw_bytes());
         hash.update(key.to_bytes(SerdeFormat::Processed));
         Self {
             key,
-            setup,
             inputs,
+            columns,
+            origin,
+            tau_g2,
             digest: hash.finalize().into(),
         }
     }
 
-    /// Where the setup under it comes from.
+    /// The key's bytes.
+    ///
+    /// # Panics
+    /// Never: all of it has an encoding.
     #[must_use]
-    pub fn origin(&self) -> Origin {
-        self.setup.origin()
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let record = Record {
+            ceremony: self.origin == Origin::Ceremony,
+            inputs: self.inputs,
+            columns: self.columns.clone(),
+            tau_g2: self.tau_g2.to_raw_bytes(),
+            key: self.key.to_bytes(SerdeFormat::Processed),
+        };
+        postcard::to_allocvec(&record).expect("invariant: a key has an encoding")
     }
 
-    /// Refuses a key that is over a setup generated on some machine: for verifiers whose verdict counts.
+    /// The key with these bytes, which are trusted: who verifies chooses them.
+    ///
+    /// # Errors
+    /// If they are none of a key.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        const REFUSED: Error = Error::Shape("the bytes of a verifying key");
+        let record: Record = postcard::from_bytes(bytes).map_err(|_| REFUSED)?;
+        let mut rest = record.key.as_slice();
+        let key = plonk::VerifyingKey::read::<_, Wrap>(
+            &mut rest,
+            SerdeFormat::Processed,
+            record.columns.clone(),
+        )
+        .map_err(|_| REFUSED)?;
+        let tau_g2 = G2Affine::from_raw_bytes(&record.tau_g2).ok_or(REFUSED)?;
+        if !rest.is_empty() {
+            return Err(REFUSED);
+        }
+        let origin = match record.ceremony {
+            true => Origin::Ceremony,
+            false => Origin::Dev,
+        };
+        Ok(Self::new(
+            key,
+            record.inputs,
+            record.columns,
+            origin,
+            tau_g2,
+        ))
+    }
+
+    /// Where the setup under it comes from.
+    #[must_use]
+    pub const fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Rows of the circuit, base two.
+    #[must_use]
+    pub const fn k(&self) -> u32 {
+        self.columns.k()
+    }
+
+    /// How many rows and columns the circuit has.
+    #[must_use]
+    pub const fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// Refuses a key over the dev setup: for verifiers whose verdict counts.
     ///
     /// # Errors
     /// If it is.
@@ -67,6 +148,17 @@ impl VerifyingKey {
         match self.origin() {
             Origin::Ceremony => Ok(self),
             Origin::Dev => Err(Error::DevKey(self.name())),
+        }
+    }
+
+    /// Refuses a key over a ceremony's setup: for who would make the setup.
+    ///
+    /// # Errors
+    /// If it is.
+    pub fn require_dev(&self) -> Result<(), Error> {
+        match self.origin() {
+            Origin::Dev => Ok(()),
+            Origin::Ceremony => Err(Error::Ceremony(self.name())),
         }
     }
 
@@ -87,6 +179,18 @@ impl VerifyingKey {
     pub const fn inputs(&self) -> usize {
         self.inputs
     }
+
+    /// As halo2 takes what a verifier needs of the setup.
+    pub(crate) fn params(&self) -> ParamsKZG<Bn256> {
+        // The only public way to make parameters from points starts from others.
+        ParamsKZG::new(1).from_parts(
+            self.k(),
+            vec![G1Affine::generator()],
+            Some(vec![]),
+            G2Affine::generator(),
+            self.tau_g2,
+        )
+    }
 }
 
 /// What proves, and what verifies.
@@ -94,6 +198,7 @@ pub struct Keys {
     pub(crate) proving: ProvingKey<G1Affine>,
     pub(crate) columns: Columns,
     pub(crate) verifying: VerifyingKey,
+    pub(crate) setup: Arc<Setup>,
 }
 
 impl fmt::Debug for Keys {
@@ -108,22 +213,45 @@ impl Keys {
     /// # Errors
     /// If halo2 cannot make them.
     pub fn generate(shape: &Shape, setup: Arc<Setup>) -> Result<Self, Error> {
-        let params = setup.params();
-        let circuit = Wrap::new(
-            shape,
-            &Values::blank(shape),
-            setup.k(),
-            CircuitBuilderStage::Keygen,
-        );
+        let circuit = blank(shape, setup.k());
         let inputs = circuit.instances().len();
+        let params = setup.params();
         let key = keygen_vk(&params, &circuit).map_err(Error::halo2)?;
-        let proving = keygen_pk(&params, key, &circuit).map_err(Error::halo2)?;
-        let columns = circuit.columns_with_break_points();
-        let verifying = VerifyingKey::new(proving.get_vk().clone(), setup, inputs);
+        let columns = circuit.columns().clone();
+        let key = VerifyingKey::new(key, inputs, columns, setup.origin(), setup.tau_g2());
+        Self::of(&circuit, &params, key, setup)
+    }
+
+    /// The proving key that goes with a verifying key that is known: transforms, and no commitments. That the two go together
+    /// shows in the first proof, which is verified before it is handed out.
+    ///
+    /// # Errors
+    /// If circuit or setup are not the key's, as far as their sizes tell, or halo2 cannot make it.
+    pub fn proving(shape: &Shape, setup: Arc<Setup>, key: VerifyingKey) -> Result<Self, Error> {
+        let fits =
+            (setup.origin(), setup.k(), setup.tau_g2()) == (key.origin(), key.k(), key.tau_g2);
+        if !fits {
+            return Err(Error::Shape("the setup of the key"));
+        }
+        let circuit = blank(shape, key.k());
+        if circuit.columns().counts() != key.columns().counts() {
+            return Err(Error::Shape("the circuit of the key"));
+        }
+        Self::of(&circuit, &setup.params(), key, setup)
+    }
+
+    fn of(
+        circuit: &Wrap,
+        params: &ParamsKZG<Bn256>,
+        verifying: VerifyingKey,
+        setup: Arc<Setup>,
+    ) -> Result<Self, Error> {
+        let proving = keygen_pk(params, verifying.key.clone(), circuit).map_err(Error::halo2)?;
         Ok(Self {
             proving,
-            columns,
+            columns: circuit.columns_with_break_points(),
             verifying,
+            setup,
         })
     }
 
@@ -138,70 +266,9 @@ impl Keys {
     pub const fn columns(&self) -> &Columns {
         &self.columns
     }
+}
 
-    /// Writes the keys to a file of their name in `directory`.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn save(&self, directory: &Path) -> Result<(), Error> {
-        let path = directory.join(self.verifying.name());
-        // Written under another name first: a file that is there is whole.
-        let partial = path.with_extension(format!("partial-{}", std::process::id()));
-        let write = || -> io::Result<()> {
-            fs::create_dir_all(directory)?;
-            let mut file = BufWriter::with_capacity(1 << 20, File::create(&partial)?);
-            let header = postcard::to_allocvec(&(self.verifying.inputs, &self.columns))
-                .map_err(io::Error::other)?;
-            file.write_all(MAGIC)?;
-            file.write_all(&(header.len() as u64).to_le_bytes())?;
-            file.write_all(&header)?;
-            self.proving
-                .write(&mut file, SerdeFormat::RawBytesUnchecked)?;
-            file.flush()?;
-            fs::rename(&partial, &path)
-        };
-        write().map_err(|e| Error::key(&path, e.to_string()))
-    }
-
-    /// Reads the keys of that name.
-    ///
-    /// The proving half is taken as it is: who proves with a spoilt one makes proofs that do not verify, and
-    /// harms himself.
-    ///
-    /// # Errors
-    /// If there are none, or the file holds others.
-    pub fn load(directory: &Path, name: &str, setup: Arc<Setup>) -> Result<Self, Error> {
-        let path = directory.join(name);
-        let read = || -> io::Result<(usize, Columns, ProvingKey<G1Affine>)> {
-            let mut file = BufReader::with_capacity(1 << 20, File::open(&path)?);
-            let mut magic = [0; MAGIC.len()];
-            file.read_exact(&mut magic)?;
-            let mut length = [0; 8];
-            file.read_exact(&mut length)?;
-            let length = u64::from_le_bytes(length);
-            if magic != *MAGIC || length > 1 << 20 {
-                return Err(io::Error::other("it is no file of keys"));
-            }
-            let mut header = vec![0; length as usize];
-            file.read_exact(&mut header)?;
-            let (inputs, columns): (usize, Columns) =
-                postcard::from_bytes(&header).map_err(io::Error::other)?;
-            let format = SerdeFormat::RawBytesUnchecked;
-            let proving = ProvingKey::read::<_, Wrap>(&mut file, format, columns.clone())?;
-            Ok((inputs, columns, proving))
-        };
-        let (inputs, columns, proving) = read().map_err(|e| Error::key(&path, e.to_string()))?;
-        let verifying = VerifyingKey::new(proving.get_vk().clone(), setup, inputs);
-        if verifying.name() != name {
-            return Err(Error::key(
-                &path,
-                "it holds other keys than its name says".to_owned(),
-            ));
-        }
-        Ok(Self {
-            proving,
-            columns,
-            verifying,
-        })
-    }
+/// The circuit with values that do not matter, as keys are made from it.
+fn blank(shape: &Shape, k: u32) -> Wrap {
+    Wrap::new(shape, &Values::blank(shape), k, CircuitBuilderStage::Keygen)
 }

@@ -7,6 +7,7 @@
 mod keys;
 mod msm;
 mod prove;
+mod rehearsal;
 mod setup;
 
 /// Scalars and points of the curve, for who implements [`Msm`].
@@ -15,4 +16,4 @@ pub use halo2_base::halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
 pub use keys::{Keys, VerifyingKey};
 pub use msm::{Bases, Halo2Msm, Msm};
 pub use prove::Snark;
-pub use setup::{Origin, Setup};
+pub use setup::{Origin, Setup, file_length};

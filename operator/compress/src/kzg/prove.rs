@@ -47,7 +47,7 @@ impl Keys {
         let circuit =
             Wrap::new(shape, values, k, CircuitBuilderStage::Prover).with_columns(&self.columns);
         let inputs = circuit.instances();
-        let params = SchemeParams::new(self.verifying.setup.clone(), msm);
+        let params = SchemeParams::new(self.setup.clone(), msm);
         let mut transcript: EvmTranscript<G1Affine, NativeLoader, Vec<u8>, Vec<u8>> =
             TranscriptWriterBuffer::<_, G1Affine, _>::init(vec![]);
         create_proof::<Scheme, Shplonk<'_>, _, _, EvmTranscript<_, _, _, _>, _>(
@@ -87,7 +87,7 @@ impl VerifyingKey {
         if inputs.len() != self.inputs {
             return Err(Error::Snark("it has another number of inputs"));
         }
-        let params = self.setup.params();
+        let params = self.params();
         let mut rest = snark.proof.as_slice();
         let mut transcript: EvmTranscript<G1Affine, NativeLoader, &mut &[u8], Vec<u8>> =
             TranscriptReadBuffer::<_, G1Affine, _>::init(&mut rest);

@@ -2,15 +2,14 @@
 //!
 //! A production setup is a file of a ceremony, in the format of halo2's `ParamsKZG` with points as raw bytes, and is
 //! believed only as far as it is checked: points on their curves and in their groups, each power the one before
-//! times the same number, the Lagrange points those of the powers. Without a file one is generated here, which
-//! whoever has seen this process's memory can forge proofs with: it is called `dev` wherever it goes.
+//! times the same number, the Lagrange points those of the powers. The other setup is that of [`super::rehearsal`], with
+//! which everybody can forge proofs: it is called `dev` wherever it goes.
 
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use halo2_base::halo2_proofs::SerdeFormat;
 use halo2_base::halo2_proofs::arithmetic::{best_multiexp, g_to_lagrange};
 use halo2_base::halo2_proofs::halo2curves::CurveAffine;
 use halo2_base::halo2_proofs::halo2curves::bn256::{
@@ -25,7 +24,9 @@ use halo2_base::halo2_proofs::poly::commitment::ParamsProver;
 use halo2_base::halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use p3_maybe_rayon::prelude::*;
 use rand_core::OsRng;
+use sha2::{Digest, Sha256};
 
+use super::rehearsal;
 use crate::Error;
 
 /// Where a setup comes from.
@@ -33,7 +34,7 @@ use crate::Error;
 pub enum Origin {
     /// A file of a ceremony.
     Ceremony,
-    /// Generated on this machine: worthless against whoever ran it.
+    /// Of a number that everybody knows: worth nothing.
     Dev,
 }
 
@@ -84,33 +85,81 @@ impl Setup {
         Self::read_as(Origin::Ceremony, path, k)
     }
 
-    /// A setup generated on this machine, kept in `directory`.
+    /// The dev setup, for circuits of 2^k rows: the same on every machine. It takes some seconds for each 2^17 rows.
+    #[must_use]
+    pub fn dev(k: u32) -> Self {
+        let points = rehearsal::points(k);
+        Self {
+            origin: Origin::Dev,
+            k,
+            powers: points.powers,
+            lagrange: points.lagrange,
+            g2: G2Affine::generator(),
+            tau_g2: points.tau_g2,
+        }
+    }
+
+    /// The bytes of its file: the size, both lists, the generator and tau's point of the second group.
     ///
     /// # Errors
-    /// If the file that is kept there cannot be read or written, or fails a check.
-    pub fn dev(directory: &Path, k: u32) -> Result<Self, Error> {
-        let path = Self::dev_path(directory, k);
-        if path.exists() {
-            return Self::read_as(Origin::Dev, &path, k);
+    /// If the writer fails.
+    pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        to.write_all(&self.k.to_le_bytes())?;
+        for point in self.powers.iter().chain(&self.lagrange) {
+            point.write_raw(to)?;
         }
-        fs::create_dir_all(directory).map_err(|e| unreadable(directory, e))?;
-        let params = ParamsKZG::<Bn256>::setup(k, OsRng);
+        self.g2.write_raw(to)?;
+        self.tau_g2.write_raw(to)
+    }
+
+    /// Writes its file.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
         // Written under another name first: a file that is there is whole.
         let partial = path.with_extension(format!("partial-{}", std::process::id()));
         let write = || -> io::Result<()> {
-            let mut file = BufWriter::new(File::create(&partial)?);
-            params.write_custom(&mut file, SerdeFormat::RawBytes)?;
+            let mut file = BufWriter::with_capacity(1 << 20, File::create(&partial)?);
+            self.write(&mut file)?;
             file.flush()?;
-            fs::rename(&partial, &path)
+            fs::rename(&partial, path)
         };
-        write().map_err(|e| unreadable(&path, e))?;
-        Self::read_as(Origin::Dev, &path, k)
+        write().map_err(|e| unreadable(path, e))
     }
 
-    /// Where [`Self::dev`] keeps its setup.
-    #[must_use]
-    pub fn dev_path(directory: &Path, k: u32) -> PathBuf {
-        directory.join(format!("setup-dev-{k}.bin"))
+    /// Reads a setup of circuits of 2^k rows that was saved before, whose file has this SHA-256: it was checked when it was
+    /// first read, and is not again.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is another.
+    pub fn read_known(
+        path: &Path,
+        k: u32,
+        origin: Origin,
+        sha256: [u8; 32],
+    ) -> Result<Self, Error> {
+        let mut file = File::open(path).map_err(|e| unreadable(path, e))?;
+        let length = file.metadata().map_err(|e| unreadable(path, e))?.len();
+        let refused = |reason: String| Error::Setup {
+            path: path.to_owned(),
+            reason,
+        };
+        let expected = file_length(k);
+        if length != expected {
+            return Err(refused(format!(
+                "it has {length} bytes instead of {expected}"
+            )));
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)
+            .map_err(|e| unreadable(path, e))?;
+        let found: [u8; 32] = Sha256::digest(&bytes).into();
+        if found != sha256 {
+            let [found, wanted] = [found, sha256].map(hex::encode);
+            return Err(refused(format!("its SHA-256 is {found}, not {wanted}")));
+        }
+        Self::parse(origin, &mut bytes.as_slice(), length, k).map_err(refused)
     }
 
     fn read_as(origin: Origin, path: &Path, k: u32) -> Result<Self, Error> {
@@ -135,8 +184,7 @@ impl Setup {
         if !(k..=28).contains(&size) {
             return Err(format!("it is for circuits of 2^{size} rows, not of 2^{k}"));
         }
-        // Two lists of points of 64 bytes, two points of 128.
-        let expected = 4 + 2 * (64 << size) + 2 * 128;
+        let expected = file_length(size);
         if length != expected {
             return Err(format!("it has {length} bytes instead of {expected}"));
         }
@@ -201,6 +249,11 @@ impl Setup {
         Ok(())
     }
 
+    /// Tau in the second group.
+    pub(crate) const fn tau_g2(&self) -> G2Affine {
+        self.tau_g2
+    }
+
     /// Where it comes from.
     #[must_use]
     pub const fn origin(&self) -> Origin {
@@ -232,6 +285,12 @@ impl Setup {
             self.tau_g2,
         )
     }
+}
+
+/// The bytes of a file for circuits of 2^k rows: two lists of points of 64 bytes, two points of 128.
+#[must_use]
+pub const fn file_length(k: u32) -> u64 {
+    4 + 2 * (64 << k) + 2 * 128
 }
 
 fn unreadable(path: &Path, error: io::Error) -> Error {

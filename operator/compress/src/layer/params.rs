@@ -64,7 +64,7 @@ impl Params {
                 mmcs,
             },
             Self::Dev => FriParameters {
-                log_blowup: 3,
+                log_blowup: 1,
                 log_final_poly_len: 2,
                 max_log_arity: 3,
                 num_queries: 2,
@@ -73,6 +73,15 @@ impl Params {
                 query_proof_of_work_bits: 1,
                 mmcs,
             },
+        }
+    }
+}
+
+impl From<froben_circuits::Params> for Params {
+    fn from(params: froben_circuits::Params) -> Self {
+        match params {
+            froben_circuits::Params::Standard => Self::Standard,
+            froben_circuits::Params::Dev => Self::Dev,
         }
     }
 }

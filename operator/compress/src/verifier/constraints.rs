@@ -5,6 +5,7 @@
 //! quotient times the polynomial that vanishes on the trace's domain.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use p3_air::symbolic::{BaseEntry, BaseLeaf, ExtEntry, ExtLeaf, SymbolicExpr};
 use p3_field::{BasedVectorSpace, Field, PrimeCharacteristicRing, TwoAdicField};
@@ -203,6 +204,30 @@ impl Board {
         }
     }
 
+    /// start + a * b: where it can be, the addition costs nothing.
+    fn number_mul_add(&mut self, start: Number, a: Number, b: Number) -> Number {
+        let trivial =
+            |number: &Number| matches!(number, Number::Constant(c) if c.is_zero() || c.is_one());
+        match (a, b) {
+            (a, b) if trivial(&start) || trivial(&a) || trivial(&b) => {
+                let product = self.number_mul(a, b);
+                self.number_add(start, product)
+            }
+            (Number::Ext(a), Number::Ext(b)) => {
+                let start = self.number_to_ext(start);
+                Number::Ext(self.ext_mul_add(Some(start), a, b))
+            }
+            (Number::Ext(a), Number::Constant(b)) | (Number::Constant(b), Number::Ext(a)) => {
+                let start = self.number_to_ext(start);
+                Number::Ext(self.ext_mul_constant_add(Some(start), a, b))
+            }
+            (a, b) => {
+                let product = self.number_mul(a, b);
+                self.number_add(start, product)
+            }
+        }
+    }
+
     fn number_mul(&mut self, a: Number, b: Number) -> Number {
         match (a, b) {
             (Number::Constant(a), Number::Constant(b)) => Number::Constant(a * b),
@@ -297,6 +322,23 @@ fn row(row: &[Ext], index: usize) -> Number {
         .map_or(Number::Constant(Challenge::ZERO), |&ext| Number::Ext(ext))
 }
 
+/// A sum with a product that nothing else needs: the other term and the factors.
+fn product_in_sum<A>(
+    expression: &SymbolicExpr<A>,
+) -> Option<(&SymbolicExpr<A>, &SymbolicExpr<A>, &SymbolicExpr<A>)> {
+    let SymbolicExpr::Add { x, y, .. } = expression else {
+        return None;
+    };
+    for (start, term) in [(x, y), (y, x)] {
+        if let SymbolicExpr::Mul { x, y, .. } = &**term
+            && Arc::strong_count(term) == 1
+        {
+            return Some((start, x, y));
+        }
+    }
+    None
+}
+
 /// The value of `root`, without recursion: sums of thousands of terms are nested as deeply.
 fn walk<A>(
     board: &mut Board,
@@ -315,6 +357,10 @@ fn walk<A>(
             }
             Visit::Enter(expression) => {
                 visits.push(Visit::Leave(expression));
+                if let Some((start, x, y)) = product_in_sum(expression) {
+                    visits.extend([y, x, start].map(Visit::Enter));
+                    continue;
+                }
                 match expression {
                     SymbolicExpr::Leaf(_) => {}
                     SymbolicExpr::Neg { x, .. } => visits.push(Visit::Enter(x)),
@@ -328,6 +374,12 @@ fn walk<A>(
             }
             Visit::Leave(expression) => {
                 let value = |part: &SymbolicExpr<A>| known[&address(part)];
+                if let Some((start, x, y)) = product_in_sum(expression) {
+                    let [start, x, y] = [start, x, y].map(value);
+                    let value = board.number_mul_add(start, x, y);
+                    known.insert(address(expression), value);
+                    continue;
+                }
                 let value = match expression {
                     SymbolicExpr::Leaf(_) => value(expression),
                     SymbolicExpr::Neg { x, .. } => {

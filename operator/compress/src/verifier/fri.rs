@@ -85,13 +85,8 @@ impl Board {
             // 1 + bit * (factor - 1).
             let (word, size) = signed_word(factor(i) - Val::ONE);
             let cell = self.chain(Constant(Fr::one()), [(bit, Constant(word))]);
-            product = self.mul(
-                product,
-                Base {
-                    cell,
-                    bits: size + 1,
-                },
-            );
+            let factor = self.integer(cell, size + 1);
+            product = self.mul(product, factor);
         }
         self.reduce(product)
     }
@@ -183,10 +178,8 @@ impl Board {
                 .zip(&indicators)
                 .map(|(value, &at)| (value[k].0, at))
                 .collect();
-            Base {
-                cell: self.chain(Constant(Fr::zero()), products),
-                bits: 31,
-            }
+            let cell = self.chain(Constant(Fr::zero()), products);
+            self.integer(cell, 31)
         });
         self.ext_assert_equal(Ext(chosen), own);
         row

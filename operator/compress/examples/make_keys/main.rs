@@ -1,0 +1,82 @@
+//! Makes the keys that `froben-compress` pins, and a final proof under them.
+//!
+//! `cargo run -p froben-compress --example make_keys PARAMS SLOTS [PROOF]`, with as many segments a leaf as the pipeline's leaves
+//! have. It writes `operator/compress/keys/PARAMS.key`; with `PROOF` it also proves 2 SLOTS segments through the whole
+//! chain, verifies the result and writes it to that file.
+
+mod tree;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use froben_circuits::Params;
+use froben_compress::kzg::{Halo2Msm, Setup};
+use froben_compress::{Compressor, Pinned, log_rows};
+use tree::{SEGMENT_BYTES, Tree, statements};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (params, slots, proof) = match arguments.as_slice() {
+        [params, slots] => (params, slots, None),
+        [params, slots, proof] => (params, slots, Some(proof)),
+        _ => return Err("make_keys PARAMS SLOTS [PROOF]".into()),
+    };
+    let params: Params = params.parse()?;
+    let slots: usize = slots.parse()?;
+
+    let mut clock = Clock(Instant::now());
+    let tree = Tree::new(params, slots)?;
+    clock.lap("keys of the tree");
+    let setup = Arc::new(Setup::dev(log_rows(params)));
+    clock.lap("setup");
+    let (pinned, last_layer, keys) = Pinned::make(params, &tree.scheduler_key(), setup)?;
+    clock.lap("keys of the compression");
+    println!(
+        "last layer {:?}, columns {:?}, key {}",
+        last_layer.log_heights(),
+        keys.columns().counts(),
+        pinned.key.name()
+    );
+    let bytes = pinned.to_bytes();
+    if Pinned::from_bytes(&bytes)?.key.digest() != pinned.key.digest() {
+        return Err("the key is not read as it was written".into());
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("keys");
+    let path: PathBuf = folder.join(format!("{params}.key"));
+    std::fs::write(&path, &bytes)?;
+    println!("{}: {} bytes", path.display(), bytes.len());
+
+    let Some(proof) = proof else { return Ok(()) };
+    let scheduler = tree.prove()?;
+    clock.lap("the tree");
+    let compressor = Compressor::of(pinned, last_layer, keys, Arc::new(Halo2Msm));
+    let length = (statements(slots)?.len() * SEGMENT_BYTES) as u64;
+    let made = compressor.compress(&scheduler, length, &|phase| {
+        println!("{}", phase.name());
+    })?;
+    clock.lap("compression");
+    let digest = made.verify_under(compressor.pinned())?;
+    let expected = froben_recursion::aggregate::batch_digest(&statements(slots)?)?;
+    if digest != expected {
+        return Err("the digest is not that of the statements".into());
+    }
+    std::fs::write(proof, made.to_bytes())?;
+    println!("final proof {} bytes", made.to_bytes().len());
+    Ok(())
+}
+
+struct Clock(Instant);
+
+impl Clock {
+    /// Prints the time since the last call, and the most memory used since then where the system tells.
+    fn lap(&mut self, what: &str) {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let peak = status.lines().find(|line| line.starts_with("VmHWM"));
+        let peak = peak.unwrap_or("");
+        println!("{what}: {:.1} s, {peak}", self.0.elapsed().as_secs_f64());
+        // Starts the peak anew.
+        let _ = std::fs::write("/proc/self/clear_refs", "5");
+        self.0 = Instant::now();
+    }
+}

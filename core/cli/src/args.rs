@@ -51,7 +51,7 @@ pub(crate) enum Command {
     Submit(Submit),
     /// Wait for a workflow's end, and fetch its result
     Wait(Wait),
-    /// Verify a bundle of data_commitments, with the unmodified Plonky3 verifier
+    /// Verify a proof of data_commitments: a bundle, an aggregate or a SNARK
     Verify(Verify),
     /// Show one workflow: stages, delegations, machines
     Status(Workflow),
@@ -146,6 +146,10 @@ pub(crate) struct Submit {
     /// A plain value for one of the pipeline's inputs, a table as JSON; may be given several times
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub(crate) settings: Vec<String>,
+    /// Where to stop, for a pipeline with an input `until`: data_commitments ends in a `bundle` of all
+    /// proofs, in one `aggregate` of them, or in a `snark` for a chain
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) until: Option<String>,
     /// Wait for the end, showing progress
     #[arg(long)]
     pub(crate) wait: bool,
@@ -192,6 +196,7 @@ pub(crate) struct Wait {
 
 const SUBMIT_AFTER: &str = "\
 Example: froben submit data_commitments --input data=batch.bin --wait -o bundle.bin
+Example: froben submit data_commitments --input data=batch.bin --until snark -o proof.bin
 
 Once the id is printed the workflow survives anything: interrupting this command, a crash of the
 coordinator, a loss of machines. `froben status ID` finds it again.
@@ -199,13 +204,13 @@ To write to a file that is really called `json`, say `-o ./json`.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// The bundle
-    pub(crate) bundle: PathBuf,
-    /// The file that it is about: recomputes every digest from it. Without it, the digests in the
-    /// bundle are shown to be of the same bytes, whatever these are
+    /// The proof: a bundle, an aggregate or a SNARK
+    pub(crate) proof: PathBuf,
+    /// The file that it is about: recomputes every digest from it. Without it, a bundle's digests are
+    /// shown to be of the same bytes, whatever these are, and other proofs to be about some file
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
-    /// Also accept a bundle with `dev` parameters, which promise nothing
+    /// Also accept a proof with `dev` parameters or a `dev` key, which promise nothing
     #[arg(long)]
     pub(crate) accept_dev: bool,
     /// How to print
@@ -548,6 +553,9 @@ pub(crate) struct Dev {
     /// Serve the scripts anew whenever a file of them changes
     #[arg(long)]
     pub(crate) watch: bool,
+    /// Setup data for the operators, as `froben-operator keys` makes it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keystore: Option<PathBuf>,
     /// Stop when standard input closes, as a child of another program
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,

@@ -26,6 +26,8 @@ use crate::layer::Val;
 use crate::pinned::Pinned;
 
 const MAGIC: &[u8; 16] = b"froben-final-01\n";
+/// Of the magic, what is the same in all versions.
+const NAME: usize = 14;
 const HEAD: usize = MAGIC.len() + 1 + 8 + 32 + 32 + 4;
 
 /// A SNARK that a scheduler's proof with some digest exists.
@@ -101,6 +103,12 @@ impl FinalProof {
         bytes
     }
 
+    /// Whether a file with this beginning says that it is a final proof, of whatever version.
+    #[must_use]
+    pub fn is_one(head: &[u8]) -> bool {
+        head.starts_with(&MAGIC[..NAME])
+    }
+
     /// The final proof with these bytes.
     ///
     /// # Errors
@@ -111,7 +119,7 @@ impl FinalProof {
         }
         let mut rest = bytes;
         let magic: [u8; 16] = take(&mut rest)?;
-        if magic[..14] != MAGIC[..14] {
+        if magic[..NAME] != MAGIC[..NAME] {
             return Err(Error::File("it is no final proof"));
         }
         if magic != *MAGIC {
@@ -174,17 +182,18 @@ impl FinalProof {
         digest(&self.input).ok_or(Error::Snark("its input is no digest"))
     }
 
-    /// Verifies it, and that it is about just these segments, in their order.
+    /// Verifies it, and that it is about just these segments, in their order; gives their digest.
     ///
     /// # Errors
     /// If it does not hold, a statement is none, or it is about others.
-    pub fn verify_statements(&self, statements: &[Statement]) -> Result<(), Error> {
+    pub fn verify_statements(&self, statements: &[Statement]) -> Result<[Val; DIGEST], Error> {
         let expected =
             batch_digest(statements).map_err(|error| Error::Statement(error.to_string()))?;
-        if self.verify()? != expected {
+        let digest = self.verify()?;
+        if digest != expected {
             return Err(Error::Snark("it is about other segments"));
         }
-        Ok(())
+        Ok(digest)
     }
 }
 

@@ -7,6 +7,7 @@
 mod fence;
 pub mod kinds;
 pub mod place;
+mod snarks;
 pub mod stark;
 pub mod verbs;
 pub mod worker;

@@ -36,6 +36,8 @@ pub(crate) enum NoProof {
     Circuit(froben_circuits::Error),
     /// A circuit of the tree.
     Tree(TreeError),
+    /// The last step.
+    Snark(froben_compress::Error),
     Device(DeviceError),
 }
 
@@ -60,6 +62,14 @@ impl Place {
         match self {
             Place::OpenCl { session, .. } => device_spec(session.device()),
             Place::Stock { .. } => stock_spec(),
+        }
+    }
+
+    /// The session on its device, if it has one.
+    pub(crate) fn session(&self) -> Option<&Arc<Session>> {
+        match self {
+            Place::OpenCl { session, .. } => Some(session),
+            Place::Stock { .. } => None,
         }
     }
 

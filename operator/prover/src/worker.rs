@@ -7,6 +7,7 @@ use froben_protocol::{Failure, Introduction, Role, Run, TaskCtx, Worker};
 use crate::fence::fence;
 use crate::kinds;
 use crate::place::{Place, device_spec, stock_spec};
+use crate::snarks::Snarks;
 
 /// Takes tasks that claim cores; never looks for a device.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ impl Worker for CpuWorker {
 #[derive(Debug)]
 pub struct DeviceWorker {
     place: Place,
+    snarks: Snarks,
     fit: bool,
 }
 
@@ -45,6 +47,7 @@ impl DeviceWorker {
     pub fn open(id: &str) -> Result<Self, Error> {
         Ok(DeviceWorker {
             place: Place::open(id)?,
+            snarks: Snarks::default(),
             fit: true,
         })
     }
@@ -85,6 +88,7 @@ impl Worker for DeviceWorker {
             kinds::NODE => kinds::node::run(run, ctx, place, fit),
             kinds::TIP => kinds::tip::run(run, ctx, place, fit),
             kinds::SCHEDULE => kinds::schedule::run(run, ctx, place, fit),
+            kinds::COMPRESS => kinds::compress::run(run, ctx, (place, &mut self.snarks), fit),
             _ => Err(unknown(run)),
         }
     }

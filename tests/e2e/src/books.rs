@@ -6,10 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 /// What an item costs on every machine of a network, by kind: all differ, so that none passes for another.
-pub const PRICES: [(&str, &str); 6] = [
+pub const PRICES: [(&str, &str); 11] = [
     ("commitments.bundle/1", "0.1"),
     ("commitments.check/1", "0.01"),
+    ("commitments.compress/1", "0.5"),
+    ("commitments.leaf/1", "0.06"),
+    ("commitments.node/1", "0.04"),
     ("commitments.prove/1", "0.05"),
+    ("commitments.schedule/1", "0.07"),
+    ("commitments.tip/1", "0.08"),
     ("commitments.witness/1", "0.001"),
     ("e2e.count/1", "0.02"),
     ("e2e.gorge/1", "0.03"),

@@ -51,6 +51,7 @@ async fn up(args: Dev) -> Result<(), Error> {
         operators,
         scripts,
         watch,
+        keystore,
         until_stdin_closes,
     } = args;
     let subject = match pipeline {
@@ -88,7 +89,12 @@ async fn up(args: Dev) -> Result<(), Error> {
     network.start(coordinator).await?;
     for number in 1..=operators {
         network
-            .start(Part::operator(&address, &identities, number)?)
+            .start(Part::operator(
+                &address,
+                &identities,
+                keystore.as_deref(),
+                number,
+            )?)
             .await?;
     }
     let rerun = async {
@@ -253,22 +259,30 @@ impl Part {
         })
     }
 
-    fn operator(address: &str, identities: &Path, number: u8) -> Result<Part, Error> {
+    fn operator(
+        address: &str,
+        identities: &Path,
+        keystore: Option<&Path>,
+        number: u8,
+    ) -> Result<Part, Error> {
         let name = operator_name(number);
+        let keystore = keystore.map(|dir| ["--keystore".to_string(), dir.display().to_string()]);
+        let args = [
+            "run",
+            "--until-stdin-closes",
+            "--coordinator",
+            address,
+            "--identity",
+            &identities.join(&name).display().to_string(),
+            "--label",
+            "machine-1",
+            "--prover",
+            &program("froben-prover")?.display().to_string(),
+        ];
+        let args = args.into_iter().map(str::to_string);
         Ok(Part {
             program: program("froben-operator")?,
-            args: vec![
-                "run".to_string(),
-                "--until-stdin-closes".to_string(),
-                "--coordinator".to_string(),
-                address.to_string(),
-                "--identity".to_string(),
-                identities.join(&name).display().to_string(),
-                "--label".to_string(),
-                "machine-1".to_string(),
-                "--prover".to_string(),
-                program("froben-prover")?.display().to_string(),
-            ],
+            args: args.chain(keystore.into_iter().flatten()).collect(),
             name,
             ready: "registered ",
         })

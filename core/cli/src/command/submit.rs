@@ -20,7 +20,8 @@ pub(crate) fn run(args: Submit) -> Result<(), Error> {
     let Submit {
         pipeline,
         inputs,
-        settings,
+        mut settings,
+        until,
         wait,
         key,
         budget,
@@ -28,6 +29,7 @@ pub(crate) fn run(args: Submit) -> Result<(), Error> {
         result,
         remote,
     } = args;
+    settings.extend(until.map(|stage| format!("until={stage}")));
     // Everything that can be wrong here is said before anything is sent.
     let input = Input::read(&inputs, &settings)?;
     let target = Target::new(result)?;

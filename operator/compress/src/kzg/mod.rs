@@ -9,6 +9,7 @@ mod msm;
 mod prove;
 mod rehearsal;
 mod setup;
+mod words;
 
 /// Scalars and points of the curve, for who implements [`Msm`].
 pub use halo2_base::halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
@@ -17,3 +18,4 @@ pub use keys::{Keys, VerifyingKey};
 pub use msm::{Bases, Halo2Msm, Msm};
 pub use prove::Snark;
 pub use setup::{Origin, Setup, file_length};
+pub use words::{PointWords, point_of_words, point_words, scalar_words};

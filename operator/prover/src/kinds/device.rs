@@ -75,6 +75,7 @@ pub(super) fn prove<T>(
         NoProof::Device(error) => device_failure(&error),
         NoProof::Circuit(error) => failure(&error).into(),
         NoProof::Tree(error) => tree_failure(place, &error),
+        NoProof::Snark(error) => super::compress::snark_failure(place, &error),
     })
 }
 

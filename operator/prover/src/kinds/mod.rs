@@ -10,11 +10,13 @@
 //! | `commitments.node/1` | device | `{circuit, params}` | `{left = blob, right = blob}` | `{proof = blob}` or `{refused = {{side, why}, ...}}` |
 //! | `commitments.tip/1` | device | `{params}` | `{keccak256, sha256, blake3, poseidon2 = blob}` | `{proof = blob}` or `{refused = {{circuit, why}, ...}}` |
 //! | `commitments.schedule/1` | device | `{data = blob, params}` | `{proof = blob}` | `{aggregate = blob}` or `{refused = {{why}, ...}}` |
+//! | `commitments.compress/1` | device | `{params}` | `{aggregate = blob}` | `{snark = blob}` or `{refused = {{why}, ...}}` |
 //!
 //! An input that is wrong is `bad_request`, as a rule of the one item that it belongs to.
 
 pub mod bundle;
 pub mod check;
+pub mod compress;
 pub mod leaf;
 pub mod node;
 pub mod prove;
@@ -38,11 +40,12 @@ pub const LEAF: &str = "commitments.leaf/1";
 pub const NODE: &str = "commitments.node/1";
 pub const TIP: &str = "commitments.tip/1";
 pub const SCHEDULE: &str = "commitments.schedule/1";
+pub const COMPRESS: &str = "commitments.compress/1";
 
 /// Kinds of the role `cpu`.
 pub(crate) const ON_CPU: [&str; 3] = [WITNESS, CHECK, BUNDLE];
 /// Kinds of the role `device`.
-pub(crate) const ON_DEVICE: [&str; 5] = [PROVE, LEAF, NODE, TIP, SCHEDULE];
+pub(crate) const ON_DEVICE: [&str; 6] = [PROVE, LEAF, NODE, TIP, SCHEDULE, COMPRESS];
 
 /// One of the names above.
 pub(crate) fn kind(name: &str) -> Kind {

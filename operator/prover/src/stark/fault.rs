@@ -9,11 +9,11 @@ use froben_opencl::{Error, Result};
 /// It stays set: values that were computed after it are worthless, and so is every proof that its
 /// owner could still make.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Fault(Arc<OnceLock<Error>>);
+pub(crate) struct Fault(Arc<OnceLock<Error>>);
 
 impl Fault {
     /// The value, or what `otherwise` makes of its absence once the failure is noted.
-    pub(super) fn note<T>(&self, result: Result<T>, otherwise: impl FnOnce() -> T) -> T {
+    pub(crate) fn note<T>(&self, result: Result<T>, otherwise: impl FnOnce() -> T) -> T {
         result.unwrap_or_else(|error| {
             match error {
                 Error::Cancelled { .. } => tracing::debug!(%error, "a proof ends"),
@@ -26,12 +26,12 @@ impl Fault {
     }
 
     /// The failure, if there was one.
-    pub(super) fn get(&self) -> Option<&Error> {
+    pub(crate) fn get(&self) -> Option<&Error> {
         self.0.get()
     }
 
     /// An error once there was a failure.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         self.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 }

@@ -22,7 +22,7 @@ pub use froben_opencl::Session;
 pub use mmcs::{OpenClChallengeMmcs, OpenClMmcs, OpenClTree};
 pub use pcs::{OpenClPcs, ProverError};
 
-use fault::Fault;
+pub(crate) use fault::Fault;
 
 #[cfg(test)]
 mod tests;

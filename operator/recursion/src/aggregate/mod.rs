@@ -32,7 +32,7 @@ pub use key::key_digest;
 pub use leaf::{Leaf, LeafInput};
 pub use list::{ListDigest, Lists};
 pub use node::{Lift, Node, NodeChild};
-pub use schedule::{Scheduler, batch_digest};
+pub use schedule::{Scheduler, batch_digest, digest_text};
 pub use shrink::Shrink;
 pub use span::Span;
 pub use tip::Tip;

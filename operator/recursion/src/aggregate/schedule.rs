@@ -2,7 +2,7 @@
 
 use froben_circuits::config::{self, Challenge, Hash, Val};
 use froben_circuits::{Circuit as Segment, Error, Params, Statement};
-use p3_field::PrimeCharacteristicRing;
+use p3_field::{PrimeCharacteristicRing, PrimeField32};
 use p3_symmetric::CryptographicHasher;
 
 use super::list::Lists;
@@ -85,4 +85,11 @@ pub fn batch_digest(statements: &[Statement]) -> Result<[Val; DIGEST], Error> {
         values.extend(lists.own.0);
     }
     Ok(Hash::new(config::permutation()).hash_iter(values))
+}
+
+/// A digest as people compare it: its elements in hexadecimal, each as four bytes, little-endian.
+#[must_use]
+pub fn digest_text(digest: &[Val; DIGEST]) -> String {
+    let words = digest.map(|value| value.as_canonical_u32().to_le_bytes());
+    hex::encode(words.concat())
 }

@@ -17,7 +17,7 @@ use p3_field::{PrimeCharacteristicRing, PrimeField32};
 
 use super::encoding::padded;
 use super::{Keys, NoKeys, Piece};
-use crate::aggregate::{Proved, batch_digest};
+use crate::aggregate::{Proved, batch_digest, digest_text};
 use crate::circuit::DIGEST;
 use crate::proof::{CircuitProof, Refused};
 
@@ -32,6 +32,12 @@ const CHECKSUM_BYTES: usize = 32;
 
 /// Most bytes of an aggregate: a few times what the largest one takes.
 pub const MAX_AGGREGATE_BYTES: usize = 4 << 20;
+
+/// Whether a file with this beginning says that it is an aggregate.
+#[must_use]
+pub fn is_aggregate(head: &[u8]) -> bool {
+    head.starts_with(MAGIC)
+}
 
 /// One proof of a batch.
 ///
@@ -79,7 +85,7 @@ pub enum AggregateError {
 
 /// What an aggregate was found to prove.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Report {
+pub struct AggregateReport {
     /// Name of the parameter set.
     pub params: &'static str,
     /// Security of each proof of the tree under the random-words conjecture, in bits.
@@ -173,14 +179,16 @@ impl Aggregate {
     ///
     /// *Errors*: as [`Aggregate::verify`]; [`AggregateError::Length`], [`AggregateError::Digest`] for
     /// another file.
-    pub fn check(&self, statements: Option<&[Statement]>) -> Result<Report, AggregateError> {
+    pub fn check(
+        &self,
+        statements: Option<&[Statement]>,
+    ) -> Result<AggregateReport, AggregateError> {
         if let Some(statements) = statements {
             self.compare(statements)?;
         }
         let digest = self.verify()?;
         let security = self.params.security();
-        let words = digest.map(|value| value.as_canonical_u32().to_le_bytes());
-        Ok(Report {
+        Ok(AggregateReport {
             params: self.params.name(),
             conjectured_security_bits: security.conjectured_bits,
             proven_security_bits: security.proven_bits,
@@ -188,7 +196,7 @@ impl Aggregate {
             segments: self
                 .file_bytes
                 .div_ceil(froben_circuits::SEGMENT_BYTES as u64),
-            digest: hex::encode(words.concat()),
+            digest: digest_text(&digest),
             input_checked: statements.is_some(),
         })
     }

@@ -22,7 +22,9 @@ use std::fmt;
 
 use froben_circuits::{Circuit as Segment, Params};
 
-pub use aggregate::{Aggregate, AggregateError, MAX_AGGREGATE_BYTES, Report};
+pub use aggregate::{
+    Aggregate, AggregateError, AggregateReport, MAX_AGGREGATE_BYTES, is_aggregate,
+};
 pub use check::segment_proof;
 pub use encoding::{MAX_PROVED_BYTES, NotProved};
 pub use keys::{BranchKeys, Keys, NoKeys};

@@ -224,7 +224,7 @@ fn an_aggregate_with_another_proof_proves_nothing() {
     let made = statements(&file(5)[..]).expect("a file");
     let digest = batch_digest(&made).expect("statements");
     let aggregate = Aggregate::of_parts(PARAMS, 5, digest, other().proof);
-    let refused = |result: Result<Report, AggregateError>| match result {
+    let refused = |result: Result<AggregateReport, AggregateError>| match result {
         Err(error) => error.to_string(),
         Ok(report) => panic!("{report:?}"),
     };

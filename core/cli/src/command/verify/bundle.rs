@@ -1,12 +1,11 @@
-//! `froben verify`: a bundle, and perhaps the file that it is about. Needs no network.
+//! A bundle: every proof of a file.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::Path;
+use std::io::Read;
 
-use froben_circuits::{BundleReader, Params, Report, verify_bundle};
+use froben_circuits::{BundleReader, Report, verify_bundle};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::{accept_params, chain, refused as invalid};
 use crate::args::{Format, Verify};
 use crate::error::{Error, Exit};
 use crate::output::print_json;
@@ -14,16 +13,13 @@ use crate::output::print_json;
 /// A bundle that ends too early is a bad bundle, not a bad disk.
 const UNEXPECTED_END: std::io::ErrorKind = std::io::ErrorKind::UnexpectedEof;
 
-pub(crate) fn run(args: Verify) -> Result<(), Error> {
-    let Verify {
-        bundle,
-        input,
-        accept_dev,
-        output,
-    } = args;
-    check_params(&bundle, accept_dev)?;
-    let opened = open(&bundle)?;
-    let mut input = input.as_deref().map(open).transpose()?;
+pub(super) fn run(args: &Verify) -> Result<(), Error> {
+    let params = BundleReader::new(super::open(&args.proof)?)
+        .map_err(refused)?
+        .params();
+    accept_params(params, args.accept_dev)?;
+    let opened = super::open(&args.proof)?;
+    let mut input = args.input.as_deref().map(super::open).transpose()?;
     let input = input.as_mut().map(|file| file as &mut dyn Read);
 
     let bar = progress_bar();
@@ -34,13 +30,7 @@ pub(crate) fn run(args: Verify) -> Result<(), Error> {
     let verified = verify_bundle(opened, input, &mut progress);
     bar.finish_and_clear();
     let report = verified.map_err(refused)?;
-    print(&report, output)
-}
-
-fn open(path: &Path) -> Result<BufReader<File>, Error> {
-    File::open(path)
-        .map(BufReader::new)
-        .map_err(|error| Error::file("read", path, &error))
+    print(&report, args.output)
 }
 
 /// Drawn on a terminal only: indicatif sees to that.
@@ -53,33 +43,12 @@ fn progress_bar() -> ProgressBar {
 }
 
 fn refused(error: froben_circuits::Error) -> Error {
-    let mut message = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(deeper) = cause {
-        message.push_str(&format!(": {deeper}"));
-        cause = deeper.source();
-    }
-    let message = froben_model::limits::one_line(&message);
+    let message = chain(&error);
     match error {
         froben_circuits::Error::Io { what: _, source } if source.kind() != UNEXPECTED_END => {
             Error::new(Exit::Unexpected, message)
         }
-        _ => Error::new(Exit::ProofInvalid, message).code("FRB-PRF-001"),
-    }
-}
-
-/// Whoever made the bundle chose its parameters, and `dev` ones are forged in no time: they must not
-/// pass for a verified bundle unless the caller knows.
-fn check_params(bundle: &Path, accept_dev: bool) -> Result<(), Error> {
-    match BundleReader::new(open(bundle)?).map_err(refused)?.params() {
-        Params::Standard => Ok(()),
-        Params::Dev if accept_dev => Ok(()),
-        Params::Dev => {
-            let why = "the bundle has `dev` parameters, which promise nothing";
-            Err(Error::new(Exit::ProofInvalid, why).code("FRB-PRF-002").hint(
-                "submit with --set params=standard, or verify with --accept-dev to try things out",
-            ))
-        }
+        _ => invalid(message),
     }
 }
 
@@ -97,13 +66,11 @@ fn print(report: &Report, format: Format) -> Result<(), Error> {
         report.bytes,
         report.params
     );
-    println!(
-        "security: {} bits by the random-words conjecture, {} bits proven",
-        report.conjectured_security_bits, report.proven_security_bits
+    super::print_security(
+        report.params,
+        report.conjectured_security_bits,
+        report.proven_security_bits,
     );
-    if report.params == Params::Dev.name() {
-        println!("`dev` parameters promise nothing: do not rely on this bundle");
-    }
     match report.input_checked {
         true => println!("the digests are those of the file, recomputed independently"),
         false => println!(

@@ -1,6 +1,7 @@
 //! What each circuit of the tree takes: rows, heights, time and memory.
 //!
-//! `cargo run -p froben-recursion --example measure_tree [PARAMS [SLOTS]]`
+//! `cargo run -p froben-recursion --example measure_tree [PARAMS [SLOTS [CIRCUIT]]]`: with a circuit's
+//! name, two leaves of it and nothing above them.
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ fn main() {
     let slots: usize = args
         .next()
         .map_or(2, |slots| slots.parse().expect("a number"));
+    let only = args.next();
 
     let witnesses: Vec<Witness> = (0..2 * slots as u32)
         .map(|i| {
@@ -32,7 +34,8 @@ fn main() {
     let statements: Vec<Statement> = witnesses.iter().map(|it| it.statement).collect();
 
     let mut branches = Vec::new();
-    for segment in Segment::ALL {
+    let is_asked = |segment: &Segment| only.as_ref().is_none_or(|it| *it == segment.to_string());
+    for segment in Segment::ALL.into_iter().filter(is_asked) {
         let leaf = Leaf::new(params, segment, slots);
         let key = made(
             params,
@@ -67,6 +70,10 @@ fn main() {
             .collect();
         let lift = Lift::new(params, &key.verifying());
         branches.push((segment, lift, leaves));
+    }
+    if only.is_some() {
+        println!("peak memory {} MiB", peak_kib() / 1024);
+        return;
     }
     let (node, heights) = Node::over(params, branches.iter().map(|(_, lift, _)| lift));
     let node_key = made(params, "node", node.circuit(), Some(heights));
@@ -130,8 +137,10 @@ fn proved(params: Params, key: &Key, inputs: &[Challenge]) -> Proved {
     let run = begun.elapsed();
     drop(values);
     let begun = Instant::now();
+    let before = processor_time();
     let (proof, publics) = key.prove(&config, inputs).expect("the inputs meet it");
     let all = begun.elapsed();
+    let processor = processor_time() - before;
     let key = key.verifying();
     let begun = Instant::now();
     key.verify(params, &proof, &publics).expect("just made");
@@ -142,8 +151,21 @@ fn proved(params: Params, key: &Key, inputs: &[Challenge]) -> Proved {
         proof,
     };
     let kib = postcard::to_allocvec(&proved).expect("a proof").len() / 1024;
-    println!("  run {run:.2?}, prove {all:.2?} with it, verify {verify:.2?}, {kib} KiB");
+    println!(
+        "  run {run:.2?}, prove {all:.2?} with it, {processor:.2?} of processors; verify {verify:.2?}, {kib} KiB"
+    );
     proved
+}
+
+/// What all threads have taken; other programs on the machine do not lengthen it much.
+fn processor_time() -> Duration {
+    /// The kernel counts in hundredths of a second.
+    const TICK: Duration = Duration::from_millis(10);
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name in parentheses may hold blanks; user and system time are the 12th and 13th field after it.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    TICK * ticks.filter_map(|it| it.parse::<u32>().ok()).sum()
 }
 
 fn peak_kib() -> u64 {

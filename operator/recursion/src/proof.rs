@@ -326,7 +326,7 @@ mod tests {
         const FIELD_BITS: f64 = 123.6;
         let heights = Heights {
             tall: 18,
-            short: 17,
+            short: 18,
         };
         let mut messages = 0_usize;
         let mut widest = 0;

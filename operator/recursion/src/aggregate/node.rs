@@ -130,15 +130,16 @@ impl Node {
     #[must_use]
     pub fn over<'a>(params: Params, lifts: impl IntoIterator<Item = &'a Lift>) -> (Self, Heights) {
         let needed = lifts.into_iter().map(|lift| Heights::needed(&lift.circuit));
-        let mut heights = needed.reduce(Heights::union).expect("a tree has a lift");
-        loop {
-            let node = Self::new(params, heights);
-            let need = heights.union(Heights::needed(&node.circuit));
-            if need == heights {
-                return (node, heights);
-            }
-            heights = need;
-        }
+        let least = needed.reduce(Heights::union).expect("a tree has a lift");
+        // Short tables as tall as the others come before taller ones: a verifier of one height does less.
+        let heights = (least.tall..).flat_map(|tall| {
+            let shorts = least.short..=tall.max(least.short);
+            shorts.map(move |short| Heights { tall, short })
+        });
+        heights
+            .map(|heights| (Self::new(params, heights), heights))
+            .find(|(node, heights)| Heights::needed(&node.circuit).fit(*heights))
+            .expect("invariant: a verifier grows with the logarithm of what it verifies")
     }
 
     /// The node for children of these heights.

@@ -6,8 +6,8 @@ use froben_circuits::config::{Challenge, Val};
 use p3_field::{Field, PrimeCharacteristicRing};
 
 use super::{
-    Circuit, Coefficients, DigestWires, HORNER_PACKS, Hint, Op, Outcome, PACK, PUBLIC_WIRES, Part,
-    Wire, base, coefficients,
+    CAPACITY, Circuit, Coefficients, DigestWires, HORNER_PACKS, Hint, Op, Outcome, PACK,
+    PUBLIC_WIRES, Part, Wire, base, coefficients,
 };
 
 /// A circuit that is being written.
@@ -133,7 +133,7 @@ impl Builder {
     }
 
     /// `mul * a * b + a_times * a + b_times * b + d_times * d + constant`.
-    fn gate(
+    pub(crate) fn gate(
         &mut self,
         coefficients: Coefficients,
         a: Option<Wire>,
@@ -354,14 +354,52 @@ impl Builder {
     /// The 32 coefficients in `packs` and the value of what lies above them, at `point`:
     /// `acc * point^32 + sum of packs[i][k] * point^(4 i + k)`.
     pub fn horner(&mut self, acc: Wire, packs: [Wire; HORNER_PACKS], point: Wire) -> Wire {
+        self.horner_step(acc, packs, point, false)
+    }
+
+    fn horner_step(
+        &mut self,
+        acc: Wire,
+        packs: [Wire; HORNER_PACKS],
+        point: Wire,
+        whole: bool,
+    ) -> Wire {
         let out = self.wire();
         self.ops.push(Op::Horner {
             acc,
             packs,
             point,
+            whole,
             out,
         });
         out
+    }
+
+    /// The polynomial with these coefficients, the lowest first, at `point`.
+    pub fn polynomial(&mut self, coefficients: &[Wire], point: Wire) -> Wire {
+        /// Up to here gates are no more than a Horner step costs.
+        const FEW: usize = 3;
+        let zero = self.zero();
+        let Some((&last, rest)) = coefficients.split_last() else {
+            return zero;
+        };
+        if rest.len() < FEW {
+            let step = |sum, &value: &Wire| self.fused(sum, point, value);
+            return rest.iter().rev().fold(last, step);
+        }
+        rest.chunks(HORNER_PACKS)
+            .rev()
+            .enumerate()
+            .fold(last, |acc, (nth, chunk)| {
+                let mut packs = [zero; HORNER_PACKS];
+                packs[..chunk.len()].copy_from_slice(chunk);
+                if nth > 0 || chunk.len() == HORNER_PACKS {
+                    return self.horner_step(acc, packs, point, true);
+                }
+                // The last coefficient's place in the one chunk that is not full.
+                packs[chunk.len()] = acc;
+                self.horner_step(zero, packs, point, true)
+            })
     }
 
     /// The polynomial whose coefficients lie in `packs`, the lowest first, at `point`.
@@ -375,17 +413,23 @@ impl Builder {
 
     /// Poseidon2 over the 16 elements of four packs.
     pub fn permute(&mut self, input: [Wire; 4]) -> [Wire; 4] {
+        self.permute_tagged(input, Val::ZERO)
+    }
+
+    /// [`Builder::permute`] with `tag` added to the first element of the capacity.
+    pub fn permute_tagged(&mut self, input: [Wire; 4], tag: Val) -> [Wire; 4] {
         let fixed = input.map(|wire| self.fixed(wire).map(coefficients));
         if let [Some(a), Some(b), Some(c), Some(d)] = fixed {
             use p3_symmetric::Permutation;
             let packs = [a, b, c, d];
-            let state = std::array::from_fn(|i| packs[i / PACK][i % PACK]);
+            let mut state = std::array::from_fn(|i| packs[i / PACK][i % PACK]);
+            state[CAPACITY] += tag;
             let state = froben_circuits::config::permutation().permute(state);
             let (packs, _) = state.as_chunks();
             return std::array::from_fn(|i| self.constant(super::pack(packs[i])));
         }
         let output = self.wire_array();
-        self.ops.push(Op::Permutation { input, output });
+        self.ops.push(Op::Permutation { input, tag, output });
         output
     }
 
@@ -490,10 +534,8 @@ impl Builder {
 
     /// The number that bits write, the lowest first.
     pub fn number(&mut self, bits: &[Wire]) -> Wire {
-        let zero = self.zero();
-        bits.iter().rev().fold(zero, |number, &bit| {
-            self.sum([(number, Val::TWO), (bit, Val::ONE)], Val::ZERO)
-        })
+        let two = self.base_constant(Val::TWO);
+        self.polynomial(bits, two)
     }
 
     /// `rest` with `value` at the position that `bits` write, the lowest first.

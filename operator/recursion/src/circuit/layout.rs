@@ -77,11 +77,21 @@ pub(crate) struct GateRow {
 }
 
 #[derive(Clone, Debug)]
+pub(crate) struct HornerRow {
+    /// Packs, accumulator, point, result.
+    pub slots: [Slot; HORNER_SLOTS],
+    /// Each pack is one coefficient.
+    pub whole: bool,
+}
+
+#[derive(Clone, Debug)]
 pub(crate) struct PermutationRow {
     /// What the permutation takes, for a step before the turn. A sibling's slots are empty.
     pub input: [Slot; 4],
     /// Where the input's values come from.
     pub state: [Wire; 4],
+    /// What is added to the first element of the capacity.
+    pub tag: Val,
     pub output: [Slot; 4],
     /// The turn of a Merkle step.
     pub bit: Option<Slot>,
@@ -114,7 +124,7 @@ pub(crate) struct ConstantRow {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Layout {
     pub gates: Vec<GateRow>,
-    pub horner: Vec<[Slot; HORNER_SLOTS]>,
+    pub horner: Vec<HornerRow>,
     pub permutations: Vec<PermutationRow>,
     pub parts: Vec<PartsRow>,
     pub choices: Vec<ChoiceRow>,
@@ -180,6 +190,7 @@ impl Layout {
                 acc,
                 packs,
                 point,
+                whole,
                 out,
             } => {
                 let mut slots = [Slot::default(); HORNER_SLOTS];
@@ -188,11 +199,15 @@ impl Layout {
                     *slot = Slot::reads(wire);
                 }
                 slots[HORNER_SLOTS - 1] = Slot::defines(*out);
-                self.horner.push(slots);
+                self.horner.push(HornerRow {
+                    slots,
+                    whole: *whole,
+                });
             }
-            Op::Permutation { input, output } => self.permutations.push(PermutationRow {
+            Op::Permutation { input, tag, output } => self.permutations.push(PermutationRow {
                 input: input.map(Slot::reads),
                 state: *input,
+                tag: *tag,
                 output: output.map(Slot::defines),
                 bit: None,
             }),
@@ -206,6 +221,7 @@ impl Layout {
                 self.permutations.push(PermutationRow {
                     input: [Slot::reads(*a), Slot::reads(*b), none, none],
                     state: [*a, *b, *c, *d],
+                    tag: Val::ZERO,
                     output: [Slot::defines(*left), Slot::defines(*right), none, none],
                     bit: Some(Slot::reads(*bit)),
                 });
@@ -234,7 +250,7 @@ impl Layout {
 
     fn slots(&mut self) -> impl Iterator<Item = &mut Slot> {
         let gates = self.gates.iter_mut().flat_map(|row| &mut row.slots);
-        let horner = self.horner.iter_mut().flatten();
+        let horner = self.horner.iter_mut().flat_map(|row| &mut row.slots);
         let permutations = self.permutations.iter_mut().flat_map(|row| {
             row.input
                 .iter_mut()

@@ -31,6 +31,8 @@ pub(crate) const DIGEST_PACKS: usize = 2;
 pub(crate) const PACK: usize = 4;
 /// Base elements of a digest.
 pub(crate) const DIGEST: usize = DIGEST_PACKS * PACK;
+/// Where the capacity of a permutation's state begins.
+pub(crate) const CAPACITY: usize = DIGEST;
 /// Packs that one Horner step folds.
 pub(crate) const HORNER_PACKS: usize = 8;
 /// Most wires that a circuit publishes; every circuit's proof has room for as many.
@@ -94,15 +96,21 @@ pub(crate) enum Op {
         out: Outcome,
     },
     /// Eight packs as 32 coefficients of a polynomial, the first the lowest, at `point`:
-    /// `out = acc * point^32 + sum of packs[i][k] * point^(4 i + k)`.
+    /// `out = acc * point^32 + sum of packs[i][k] * point^(4 i + k)`. Or, where they are `whole`, eight
+    /// coefficients that are no packs: `out = acc * point^8 + sum of packs[i] * point^i`.
     Horner {
         acc: Wire,
         packs: [Wire; HORNER_PACKS],
         point: Wire,
+        whole: bool,
         out: Wire,
     },
-    /// Poseidon2 over 16 base elements.
-    Permutation { input: [Wire; 4], output: [Wire; 4] },
+    /// Poseidon2 over 16 base elements, the first of the capacity raised by `tag`.
+    Permutation {
+        input: [Wire; 4],
+        tag: Val,
+        output: [Wire; 4],
+    },
     /// The parent of `node` and `sibling`, in the order that the bit says: 0 for `node` first.
     MerkleStep {
         node: DigestWires,
@@ -183,6 +191,14 @@ impl Circuit {
     /// Memory that the operations take, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&self.ops[..])
+    }
+
+    /// The operations of each part, in order, the first perhaps of none.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (&str, &[Op])> {
+        let ends = self.parts.iter().skip(1).map(|part| part.first_op);
+        let ends = ends.chain([self.ops.len()]);
+        let parts = self.parts.iter().zip(ends);
+        parts.map(|(part, end)| (&*part.name, &self.ops[part.first_op..end]))
     }
 
     pub(crate) fn lists(&self) -> &[Vec<Wire>] {

@@ -6,7 +6,7 @@ use froben_circuits::config::{self, Challenge, Val};
 use p3_field::{Field, PrimeCharacteristicRing, PrimeField32};
 use p3_symmetric::Permutation;
 
-use super::{Circuit, Hint, Op, Outcome, PACK, Wire, coefficients, pack};
+use super::{CAPACITY, Circuit, Hint, Op, Outcome, PACK, Wire, coefficients, pack};
 
 /// The inputs do not meet what the circuit requires.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,11 +123,16 @@ impl Circuit {
                 acc,
                 packs,
                 point,
+                whole,
                 out,
             } => {
                 let point = values.get(*point);
                 let value = packs.iter().rev().fold(values.get(*acc), |acc, &pack| {
-                    let entries = coefficients(values.get(pack));
+                    let pack = values.get(pack);
+                    if *whole {
+                        return acc * point + pack;
+                    }
+                    let entries = coefficients(pack);
                     entries
                         .iter()
                         .rev()
@@ -136,8 +141,10 @@ impl Circuit {
                 values.set(*out, value);
                 Ok(())
             }
-            Op::Permutation { input, output } => {
-                let state = permutation.permute(state(values, *input));
+            Op::Permutation { input, tag, output } => {
+                let mut state = state(values, *input);
+                state[CAPACITY] += *tag;
+                let state = permutation.permute(state);
                 set_state(values, output, &state);
                 Ok(())
             }

@@ -31,7 +31,7 @@ pub(crate) fn every_operation() -> (Circuit, Vec<Challenge>) {
     let turned = b.pack([second, first, second, bits[1]]);
 
     b.part("hashing");
-    let state = b.permute([packed, x, y, turned]);
+    let state = b.permute_tagged([packed, x, y, turned], Val::from_u8(5));
     let sibling = b.input_digest();
     let parent = b.merkle_step([state[0], state[1]], bits[0], sibling);
     let sibling = b.input_digest();
@@ -49,7 +49,9 @@ pub(crate) fn every_operation() -> (Circuit, Vec<Challenge>) {
     let insert = b.list(&row);
     let inserted = b.choose(insert, position);
     b.assert_equal(inserted, value);
-    b.publish(&[member, value, parent[0]]);
+    let whole = b.polynomial(&[value, x, sum, packed, state[3], y], chosen);
+    let total = b.add(whole, value);
+    b.publish(&[member, value, parent[0], total]);
 
     let [x, y, packed] = [
         element(1),
@@ -81,7 +83,7 @@ fn a_circuit_holds_for_the_inputs_that_meet_it() {
     assert_eq!(values.len(), circuit.wires());
     let publics = circuit.public_values(&values);
     assert_eq!(publics.len(), PUBLIC_WIRES * PACK);
-    assert!(publics[3 * PACK..].iter().all(|value| value.is_zero()));
+    assert!(publics[4 * PACK..].iter().all(|value| value.is_zero()));
 }
 
 #[test]
@@ -161,6 +163,24 @@ fn horner_is_the_polynomial() {
 }
 
 #[test]
+fn a_polynomial_has_whole_coefficients() {
+    for count in 0..30 {
+        let mut b = Builder::new();
+        let point = b.input();
+        let coefficients = b.input_vec(count);
+        let value = b.polynomial(&coefficients, point);
+        b.publish(&[value]);
+        let circuit = b.finish();
+        let inputs: Vec<_> = (0..=count as u32).map(element).collect();
+        let values = circuit.run(&inputs).expect("nothing is asserted");
+        let step = |acc, &coefficient: &Challenge| acc * inputs[0] + coefficient;
+        let want = inputs[1..].iter().rev().fold(Challenge::ZERO, step);
+        let made = values[circuit.publics()[0].index()];
+        assert_eq!(made, want, "{count} coefficients");
+    }
+}
+
+#[test]
 fn bits_are_canonical() {
     let mut b = Builder::new();
     let x = b.input();
@@ -196,13 +216,18 @@ fn the_permutation_is_the_proof_systems() {
     let mut b = Builder::new();
     let input: [Wire; 4] = std::array::from_fn(|_| b.input());
     let output = b.permute(input);
+    let tagged = b.permute_tagged(input, Val::from_u8(7));
     b.publish(&output);
+    b.publish(&tagged);
     let circuit = b.finish();
     let inputs: Vec<_> = (0..4).map(element).collect();
     let values = circuit.run(&inputs).expect("nothing is asserted");
     let state: Vec<Val> = inputs.iter().flat_map(|&pack| coefficients(pack)).collect();
-    let state = permutation().permute(state.try_into().expect("16 elements"));
-    assert_eq!(circuit.public_values(&values)[..16], state);
+    let mut state = state.try_into().expect("16 elements");
+    let publics = circuit.public_values(&values);
+    assert_eq!(publics[..16], permutation().permute(state));
+    state[CAPACITY] += Val::from_u8(7);
+    assert_eq!(publics[16..32], permutation().permute(state));
 }
 
 /// A challenge below 2^27 - 1 has a second reading in 31 bits: itself and the characteristic.

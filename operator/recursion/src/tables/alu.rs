@@ -1,4 +1,4 @@
-//! Four gates a row.
+//! Three gates a row.
 //!
 //! `out = mul * a * b + a_times * a + b_times * b + d_times * d + constant` over the challenge field,
 //! with preprocessed numbers of the base field.
@@ -11,21 +11,24 @@ use p3_maybe_rayon::prelude::*;
 use super::{Row, product, touch, write_element, write_slots};
 use crate::circuit::{Layout, PACK};
 
-const LANES: usize = 4;
+/// As many as a row of the permutation table needs beside it: more would stand empty.
+pub(super) const LANES: usize = 3;
 const SLOTS: usize = 4;
 const LANE: usize = SLOTS * PACK;
 const NUMBERS: usize = 5;
 const FIXED_LANE: usize = 2 * SLOTS + NUMBERS;
 
 pub(super) const WIDTH: usize = LANES * LANE;
-pub(super) const FIXED: usize = LANES * FIXED_LANE;
+pub(super) const FIXED: usize = (LANES * FIXED_LANE).next_multiple_of(PACK);
 
 pub(super) fn rows(layout: &Layout) -> usize {
     layout.gates.len().div_ceil(LANES)
 }
 
 pub(super) fn fill_fixed(layout: &Layout, cells: &mut [Val]) {
-    for (gate, cells) in layout.gates.iter().zip(cells.chunks_exact_mut(FIXED_LANE)) {
+    let rows = cells.chunks_exact_mut(FIXED);
+    let lanes = rows.flat_map(|row| row.chunks_exact_mut(FIXED_LANE));
+    for (gate, cells) in layout.gates.iter().zip(lanes) {
         write_slots(gate.slots.iter(), &mut cells[..2 * SLOTS]);
         let numbers = &gate.coefficients;
         cells[2 * SLOTS..].copy_from_slice(&[
@@ -75,4 +78,4 @@ where
     }
 }
 
-const _: () = assert!(WIDTH.is_multiple_of(PACK) && FIXED.is_multiple_of(PACK));
+const _: () = assert!(WIDTH.is_multiple_of(PACK));

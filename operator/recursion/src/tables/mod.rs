@@ -2,9 +2,9 @@
 //!
 //! | Table | A row is | Height |
 //! |---|---|---|
-//! | `alu` | four gates | tall |
+//! | `alu` | three gates | tall |
 //! | `permutation` | a Poseidon2 permutation or a step of a Merkle path | tall |
-//! | `horner` | 32 coefficients of a polynomial at a point | short |
+//! | `horner` | 32 coefficients of a polynomial at a point, or 8 of the challenge field | short |
 //! | `parts` | two packs and their elements | short |
 //! | `choice` | a member of a list, or a choice from one | short |
 //! | `plain` | a constant; the first row also the public values | short |
@@ -25,13 +25,15 @@ mod plain;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use froben_circuits::config::{Challenge, Val};
 use p3_air::{Air, AirBuilder, BaseAir};
 use p3_field::{Algebra, PrimeCharacteristicRing};
 use p3_lookup::{Count, InteractionBuilder};
 use p3_matrix::dense::RowMajorMatrix;
 
-use crate::circuit::{Circuit, Layout, PACK, PUBLIC_WIRES, Slot, coefficients};
+use crate::circuit::{Circuit, Layout, Op, PACK, PUBLIC_WIRES, Slot, coefficients};
 
 /// The highest degree of a constraint; a proof has two quotient chunks a table.
 pub const MAX_DEGREE: usize = 3;
@@ -186,6 +188,27 @@ pub fn rows(circuit: &Circuit) -> Vec<(Table, usize)> {
         .into_iter()
         .map(|table| (table, table.rows(&layout)))
         .collect()
+}
+
+/// Operations of each kind in each part of a circuit, alike parts together: gates, Horner steps,
+/// permutations, packs with their elements.
+#[must_use]
+pub fn operations(circuit: &Circuit) -> BTreeMap<String, [usize; 4]> {
+    let mut parts = BTreeMap::new();
+    for (name, ops) in circuit.parts() {
+        let name = name.trim_end_matches(|end: char| end.is_ascii_digit());
+        let counts: &mut [usize; 4] = parts.entry(name.to_owned()).or_default();
+        for op in ops {
+            match op {
+                Op::Gate { .. } => counts[0] += 1,
+                Op::Horner { .. } => counts[1] += 1,
+                Op::Permutation { .. } | Op::MerkleStep { .. } => counts[2] += 1,
+                Op::Parts { .. } => counts[3] += 1,
+                Op::Constant { .. } | Op::Input { .. } | Op::Hint(_) | Op::Choice { .. } => {}
+            }
+        }
+    }
+    parts
 }
 
 impl Heights {

@@ -2,7 +2,8 @@
 //!
 //! A permutation takes and gives four packs. A step takes the two packs of a node and a bit; where
 //! the bit is 0 the node is the left half of what is permuted, where it is 1 the right half, and the
-//! other half, the sibling, is on no bus: the prover may choose it, as in any Merkle proof.
+//! other half, the sibling, is on no bus: the prover may choose it, as in any Merkle proof. A row's
+//! *tag* is fixed: what is permuted has it added to the first element of the right half.
 
 use std::borrow::Borrow;
 use std::sync::LazyLock;
@@ -18,7 +19,7 @@ use p3_maybe_rayon::prelude::*;
 use p3_uni_stark::SubAirBuilder;
 
 use super::{Row, lifted, touch, write_slots};
-use crate::circuit::{Layout, PACK, PermutationRow, Slot, coefficients};
+use crate::circuit::{CAPACITY, Layout, PACK, PermutationRow, Slot, coefficients};
 
 const HALF: usize = STATE / 2;
 const CELLS: usize = size_of::<PermutationCols<u8>>();
@@ -30,9 +31,10 @@ const INPUTS: usize = 4;
 const OUTPUTS: usize = 4;
 const SLOTS: usize = INPUTS + OUTPUTS + 1;
 const IS_STEP: usize = 2 * SLOTS;
+const TAG: usize = IS_STEP + 1;
 
 pub(super) const WIDTH: usize = (BIT + 1).next_multiple_of(PACK);
-pub(super) const FIXED: usize = (IS_STEP + 1).next_multiple_of(PACK);
+pub(super) const FIXED: usize = (TAG + 1).next_multiple_of(PACK);
 
 static AIR: LazyLock<PermutationAir> = LazyLock::new(permutation_air);
 
@@ -52,6 +54,7 @@ pub(super) fn fill_fixed(layout: &Layout, cells: &mut [Val]) {
         slots[SLOTS - 1] = row.bit.unwrap_or_default();
         write_slots(slots.iter(), &mut cells[..IS_STEP]);
         cells[IS_STEP] = Val::from_bool(row.bit.is_some());
+        cells[TAG] = row.tag;
     }
 }
 
@@ -61,10 +64,11 @@ fn input(row: &PermutationRow, values: &[Challenge]) -> ([Val; STATE], bool) {
     let bit = row.bit.map_or(Challenge::ZERO, |bit| bit.value(values));
     let turned = bit == Challenge::ONE;
     let turn = if turned { HALF } else { 0 };
-    let input = std::array::from_fn(|i| {
+    let mut input: [Val; STATE] = std::array::from_fn(|i| {
         let i = i ^ turn;
         packs[i / PACK][i % PACK]
     });
+    input[CAPACITY] += row.tag;
     (input, turned)
 }
 
@@ -117,9 +121,11 @@ where
     }
 
     let packs = |cells: &[AB::Expr]| -> Vec<[AB::Expr; PACK]> { cells.as_chunks().0.to_vec() };
+    let mut right = input[HALF..].to_vec();
+    right[CAPACITY - HALF] -= row.fixed[TAG].clone();
     let values = packs(node)
         .into_iter()
-        .chain(packs(&input[HALF..]))
+        .chain(packs(&right))
         .chain(packs(&output))
         .chain([lifted(bit)]);
     for (slot, value) in values.enumerate() {

@@ -166,7 +166,7 @@ fn free_because(traces: &Traces, table: Table, row: usize, column: usize) -> &'s
     let is_padding = row >= table.rows(&traces.layout);
     match table {
         _ if is_padding => "a row without an operation",
-        Table::Alu => match traces.layout.gates.get(row * 4 + column / 16) {
+        Table::Alu => match traces.layout.gates.get(row * alu::LANES + column / 16) {
             None => "a lane without a gate",
             Some(gate) if gate.slots[column % 16 / 4].is_empty() => "a gate with fewer wires",
             Some(_) => "a wire of one slot",
@@ -211,10 +211,10 @@ fn a_changed_cell_is_refused_or_read_by_nothing() {
         .map(|((table, why), count)| format!("{table}, {why}: {count}\n"))
         .collect();
     expect![[r#"
-        6084 changed
-        alu, a gate with fewer wires: 204
+        6336 changed
+        alu, a gate with fewer wires: 216
         alu, a lane without a gate: 72
-        alu, a row without an operation: 144
+        alu, a row without an operation: 108
         choice, a row without an operation: 18
         choice, a wire of one slot: 36
         choice, the uses of a member, in a row that is none: 6

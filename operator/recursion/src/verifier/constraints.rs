@@ -12,6 +12,7 @@ use p3_field::PrimeCharacteristicRing;
 use p3_lookup::{Kind, Lookup};
 
 use super::domain::{Selectors, quotient, recompose};
+use super::expression::{Affine, Expressions};
 use super::proof::ProofParts;
 use super::shape::Shape;
 use super::transcript::Lane;
@@ -39,8 +40,7 @@ pub(super) fn verify(
         let main = claims.main();
         let chunks: Vec<&[Wire]> = (0..instance.chunks()).map(|_| claims.quotient()).collect();
         let mut folder = Folder {
-            challenge: challenges.constraint,
-            sum: None,
+            expressions: Expressions::default(),
             main: main.iter().map(Vec::as_slice).collect(),
             fixed: match instance.fixed_width {
                 0 => &[],
@@ -50,10 +50,12 @@ pub(super) fn verify(
             selectors,
             known: HashMap::new(),
         };
-        for constraint in &instance.constraints {
-            let value = folder.value(b, constraint);
-            folder.assert_zero(b, value);
-        }
+        let mut values: Vec<Affine> = instance
+            .constraints
+            .iter()
+            .map(|constraint| folder.value(b, constraint))
+            .collect();
+        folder.expressions.read(values.iter().copied(), false);
         if let Some([_, beta]) = challenges.lookup
             && !instance.lookups.is_empty()
         {
@@ -63,7 +65,7 @@ pub(super) fn verify(
             let terminal = *terminals
                 .next()
                 .expect("invariant: one for each instance on a bus");
-            folder.lookups(
+            let buses = folder.lookups(
                 b,
                 &instance.lookups,
                 &prefixes[i],
@@ -72,9 +74,16 @@ pub(super) fn verify(
                 next,
                 terminal,
             );
+            values.extend(buses);
         }
+        let mut values: Vec<Wire> = values
+            .into_iter()
+            .map(|value| folder.expressions.compute(b, value))
+            .collect();
+        // The first constraint has the highest power of the challenge.
+        values.reverse();
+        let folded = b.polynomial(&values, challenges.constraint);
         let quotient = quotient(b, log_height, &selectors, &chunks);
-        let folded = folder.sum.unwrap_or_else(|| b.zero());
         b.assert_product(quotient, selectors.vanishing, folded);
     }
 }
@@ -185,27 +194,19 @@ fn prefixes(b: &mut Builder, shape: &Shape, challenges: &Challenges) -> Vec<Vec<
     numbers.into_iter().map(of).collect()
 }
 
-/// Evaluates expressions and folds constraints by powers of the challenge.
+/// Evaluates the constraints of one instance.
 struct Folder<'a> {
-    challenge: Wire,
-    sum: Option<Wire>,
+    expressions: Expressions,
     /// The row at the point, and at its successor where it is opened there.
     main: Vec<&'a [Wire]>,
     fixed: &'a [Wire],
     publics: &'a [Lane],
     selectors: Selectors,
-    /// Expressions that are part of several.
-    known: HashMap<*const SymbolicExpression<Val>, Wire>,
+    /// Symbolic expressions that are part of several.
+    known: HashMap<*const SymbolicExpression<Val>, Affine>,
 }
 
 impl Folder<'_> {
-    fn assert_zero(&mut self, b: &mut Builder, value: Wire) {
-        self.sum = Some(match self.sum {
-            None => value,
-            Some(sum) => b.fused(sum, self.challenge, value),
-        });
-    }
-
     fn leaf(&self, b: &mut Builder, leaf: &BaseLeaf<Val>) -> Wire {
         match leaf {
             BaseLeaf::Constant(value) => b.base_constant(*value),
@@ -226,65 +227,37 @@ impl Folder<'_> {
         }
     }
 
-    fn child(&mut self, b: &mut Builder, child: &Arc<SymbolicExpression<Val>>) -> Wire {
+    fn child(&mut self, b: &mut Builder, child: &Arc<SymbolicExpression<Val>>) -> Affine {
         if Arc::strong_count(child) == 1 || matches!(**child, SymbolicExpr::Leaf(_)) {
             return self.value(b, child);
         }
-        if let Some(&wire) = self.known.get(&Arc::as_ptr(child)) {
-            return wire;
+        if let Some(&value) = self.known.get(&Arc::as_ptr(child)) {
+            return value;
         }
-        let wire = self.value(b, child);
-        self.known.insert(Arc::as_ptr(child), wire);
-        wire
+        let value = self.value(b, child);
+        self.known.insert(Arc::as_ptr(child), value);
+        value
     }
 
-    /// The factors of a product that no other expression needs, to be fused with a sum.
-    fn factors(
-        &mut self,
-        b: &mut Builder,
-        expression: &Arc<SymbolicExpression<Val>>,
-    ) -> Option<[Wire; 2]> {
-        match &**expression {
-            SymbolicExpr::Mul { x, y, .. } if Arc::strong_count(expression) == 1 => {
-                Some([self.child(b, x), self.child(b, y)])
-            }
-            _ => None,
-        }
-    }
-
-    fn value(&mut self, b: &mut Builder, expression: &SymbolicExpression<Val>) -> Wire {
-        let plus = |wire: Wire, sign: Val| Some((wire, sign));
+    fn value(&mut self, b: &mut Builder, expression: &SymbolicExpression<Val>) -> Affine {
         match expression {
-            SymbolicExpr::Leaf(leaf) => self.leaf(b, leaf),
-            SymbolicExpr::Neg { x, .. } => {
-                let x = self.child(b, x);
-                b.scale(x, Val::NEG_ONE)
+            SymbolicExpr::Leaf(BaseLeaf::Constant(value)) => Affine::constant(*value),
+            SymbolicExpr::Leaf(leaf) => {
+                let wire = self.leaf(b, leaf);
+                self.expressions.wire(b, wire)
             }
+            SymbolicExpr::Neg { x, .. } => self.child(b, x).times(Val::NEG_ONE),
             SymbolicExpr::Mul { x, y, .. } => {
                 let [x, y] = [self.child(b, x), self.child(b, y)];
-                b.mul(x, y)
+                self.expressions.mul(x, y)
             }
             SymbolicExpr::Add { x, y, .. } => {
-                for (product, other) in [(x, y), (y, x)] {
-                    if let Some([p, q]) = self.factors(b, product) {
-                        let other = self.child(b, other);
-                        return b.fused(p, q, other);
-                    }
-                }
                 let [x, y] = [self.child(b, x), self.child(b, y)];
-                b.add(x, y)
+                self.expressions.add(x, y)
             }
             SymbolicExpr::Sub { x, y, .. } => {
-                if let Some([p, q]) = self.factors(b, x) {
-                    let y = self.child(b, y);
-                    return b.mul_add(p, q, Val::ONE, plus(y, Val::NEG_ONE), Val::ZERO);
-                }
-                if let Some([p, q]) = self.factors(b, y) {
-                    let x = self.child(b, x);
-                    return b.mul_add(p, q, Val::NEG_ONE, plus(x, Val::ONE), Val::ZERO);
-                }
                 let [x, y] = [self.child(b, x), self.child(b, y)];
-                b.sub(x, y)
+                self.expressions.sub(x, y)
             }
         }
     }
@@ -303,14 +276,37 @@ impl Folder<'_> {
         columns: &[Wire],
         next: Wire,
         terminal: Wire,
-    ) {
-        for (lookup, &prefix) in lookups.iter().zip(prefixes) {
-            self.fraction(b, lookup, prefix, beta, columns[lookup.column + 1]);
+    ) -> Vec<Affine> {
+        let mut messages = Vec::new();
+        for lookup in lookups {
+            for (fields, count) in lookup.elements.iter().zip(&lookup.multiplicities) {
+                let fields: Vec<Affine> = fields.iter().map(|field| self.value(b, field)).collect();
+                self.expressions.read(fields.iter().copied(), true);
+                messages.push((fields, self.value(b, count)));
+            }
         }
+        let columns: Vec<Affine> = columns
+            .iter()
+            .map(|&column| self.expressions.wire(b, column))
+            .collect();
+        let mut messages = messages.into_iter();
+        let mut values: Vec<Affine> = lookups
+            .iter()
+            .zip(prefixes)
+            .map(|(lookup, &prefix)| {
+                let messages = messages.by_ref().take(lookup.elements.len());
+                let prefix = self.expressions.wire(b, prefix);
+                let messages: Vec<[Affine; 2]> = messages
+                    .map(|(fields, count)| [count, self.denominator(b, fields, prefix, beta)])
+                    .collect();
+                self.fraction(&messages, columns[lookup.column + 1])
+            })
+            .collect();
+        let it = &mut self.expressions;
         let sum = columns[1..]
             .iter()
             .copied()
-            .reduce(|sum, column| b.add(sum, column))
+            .reduce(|sum, column| it.add(sum, column))
             .expect("invariant: a column for each lookup");
         let Selectors {
             first,
@@ -318,57 +314,51 @@ impl Folder<'_> {
             transition,
             ..
         } = self.selectors;
-        let after = b.add(columns[0], sum);
+        let [first, last, transition, next, terminal] =
+            [first, last, transition, next, terminal].map(|wire| it.wire(b, wire));
+        let after = it.add(columns[0], sum);
         let steps = [
             (first, columns[0]),
-            (transition, b.sub(next, after)),
-            (last, b.sub(terminal, after)),
+            (transition, it.sub(next, after)),
+            (last, it.sub(terminal, after)),
         ];
-        for (selector, value) in steps {
-            let value = b.mul(selector, value);
-            self.assert_zero(b, value);
-        }
+        values.extend(steps.map(|(selector, value)| it.mul(selector, value)));
+        it.read(values.iter().copied(), false);
+        values
+    }
+
+    /// `prefix - message`, the message's first field with the highest power.
+    fn denominator(
+        &mut self,
+        b: &mut Builder,
+        fields: Vec<Affine>,
+        prefix: Affine,
+        beta: Wire,
+    ) -> Affine {
+        let fields: Vec<Wire> = fields
+            .into_iter()
+            .rev()
+            .map(|field| self.expressions.compute(b, field))
+            .collect();
+        let message = b.polynomial(&fields, beta);
+        let message = self.expressions.wire(b, message);
+        self.expressions.sub(prefix, message)
     }
 
     /// `denominator * column - numerator`, over the common denominator of all messages.
-    fn fraction(
-        &mut self,
-        b: &mut Builder,
-        lookup: &Lookup<Val>,
-        prefix: Wire,
-        beta: Wire,
-        column: Wire,
-    ) {
-        let mut sum: Option<[Wire; 2]> = None;
-        for (fields, count) in lookup.elements.iter().zip(&lookup.multiplicities) {
-            let fields: Vec<Wire> = fields.iter().map(|field| self.value(b, field)).collect();
-            let (&first, rest) = fields
-                .split_first()
-                .expect("invariant: messages have fields");
-            let message = rest
-                .iter()
-                .fold(first, |sum, &field| b.fused(sum, beta, field));
-            let denominator = b.sub(prefix, message);
-            let count = self.value(b, count);
-            sum = Some(match sum {
-                None => [count, denominator],
-                Some([numerator, common]) => {
-                    let joined = b.mul(count, common);
-                    [
-                        b.fused(numerator, denominator, joined),
-                        b.mul(common, denominator),
-                    ]
-                }
-            });
-        }
-        let [numerator, denominator] = sum.expect("invariant: a lookup has a message");
-        let value = b.mul_add(
-            denominator,
-            column,
-            Val::ONE,
-            Some((numerator, Val::NEG_ONE)),
-            Val::ZERO,
-        );
-        self.assert_zero(b, value);
+    fn fraction(&mut self, messages: &[[Affine; 2]], column: Affine) -> Affine {
+        let it = &mut self.expressions;
+        let join = |[numerator, common]: [Affine; 2], [count, denominator]: [Affine; 2]| {
+            let joined = it.mul(count, common);
+            let numerator = it.mul(numerator, denominator);
+            [it.add(numerator, joined), it.mul(common, denominator)]
+        };
+        let [numerator, denominator] = messages
+            .iter()
+            .copied()
+            .reduce(join)
+            .expect("invariant: a lookup has a message");
+        let value = it.mul(denominator, column);
+        it.sub(value, numerator)
     }
 }

@@ -48,14 +48,8 @@ impl Selectors {
 /// An element of the challenge field from the openings of its coefficients' columns.
 pub(super) fn recompose(b: &mut Builder, coefficients: &[Wire]) -> Wire {
     assert_eq!(coefficients.len(), PACK, "a challenge is four columns");
-    let mut sum = coefficients[0];
-    for (k, &coefficient) in coefficients.iter().enumerate().skip(1) {
-        let mut basis = [Val::ZERO; PACK];
-        basis[k] = Val::ONE;
-        let basis = b.constant(pack(basis));
-        sum = b.fused(basis, coefficient, sum);
-    }
-    sum
+    let root = b.constant(pack([Val::ZERO, Val::ONE, Val::ZERO, Val::ZERO]));
+    b.polynomial(coefficients, root)
 }
 
 /// The quotient from the openings of its chunks, each over a coset of its own.

@@ -14,13 +14,17 @@
 //! | `fri` | `verify_fri`; `batching` `open_inputs`, `folding` `fold_query` and the final polynomial |
 //! | `domain` | selectors and quotient chunks of two-adic cosets |
 //! | `constraints` | `verify_constraints_with_lookups`, `LogUpGadget` |
+//! | `expression` | no file: what constraints share, and their gates |
 
 mod constraints;
 mod domain;
+mod expression;
 mod fri;
 mod hash;
 mod merkle;
 mod proof;
+#[cfg(test)]
+mod security;
 mod shape;
 #[cfg(test)]
 mod tests;

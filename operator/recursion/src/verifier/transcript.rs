@@ -108,9 +108,8 @@ impl Transcript {
                 self.state[i] = pack(b, *lanes);
             }
             self.input.clear();
-            self.state[2] = b.add_constant(self.state[2], Val::from_usize(absorbed));
         }
-        self.state = b.permute(self.state);
+        self.state = b.permute_tagged(self.state, Val::from_usize(absorbed));
         self.output = self.state[..2]
             .iter()
             .copied()

@@ -58,7 +58,7 @@ impl Batching {
                     for &(round, matrix) in &block.matrices {
                         claims.extend(&proof.claims[round][matrix][nth]);
                     }
-                    let claimed = combined(b, &claims, challenge);
+                    let claimed = b.polynomial(&claims, challenge);
                     let power = powers.get(b, offset);
                     match points.iter_mut().find(|(at, ..)| *at == point) {
                         Some((_, _, sum)) => *sum = b.fused(power, claimed, *sum),
@@ -169,15 +169,6 @@ impl Block {
             .map(width)
             .all(|width| width.is_multiple_of(PACK))
     }
-}
-
-/// `sum of values[i] * challenge^i`.
-pub(super) fn combined(b: &mut Builder, values: &[Wire], challenge: Wire) -> Wire {
-    let (&last, rest) = values
-        .split_last()
-        .expect("invariant: a matrix has columns");
-    let step = |sum, &value: &Wire| b.fused(sum, challenge, value);
-    rest.iter().rev().fold(last, step)
 }
 
 /// Powers of a wire, each made once.

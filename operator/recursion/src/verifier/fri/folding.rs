@@ -5,7 +5,6 @@
 use froben_circuits::config::Val;
 use p3_field::{Field, PrimeCharacteristicRing, TwoAdicField};
 
-use super::batching::combined;
 use super::ladder::Ladder;
 use crate::circuit::{Builder, PACK, Wire};
 use crate::verifier::merkle::{self, Cap, Place, Row};
@@ -55,7 +54,7 @@ impl Folding<'_> {
         }
         assert!(reduced.peek().is_none(), "every height is folded in");
         let x = ladder.final_point(b, folded);
-        let end = combined(b, self.final_poly, x);
+        let end = b.polynomial(self.final_poly, x);
         b.assert_equal(end, value);
     }
 }

@@ -27,10 +27,10 @@ local MOST_SEGMENTS = 256
 -- The circuits, how many segments of each one delegation takes at most (the wide ones prove faster), and how
 -- many proofs a leaf has room for.
 local CIRCUITS = {
-  { name = "keccak256", widest = 8, leaf = { dev = 2, standard = 1 } },
-  { name = "sha256", widest = 8, leaf = { dev = 1, standard = 1 } },
-  { name = "blake3", widest = 16, leaf = { dev = 1, standard = 1 } },
-  { name = "poseidon2", widest = 16, leaf = { dev = 4, standard = 2 } },
+  { name = "keccak256", widest = 8, leaf = { dev = 5, standard = 3 } },
+  { name = "sha256", widest = 8, leaf = { dev = 2, standard = 1 } },
+  { name = "blake3", widest = 16, leaf = { dev = 3, standard = 1 } },
+  { name = "poseidon2", widest = 16, leaf = { dev = 6, standard = 14 } },
 }
 
 -- What the tasks of each stage need, how long one may take, and how often it is tried. What is late in the

@@ -208,12 +208,12 @@ describe("data_commitments", function()
 
   it("ends in one proof of all, or in one for the chain", function()
     for goal, stages in { aggregate = 0, snark = 1 } do
-      local run = submit { input = { data = file(5), params = "dev", ["until"] = goal } }
+      local run = submit { input = { data = file(12), params = "dev", ["until"] = goal } }
       expect(run.failure):to_equal(nil)
       expect(run.output):to_equal({ [goal] = blob(goal), params = "dev" })
-      -- Leaves of two, one, one and four segments.
-      expect(had(run, "commitments.leaf/1")):to_equal(3 + 5 + 5 + 2)
-      expect(had(run, "commitments.node/1")):to_equal(2 + 4 + 4 + 1)
+      -- Leaves of five, two, three and six segments.
+      expect(had(run, "commitments.leaf/1")):to_equal(3 + 6 + 4 + 2)
+      expect(had(run, "commitments.node/1")):to_equal(2 + 5 + 3 + 1)
       expect(had(run, "commitments.tip/1")):to_equal(1)
       expect(had(run, "commitments.schedule/1")):to_equal(1)
       expect(had(run, "commitments.compress/1")):to_equal(stages)
@@ -224,7 +224,7 @@ describe("data_commitments", function()
   it("proves the largest file", function()
     local run = submit { input = { data = file(256), params = "dev", ["until"] = "snark" } }
     expect(run.failure):to_equal(nil)
-    expect(had(run, "commitments.node/1")):to_equal(128 + 256 + 256 + 64 - 4)
+    expect(had(run, "commitments.node/1")):to_equal(52 + 128 + 86 + 43 - 4)
   end)
 
   it("begins a leaf when its own proofs are there", function()

@@ -6,7 +6,7 @@
 //! builds none. [`Prover`] makes the proofs, over any [`Scheme`]; [`Proved::decode`] and [`Aggregate`] are
 //! how they travel.
 //!
-//! `cargo run --release -p froben-recursion --example make_keys -- dev`, and then `-- standard`, writes the keys again
+//! `cargo run -p froben-recursion --example make_keys -- dev`, and then `-- standard`, writes the keys again
 //! after a change of any circuit; a test says when that is due.
 
 mod aggregate;
@@ -38,14 +38,19 @@ use crate::aggregate::Proved;
 
 /// Segment proofs that a leaf of this circuit takes.
 ///
-/// As many as fit the height that the other leaves have: the time of a proof follows from its height, and a
-/// wide circuit's proof is dearer to verify.
+/// As many as fill a height that takes seconds to prove (docs/recursion.md has the rows): 2^16 under `standard`; under `dev`
+/// 2^15, or less where small files would pay for slots that they leave empty, and 2^16 for Blake3, of which one proof
+/// takes more than half of 2^15.
 #[must_use]
 pub const fn slots(params: Params, segment: Segment) -> usize {
     match (params, segment) {
-        (_, Segment::Keccak256) => 2,
-        (_, Segment::Sha256 | Segment::Blake3) => 1,
-        (_, Segment::Poseidon2) => 4,
+        (Params::Dev, Segment::Keccak256) => 5,
+        (Params::Dev, Segment::Sha256) => 2,
+        (Params::Dev, Segment::Blake3) => 3,
+        (Params::Dev, Segment::Poseidon2) => 6,
+        (Params::Standard, Segment::Keccak256) => 3,
+        (Params::Standard, Segment::Sha256 | Segment::Blake3) => 1,
+        (Params::Standard, Segment::Poseidon2) => 14,
     }
 }
 

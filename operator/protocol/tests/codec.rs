@@ -7,7 +7,7 @@ use froben_model::{BlobRef, DeviceSpec, ErrorClass, Kind, Value, limits};
 use froben_protocol::codec::{
     decode_from_worker, decode_to_worker, encode_from_worker, encode_to_worker,
 };
-use froben_protocol::{Failure, FromWorker, Hello, Level, Role, Run, RunItem, ToWorker};
+use froben_protocol::{Failure, FromWorker, Hello, Level, Role, Run, RunItem, RunKey, ToWorker};
 use proptest::prelude::*;
 
 const V: u32 = 1;
@@ -182,6 +182,61 @@ fn fields_that_are_not_known_are_skipped() {
     let wire = typed("cancel", vec![("task", Cbor::from(1)), ("new", Cbor::Null)]);
     let message = decode_to_worker(&wire, V).unwrap();
     assert_eq!(message, ToWorker::Cancel { task: 1 });
+}
+
+/// A `run` with these keys, or as daemons wrote it that knew of none.
+fn run_with(keys: Option<Cbor>) -> Result<Vec<RunKey>, String> {
+    let mut fields = vec![
+        ("task", Cbor::from(9)),
+        ("kind", Cbor::from("a.b/1")),
+        ("input", Cbor::Null),
+        ("items", Cbor::Array(Vec::new())),
+        ("cpu_cores", Cbor::from(1)),
+        ("ram_bytes", Cbor::from(0)),
+        ("vram_bytes", Cbor::from(0)),
+        ("timeout_ms", Cbor::from(5)),
+    ];
+    fields.extend(keys.map(|keys| ("keys", keys)));
+    match decode_to_worker(&typed("run", fields), V) {
+        Ok(ToWorker::Run(run)) => Ok(run.keys),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[test]
+fn keys_of_a_run_are_optional_and_whole() {
+    assert_eq!(run_with(None), Ok(Vec::new()));
+    let key = |sha256: Vec<u8>, path: String| {
+        Cbor::Map(vec![
+            (Cbor::from("name"), Cbor::from("crs")),
+            (Cbor::from("sha256"), Cbor::from(sha256)),
+            (Cbor::from("path"), Cbor::from(path)),
+        ])
+    };
+    let good = key(vec![7; 32], "/keys/crs".to_owned());
+    let read = run_with(Some(Cbor::Array(vec![good.clone()]))).unwrap();
+    assert_eq!((read[0].name.as_str(), read[0].sha256), ("crs", [7; 32]));
+    assert_eq!(read[0].path, "/keys/crs");
+    for (keys, why) in [
+        (good.clone(), "`keys` is not a list"),
+        (
+            Cbor::Array(vec![key(vec![7; 31], "/keys".to_owned())]),
+            "not 32 bytes",
+        ),
+        (
+            Cbor::Array(vec![key(vec![7; 32], "/".repeat(4097))]),
+            "a path of 4097 bytes",
+        ),
+        (Cbor::Array(vec![Cbor::Map(vec![])]), "lacks `name`"),
+        (
+            Cbor::Array(vec![good; limits::SETUP_KEYS + 1]),
+            "holds 1025, the limit is 1024",
+        ),
+    ] {
+        let error = run_with(Some(keys)).unwrap_err();
+        assert!(error.contains(why), "{error}, not: {why}");
+    }
 }
 
 #[test]

@@ -49,6 +49,15 @@ fn one(proof: &Value) -> Value {
     Value::map([("proof", proof.clone())])
 }
 
+/// Segment proofs in each leaf here: a whole tree for some circuits and one leaf for another, however many
+/// slots there are.
+fn per_leaf(circuit: Circuit) -> usize {
+    match circuit {
+        Circuit::Poseidon2 => 2,
+        _ => 1,
+    }
+}
+
 /// A blob that nobody can read, since it is too large to be asked for.
 fn large(most: usize) -> Value {
     let size_bytes = most as u64 + 1;
@@ -140,8 +149,8 @@ async fn a_file_becomes_an_aggregate_that_verifies() {
     for (circuit, proofs) in Circuit::ALL.into_iter().zip(&proofs) {
         let input = with_data(&data, Some(circuit));
         let mut items = Vec::new();
-        for (i, proofs) in proofs.chunks(slots(Params::Dev, circuit)).enumerate() {
-            items.push(leaf(i * slots(Params::Dev, circuit), proofs));
+        for (i, proofs) in proofs.chunks(per_leaf(circuit)).enumerate() {
+            items.push(leaf(i * per_leaf(circuit), proofs));
         }
         let made = worker.values(LEAF, input, items).await;
         let made: Vec<Value> = made
@@ -222,7 +231,7 @@ async fn results_are_checked(
     let [_, sha256, ..] = lifts else {
         panic!("four circuits")
     };
-    let twice = leaf(0, &[proofs[0][0].clone(), proofs[0][0].clone()]);
+    let twice = leaf(0, &[proofs[3][0].clone(), proofs[3][0].clone()]);
     let first = leaf(0, &proofs[1][..1]);
     let both = pair(&sha256[0], &sha256[1]);
     let nothing = Value::map([("refused", Value::List(Vec::new()))]);
@@ -247,7 +256,7 @@ async fn results_are_checked(
             ],
         ),
         (
-            with_data(data, Some(Circuit::Keccak256)),
+            with_data(data, Some(Circuit::Poseidon2)),
             vec![
                 (question(&twice, index(1)), ""),
                 (question(&twice, index(0)), "it refuses what holds"),
@@ -280,6 +289,7 @@ async fn results_are_checked(
 
 async fn leaves_are_refused(worker: &mut Process, data: &Value, proofs: &[Vec<Value>; 4]) {
     let [keccak256, _, _, poseidon2] = proofs;
+    let most = slots(Params::Dev, Circuit::Poseidon2);
     let index = |index: i64| Some(Value::Int(index));
     let garbage = worker.put(vec![0xff; 1000]);
     let flipped = worker.flipped(&poseidon2[1]);
@@ -287,8 +297,8 @@ async fn leaves_are_refused(worker: &mut Process, data: &Value, proofs: &[Vec<Va
     for (circuit, given, expected) in [
         (
             Circuit::Keccak256,
-            vec![keccak256[0].clone(), keccak256[0].clone()],
-            vec![(index(1), "the keccak256 proof is refused")],
+            vec![keccak256[1].clone()],
+            vec![(index(0), "the keccak256 proof is refused")],
         ),
         (
             Circuit::Poseidon2,
@@ -311,8 +321,11 @@ async fn leaves_are_refused(worker: &mut Process, data: &Value, proofs: &[Vec<Va
     }
     let no_blob = [Value::Int(3)];
     for (item, expected) in [
-        (leaf(0, &[]), "0 poseidon2 proofs, a leaf takes 1 to 4"),
-        (leaf(0, &vec![holds.clone(); 5]), "5 poseidon2 proofs"),
+        (leaf(0, &[]), "0 poseidon2 proofs, a leaf takes 1 to"),
+        (
+            leaf(0, &vec![holds.clone(); most + 1]),
+            "poseidon2 proofs, a leaf takes",
+        ),
         (leaf(1, &poseidon2[..]), "4196 bytes has no segment 2"),
         (leaf(usize::MAX >> 33, &poseidon2[..1]), "has no segment"),
         (leaf(0, &no_blob), "proof 0 of the item is no blob"),

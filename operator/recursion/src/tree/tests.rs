@@ -79,9 +79,12 @@ fn keys_are_read_strictly() {
         assert!(error.contains(why), "{error}, not: {why}");
     }
     let mut other_slots = Keys::decode(PARAMS, &good).expect("as above");
-    other_slots.set_slots(Segment::Sha256, 7);
+    other_slots.set_slots(Segment::Sha256, 77);
     let error = Keys::decode(PARAMS, &other_slots.encode()).expect_err("other slots");
-    assert_eq!(error, "a leaf of sha256 had 7 slots and now has 1");
+    assert!(
+        error.starts_with("a leaf of sha256 had 77 slots"),
+        "{error}"
+    );
 }
 
 #[test]

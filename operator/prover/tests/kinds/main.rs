@@ -14,7 +14,7 @@ use froben_protocol::{EXIT_ORPHANED, EXIT_UNFIT, TOKEN_VARIABLE};
 use froben_prover::place::STOCK_ID;
 use tokio::process::Command;
 
-use process::{NOWHERE, Process, TOKEN, check};
+use process::{ALONE, NOWHERE, Process, TOKEN, check};
 
 impl Process {
     /// Bundles, and gives the circuit and segment of each proof that is refused, each with its reason.
@@ -474,6 +474,8 @@ async fn without_opencl_the_processor_proves_and_says_so() {
 
 #[tokio::test]
 async fn a_device_that_computes_wrongly_is_fenced() {
+    // Its cold compiler has a minute.
+    let _alone = ALONE.lock().await;
     let found = match Device::discover() {
         Ok(devices) => devices.into_iter().next().unwrap(),
         Err(error) => return println!("SKIP: {error}"),

@@ -9,6 +9,7 @@ use froben_protocol::{Failure, FromWorker, Hello, Link, Run, RunItem, TOKEN_VARI
 use froben_prover::place::STOCK_ID;
 use tokio::net::UnixListener;
 use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
 
 /// The loader finds no driver in a directory that is not there.
 pub(crate) const NOWHERE: [(&str, &str); 2] = [
@@ -17,6 +18,9 @@ pub(crate) const NOWHERE: [(&str, &str); 2] = [
 ];
 
 pub(crate) const TOKEN: &str = "token";
+
+/// For tests that keep all cores busy, and for those that a busy machine would fail.
+pub(crate) static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// A worker process and the blobs that it sees.
 pub(crate) struct Process {

@@ -7,7 +7,7 @@ use froben_model::{BlobRef, ErrorClass, Value};
 use froben_recursion::tree::{Aggregate, MAX_PROVED_BYTES, slots, statements};
 
 use crate::file;
-use crate::process::{Process, check};
+use crate::process::{ALONE, Process, check};
 
 const LEAF: &str = "commitments.leaf/1";
 const NODE: &str = "commitments.node/1";
@@ -139,6 +139,7 @@ fn segment_proofs(worker: &mut Process, circuit: Circuit) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_file_becomes_an_aggregate_that_verifies() {
+    let _alone = ALONE.lock().await;
     let mut worker = Process::any_place().await;
     let data = worker.put(file());
     let proofs = Circuit::ALL.map(|circuit| segment_proofs(&mut worker, circuit));

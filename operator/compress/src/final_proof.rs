@@ -20,6 +20,7 @@ use froben_circuits::{Params, Statement};
 use froben_recursion::aggregate::batch_digest;
 
 use crate::Error;
+use crate::evm;
 use crate::kzg::{Snark, VerifyingKey};
 use crate::last::{DIGEST, digest};
 use crate::layer::Val;
@@ -180,6 +181,22 @@ impl FinalProof {
         }
         pinned.key.verify(&self.snark(&pinned.key))?;
         digest(&self.input).ok_or(Error::Snark("its input is no digest"))
+    }
+
+    /// The call of the contract that accepts it, ABI-encoded.
+    #[must_use]
+    pub fn calldata(&self) -> Vec<u8> {
+        evm::calldata(&self.snark(&Pinned::of(self.params).key))
+    }
+
+    /// The Solidity sources of the contracts that accept proofs like it: the inner one and the one that is called.
+    ///
+    /// # Errors
+    /// As [`evm::inner_contract`].
+    pub fn contracts(&self) -> Result<[String; 2], Error> {
+        let key = &Pinned::of(self.params).key;
+        let outer = evm::outer_contract(key, self.proof.len());
+        Ok([evm::inner_contract(key)?, outer])
     }
 
     /// Verifies it, and that it is about just these segments, in their order; gives their digest.

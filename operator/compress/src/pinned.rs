@@ -53,7 +53,7 @@ fn embedded(bytes: &[u8]) -> Pinned {
 pub const fn log_rows(params: Params) -> u32 {
     match params {
         Params::Standard => 19,
-        Params::Dev => 17,
+        Params::Dev => 18,
     }
 }
 

@@ -1,36 +1,35 @@
 //! Makes the keys that `froben-compress` pins, and a final proof under them.
 //!
-//! `cargo run -p froben-compress --example make_keys PARAMS SLOTS [PROOF]`, with as many segments a leaf as the pipeline's leaves
-//! have. It writes `operator/compress/keys/PARAMS.key`; with `PROOF` it also proves 2 SLOTS segments through the whole
-//! chain, verifies the result and writes it to that file.
+//! `cargo run -p froben-compress --example make_keys PARAMS [SEGMENTS PROOF]`, after `make_keys` of `froben-recursion`. It writes
+//! `operator/compress/keys/PARAMS.key`; with `PROOF` it also proves so many segments through the whole chain, verifies the
+//! result and writes it to that file. The test's golden proof is `dev 2 operator/compress/tests/golden/dev.final`.
 
 mod tree;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use froben_circuits::Params;
+use froben_circuits::{Params, SEGMENT_BYTES, Statement};
 use froben_compress::kzg::{Halo2Msm, Setup};
 use froben_compress::{Compressor, Pinned, log_rows};
-use tree::{SEGMENT_BYTES, Tree, statements};
+use froben_recursion::aggregate::batch_digest;
+use froben_recursion::tree::{Keys, Piece};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (params, slots, proof) = match arguments.as_slice() {
-        [params, slots] => (params, slots, None),
-        [params, slots, proof] => (params, slots, Some(proof)),
-        _ => return Err("make_keys PARAMS SLOTS [PROOF]".into()),
+    let (params, proof) = match arguments.as_slice() {
+        [params] => (params, None),
+        [params, segments, proof] => (params, Some((segments.parse::<u32>()?, proof))),
+        _ => return Err("make_keys PARAMS [SEGMENTS PROOF]".into()),
     };
     let params: Params = params.parse()?;
-    let slots: usize = slots.parse()?;
 
     let mut clock = Clock(Instant::now());
-    let tree = Tree::new(params, slots)?;
-    clock.lap("keys of the tree");
     let setup = Arc::new(Setup::dev(log_rows(params)));
     clock.lap("setup");
-    let (pinned, last_layer, keys) = Pinned::make(params, &tree.scheduler_key(), setup)?;
+    let scheduler = Keys::of(params)?.key(Piece::Scheduler);
+    let (pinned, last_layer, keys) = Pinned::make(params, scheduler, setup)?;
     clock.lap("keys of the compression");
     println!(
         "last layer {:?}, columns {:?}, key {}",
@@ -38,27 +37,34 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         keys.columns().counts(),
         pinned.key.name()
     );
+    println!(
+        "{}: SHA-256 {}",
+        pinned.keys_file_name(),
+        hex::encode(pinned.keys_file)
+    );
     let bytes = pinned.to_bytes();
     if Pinned::from_bytes(&bytes)?.key.digest() != pinned.key.digest() {
         return Err("the key is not read as it was written".into());
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("keys");
-    let path: PathBuf = folder.join(format!("{params}.key"));
+    let path = folder.join(format!("{params}.key"));
     std::fs::write(&path, &bytes)?;
     println!("{}: {} bytes", path.display(), bytes.len());
 
-    let Some(proof) = proof else { return Ok(()) };
-    let scheduler = tree.prove()?;
+    let Some((segments, proof)) = proof else {
+        return Ok(());
+    };
+    let witnesses = tree::witnesses(segments)?;
+    let scheduler = tree::scheduler(params, &witnesses)?;
     clock.lap("the tree");
     let compressor = Compressor::of(pinned, last_layer, keys, Arc::new(Halo2Msm));
-    let length = (statements(slots)?.len() * SEGMENT_BYTES) as u64;
+    let length = (witnesses.len() * SEGMENT_BYTES) as u64;
     let made = compressor.compress(&scheduler, length, &|phase| {
         println!("{}", phase.name());
     })?;
     clock.lap("compression");
-    let digest = made.verify_under(compressor.pinned())?;
-    let expected = froben_recursion::aggregate::batch_digest(&statements(slots)?)?;
-    if digest != expected {
+    let statements: Vec<Statement> = witnesses.iter().map(|it| it.statement).collect();
+    if made.verify_under(compressor.pinned())? != batch_digest(&statements)? {
         return Err("the digest is not that of the statements".into());
     }
     std::fs::write(proof, made.to_bytes())?;

@@ -1,6 +1,5 @@
 //! Setup, keys, SNARK and contract of the example.
 
-use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Instant;
 
@@ -40,13 +39,12 @@ impl Msm for Counted {
 
 pub(crate) fn shared() -> &'static Shared {
     static SHARED: LazyLock<Shared> = LazyLock::new(|| {
-        let directory = Path::new(TEMPORARY).join("setup");
         let layer = layer(Params::Dev);
         let (proof, public) = proof(&layer);
         let shape = Shape::new(&layer).expect("a shape");
         let values = Values::new(&shape, &proof, &public).expect("values of the shape");
         let mut timer = Timer(Instant::now());
-        let setup = Arc::new(Setup::dev(&directory, K).expect("a setup"));
+        let setup = Arc::new(Setup::dev(K));
         timer.lap("setup");
         let keys = Keys::generate(&shape, setup.clone()).expect("keys");
         timer.lap("keys");

@@ -1,11 +1,17 @@
 //! Setups and keys: what is refused.
 
 use std::fs;
+use std::sync::Arc;
 
+use expect_test::expect;
 use froben_compress::Error;
-use froben_compress::kzg::{Keys, Origin, Setup};
+use froben_compress::kzg::{Halo2Msm, Keys, Origin, Setup, VerifyingKey, file_length};
+use froben_compress::layer::Params;
+use froben_compress::verifier::{Shape, Values};
+use sha2::{Digest, Sha256};
 
 use crate::contract::shared;
+use crate::example::{layer, proof};
 
 /// Rows of the setups that are spoilt, base two: small, since each is read whole.
 const SMALL: u32 = 4;
@@ -22,8 +28,8 @@ fn directory(name: &str) -> tempfile::TempDir {
 /// Reads a dev setup with some bytes changed as if it were a ceremony's.
 fn read_spoilt(spoil: impl Fn(&mut Vec<u8>), k: u32) -> Result<Setup, String> {
     let directory = directory("setup");
-    Setup::dev(directory.path(), SMALL).expect("a setup");
-    let mut bytes = fs::read(Setup::dev_path(directory.path(), SMALL)).expect("its file");
+    let mut bytes = vec![];
+    Setup::dev(SMALL).write(&mut bytes).expect("bytes");
     spoil(&mut bytes);
     let path = directory.path().join("powers");
     fs::write(&path, bytes).expect("written");
@@ -72,36 +78,55 @@ fn spoilt_setups_are_refused() {
 }
 
 #[test]
-fn keys_are_what_their_name_says() {
+fn a_known_setup_is_read_by_its_hash() {
+    let directory = directory("known");
+    let path = directory.path().join("setup");
+    let setup = Setup::dev(SMALL);
+    setup.save(&path).expect("saved");
+    let bytes = fs::read(&path).expect("its file");
+    assert_eq!(bytes.len() as u64, file_length(SMALL));
+    let hash: [u8; 32] = Sha256::digest(&bytes).into();
+    let read = |k, hash| Setup::read_known(&path, k, Origin::Dev, hash);
+    let again = read(SMALL, hash).expect("the same");
+    assert_eq!((again.origin(), again.k()), (Origin::Dev, SMALL));
+    assert!(read(SMALL + 1, hash).is_err(), "another size");
+    let mut other = hash;
+    other[31] ^= 1;
+    assert!(read(SMALL, other).is_err(), "another file");
+    fs::write(&path, &bytes[..bytes.len() - 1]).expect("written");
+    assert!(read(SMALL, hash).is_err(), "a part of the file");
+}
+
+/// Machines need the same dev setup to have the same keys.
+#[test]
+fn the_dev_setup_is_pinned() {
+    let mut bytes = vec![];
+    Setup::dev(SMALL).write(&mut bytes).expect("bytes");
+    let hash = hex::encode(Sha256::digest(&bytes));
+    expect![[r#""#]].assert_eq(&hash);
+}
+
+#[test]
+fn keys_are_a_function_of_circuit_and_setup() {
     let shared = shared();
-    let directory = directory("keys");
-    let name = shared.keys.verifying().name();
-    assert!(name.starts_with("dev-"));
-    shared.keys.save(directory.path()).expect("saved");
-    let setup = shared.setup.clone();
-    let loaded = Keys::load(directory.path(), &name, setup.clone()).expect("loaded");
-    assert_eq!(
-        loaded.verifying().digest(),
-        shared.keys.verifying().digest()
-    );
-    loaded
-        .verifying()
-        .verify(&shared.snark)
-        .expect("it verifies what the other proved");
-    let load = |name: &str| Keys::load(directory.path(), name, setup.clone());
-    let copy = |name: &str, change: fn(&mut Vec<u8>)| {
-        let mut bytes =
-            fs::read(directory.path().join(shared.keys.verifying().name())).expect("a file");
-        change(&mut bytes);
-        fs::write(directory.path().join(name), bytes).expect("written");
-    };
-    copy("ceremony-00", |_| {});
-    assert!(load("ceremony-00").is_err(), "another name");
-    copy("dev-cut", |bytes| bytes.truncate(10));
-    assert!(load("dev-cut").is_err(), "a part of a file");
-    copy("dev-other", |bytes| bytes[0] ^= 1);
-    assert!(load("dev-other").is_err(), "another kind of file");
-    assert!(load("dev-absent").is_err(), "no file");
+    let key = shared.keys.verifying();
+    assert!(key.name().starts_with("dev-"));
+    let bytes = key.to_bytes();
+    let read = VerifyingKey::from_bytes(&bytes).expect("a key");
+    assert_eq!(read.digest(), key.digest());
+    read.verify(&shared.snark).expect("it needs no setup");
+    let layer = layer(Params::Dev);
+    let shape = Shape::new(&layer).expect("a shape");
+    let again = Keys::proving(&shape, shared.setup.clone(), read.clone()).expect("keys");
+    let (proof, public) = proof(&layer);
+    let values = Values::new(&shape, &proof, &public).expect("values of the shape");
+    let snark = again
+        .prove(&shape, &values, Arc::new(Halo2Msm))
+        .expect("a proof");
+    key.verify(&snark).expect("either key proves for the other");
+    let small = Arc::new(Setup::dev(SMALL));
+    assert!(Keys::proving(&shape, small, read).is_err(), "another setup");
+    assert!(VerifyingKey::from_bytes(&bytes[..bytes.len() - 1]).is_err());
 }
 
 #[test]

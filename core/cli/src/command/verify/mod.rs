@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use froben_circuits::{Params, SEGMENT_BYTES, Statement};
+use froben_circuits::{Params, Statement};
 use froben_compress::FinalProof;
 use froben_recursion::tree;
 
@@ -61,7 +61,7 @@ fn open(path: &Path) -> Result<BufReader<File>, Error> {
 /// A file that has not `expected` bytes is refused before it is read.
 fn statements(path: &Path, expected: u64) -> Result<Vec<Statement>, Error> {
     let unreadable = |error: &std::io::Error| Error::file("read", path, error);
-    let mut file = open(path)?;
+    let file = open(path)?;
     let bytes = file
         .get_ref()
         .metadata()
@@ -74,21 +74,10 @@ fn statements(path: &Path, expected: u64) -> Result<Vec<Statement>, Error> {
         );
         return Err(refused(why));
     }
-    let mut statements = Vec::new();
-    let mut segment = Vec::with_capacity(SEGMENT_BYTES);
-    for index in 0.. {
-        segment.clear();
-        let piece = file.by_ref().take(SEGMENT_BYTES as u64);
-        { piece }
-            .read_to_end(&mut segment)
-            .map_err(|error| unreadable(&error))?;
-        if segment.is_empty() {
-            break;
-        }
-        let statement = Statement::compute(&segment, index);
-        statements.push(statement.map_err(|error| refused(chain(&error)))?);
-    }
-    Ok(statements)
+    tree::statements(file).map_err(|error| match &error {
+        froben_circuits::Error::Io { source, .. } => unreadable(source),
+        _ => refused(chain(&error)),
+    })
 }
 
 /// Whoever made a proof chose its parameters, and `dev` ones are forged in no time: they must not pass for

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use froben_model::{BlobRef, ErrorClass, ItemError, Kind, Value, limits};
 use froben_operator::workers::{
-    BlobAccess, BoxFuture, Error, Failure, Pool, ProbeReport, Program, Refusal, RunTask, Running,
-    RuntimeDir, Timing, Upload, WorkerEvent, WorkerSpec, probe,
+    BlobAccess, BoxFuture, Error, Failure, Pool, ProbeReport, Program, Refusal, RunKey, RunTask,
+    Running, RuntimeDir, Timing, Upload, WorkerEvent, WorkerSpec, probe,
 };
 use froben_protocol::Role;
 
@@ -208,6 +208,29 @@ async fn a_probe_tells_what_there_is() {
     let ids: Vec<&str> = report.devices.iter().map(|d| d.id.as_str()).collect();
     assert_eq!(ids, ["pci:1", "pci:2"]);
     assert!(report.notes.is_empty(), "{:?}", report.notes);
+}
+
+#[tokio::test]
+async fn a_worker_reads_the_keys_of_its_task() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("setup");
+    std::fs::write(&path, "powers of tau").unwrap();
+    let key = RunKey {
+        name: "crs".to_owned(),
+        sha256: [7; 32],
+        path: path.to_str().unwrap().to_owned(),
+    };
+    let task = RunTask {
+        keys: vec![key],
+        ..cpu_task("keys", vec![Value::Nil])
+    };
+    let (items, failure) = end(start(&pool().await, task)).await;
+    assert_eq!(failure, None);
+    let [WorkerEvent::Item { outcome, .. }] = &items[..] else {
+        panic!("{items:?}");
+    };
+    let said = Value::map([("crs", Value::text("powers of tau"))]);
+    assert_eq!(*outcome, Ok(said));
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ mod traffic;
 pub use blobs::{BlobAccess, BoxFuture, Upload};
 pub use error::Error;
 pub use fences::FenceWatch;
-pub use froben_protocol::{Failure, Level};
+pub use froben_protocol::{Failure, Level, RunKey};
 pub use job::{RunTask, Running, WorkerEvent};
 pub use pool::{Pool, Program, Refusal};
 pub use probe::{ProbeReport, probe};

@@ -181,7 +181,7 @@ where
         let log_blowup = params.fri(()).log_blowup;
         let cells = |table: Table| table.fixed_width() << table.log_height(self.heights);
         let cells: usize = Table::ALL.map(cells).iter().sum();
-        let digests = LAYERS * DIGEST << (self.heights.tall + log_blowup);
+        let digests = (LAYERS * DIGEST) << (self.heights.tall + log_blowup);
         // The columns as they are, and expanded.
         let words = cells + (cells << log_blowup) + digests;
         words * size_of::<Val>() + self.circuit.bytes() + self.layout.bytes()

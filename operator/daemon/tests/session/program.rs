@@ -146,19 +146,10 @@ fn a_task_that_names_a_key_is_told_where_its_file_lies() {
     let keystore = network.dir().join("keystore");
     std::fs::create_dir(&keystore).unwrap();
     std::fs::write(keystore.join("setup"), CONTENT).unwrap();
-    let key = format!("name = "tau"
-version = "1"
-file = "setup"
-sha256 = "{SHA256}"");
-    std::fs::write(
-        keystore.join("manifest.toml"),
-        format!(
-            "[[key]]
-{key}
-"
-        ),
-    )
-    .unwrap();
+    let manifest = format!(
+        "[[key]]\nname = \"tau\"\nversion = \"1\"\nfile = \"setup\"\nsha256 = \"{SHA256}\"\n"
+    );
+    std::fs::write(keystore.join("manifest.toml"), manifest).unwrap();
     let mut command = command(&network.address, &identity, network.dir());
     command.arg("--keystore").arg(&keystore);
     let mut daemon = Daemon::start_as(command);

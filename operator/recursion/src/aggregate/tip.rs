@@ -75,7 +75,6 @@ impl Tip {
 
 impl Tip {
     /// What a tip's proof publishes: for each circuit of segments where its lists end, and the count.
-    #[must_use]
     pub fn ends(publics: &[Val]) -> [(Lists, Val); KINDS] {
         std::array::from_fn(|kind| {
             let first = kind * RESULT_WIRES;

@@ -147,7 +147,6 @@ impl Aggregate {
     }
 
     /// The digest that it claims.
-    #[must_use]
     pub const fn digest(&self) -> &[Val; DIGEST] {
         &self.digest
     }

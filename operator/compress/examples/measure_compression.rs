@@ -12,7 +12,7 @@ use froben_compress::Wrap;
 use froben_compress::evm::{calldata, inner_contract, outer_contract};
 use froben_compress::kzg::{Halo2Msm, Keys, Setup, Snark};
 use froben_compress::layer::{Layer, Params, Val};
-use froben_compress::verifier::{Shape, Values};
+use froben_compress::verifier::Values;
 use halo2_base::gates::circuit::CircuitBuilderStage;
 use p3_air::{Air, AirBuilder, BaseAir, WindowAccess};
 use p3_field::PrimeCharacteristicRing;
@@ -147,7 +147,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     layer.verify(&proof, &public)?;
     clock.lap("last layer verified");
     println!("proof {} bytes", postcard::to_allocvec(&proof)?.len());
-    let shape = Shape::new(&layer)?;
+    let shape = layer.shape()?;
     println!("{:?}", shape.security());
     let values = Values::new(&shape, &proof, &public)?;
     let circuit = Wrap::new(&shape, &values, k, CircuitBuilderStage::Mock);

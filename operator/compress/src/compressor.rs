@@ -1,9 +1,11 @@
 //! From the scheduler's proof to the final one.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use froben_circuits::Params;
+use froben_recursion::VerifyingKey;
 use froben_recursion::aggregate::Proved;
 
 use crate::Error;
@@ -63,12 +65,28 @@ impl Compressor {
         msm: Arc<dyn Msm>,
         progress: &dyn Fn(Phase),
     ) -> Result<Self, Error> {
+        let last_layer = |scheduler: &VerifyingKey| LastLayer::new(params, scheduler);
+        Self::over(params, keys_file, msm, progress, last_layer)
+    }
+
+    /// The same, with a last layer that the caller makes over the scheduler's key, as [`LastLayer::over`] does: one whose
+    /// transforms and trees are a device's.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn over(
+        params: Params,
+        keys_file: &Path,
+        msm: Arc<dyn Msm>,
+        progress: &dyn Fn(Phase),
+        last_layer: impl FnOnce(&VerifyingKey) -> Result<LastLayer, Error>,
+    ) -> Result<Self, Error> {
         let pinned = Pinned::of(params);
         progress(Phase::Setup);
         let key = &pinned.key;
         let setup = Setup::read_known(keys_file, key.k(), key.origin(), pinned.keys_file)?;
         progress(Phase::LastLayer);
-        let last_layer = LastLayer::new(params, &pinned.scheduler)?;
+        let last_layer = last_layer(&pinned.scheduler)?;
         if last_layer.name() != pinned.last_layer {
             return Err(Error::Stale(params.name()));
         }
@@ -129,13 +147,12 @@ impl Compressor {
 ///
 /// # Errors
 /// If it cannot be written, or a file of its name is another.
-pub fn make_keys_file(params: Params, directory: &Path) -> Result<std::path::PathBuf, Error> {
+pub fn make_keys_file(params: Params, directory: &Path) -> Result<PathBuf, Error> {
     let pinned = Pinned::of(params);
     let key = &pinned.key;
     let path = directory.join(pinned.keys_file_name());
     if !path.exists() {
-        std::fs::create_dir_all(directory)
-            .map_err(|error| Error::key(directory, error.to_string()))?;
+        fs::create_dir_all(directory).map_err(|error| Error::key(directory, error.to_string()))?;
         // Of a ceremony there is one file, which no machine can make.
         key.require_dev()?;
         Setup::dev(key.k()).save(&path)?;

@@ -4,11 +4,13 @@
 //! public values are the batch's digest and zeros, so the SNARK over it has one public input: the digest.
 
 use froben_recursion::aggregate::{Proved, Shrink};
-use froben_recursion::{CircuitTables, MAX_DEGREE, TableAir, VerifyingKey};
+use froben_recursion::{CircuitTables, MAX_DEGREE, TableAir, Traces, VerifyingKey};
+use p3_commit::UnivariateStarkPcs;
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::layer::{Layer, Params, Val};
+use crate::layer::config::{Challenger, Domain, pcs};
+use crate::layer::{Challenge, Commitment, Layer, Params, Proof, Val};
 use crate::verifier::{Shape, Values};
 
 /// Elements of a batch's digest: as many as one public input holds.
@@ -18,7 +20,8 @@ pub const DIGEST: usize = 8;
 pub struct LastLayer {
     shrink: Shrink,
     tables: CircuitTables,
-    layer: Layer<TableAir>,
+    params: Params,
+    layer: Box<dyn ProveTables>,
     shape: Shape,
 }
 
@@ -29,19 +32,42 @@ impl LastLayer {
     /// # Errors
     /// If the circuit does not suit the parameters.
     pub fn new(params: froben_circuits::Params, scheduler: &VerifyingKey) -> Result<Self, Error> {
-        let shrink = Shrink::new(params, scheduler);
+        Self::over(params, pcs(params.into()), scheduler)
+    }
+
+    /// The same, proven by a commitment scheme of the caller's: transforms and trees on a device.
+    ///
+    /// # Errors
+    /// As [`LastLayer::new`].
+    pub fn over<P>(
+        params: froben_circuits::Params,
+        pcs: P,
+        scheduler: &VerifyingKey,
+    ) -> Result<Self, Error>
+    where
+        P: UnivariateStarkPcs<
+                Challenge,
+                Challenger,
+                Domain = Domain,
+                Commitment = Commitment,
+                ProverData: Sync,
+                ProverError: Send,
+            > + Clone
+            + Sync
+            + Send
+            + 'static,
+        P::ProverData: Send,
+    {
+        let (recursion, params) = (params, Params::from(params));
+        let shrink = Shrink::new(recursion, scheduler);
         let tables = CircuitTables::new(shrink.circuit().clone());
-        let layer = Layer::with_degree(
-            Params::from(params),
-            tables.airs(),
-            tables.log_heights(),
-            MAX_DEGREE,
-        )?;
-        let shape = Shape::new(&layer)?.publishing(DIGEST);
+        let layer = Layer::over(params, pcs, tables.airs(), tables.log_heights(), MAX_DEGREE)?;
+        let shape = layer.shape()?.publishing(DIGEST);
         Ok(Self {
             shrink,
             tables,
-            layer,
+            params,
+            layer: Box::new(layer),
             shape,
         })
     }
@@ -62,7 +88,7 @@ impl LastLayer {
     #[must_use]
     pub fn name(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        hash.update(self.layer.params().name());
+        hash.update(self.params.name());
         for log_height in self.tables.log_heights() {
             hash.update((log_height as u64).to_le_bytes());
         }
@@ -86,8 +112,32 @@ impl LastLayer {
         let inputs = inputs.map_err(|error| Error::Scheduler(error.to_string()))?;
         let traces = self.tables.traces(&inputs);
         let traces = traces.map_err(|error| Error::Scheduler(error.to_string()))?;
-        let proof = self.layer.prove(&traces.traces, &traces.public_values)?;
+        let proof = self.layer.prove_tables(&traces)?;
         Values::new(&self.shape, &proof, &traces.public_values)
+    }
+}
+
+/// A layer of the recursion's tables over some commitment scheme.
+trait ProveTables: Send + Sync {
+    fn prove_tables(&self, traces: &Traces) -> Result<Proof, Error>;
+}
+
+impl<P> ProveTables for Layer<TableAir, P>
+where
+    P: UnivariateStarkPcs<
+            Challenge,
+            Challenger,
+            Domain = Domain,
+            Commitment = Commitment,
+            ProverData: Sync,
+            ProverError: Send,
+        > + Clone
+        + Sync
+        + Send,
+    P::ProverData: Send,
+{
+    fn prove_tables(&self, traces: &Traces) -> Result<Proof, Error> {
+        self.prove(&traces.traces, &traces.public_values)
     }
 }
 

@@ -13,6 +13,7 @@ use p3_bn254::Bn254;
 use p3_challenger::MultiField32Challenger;
 use p3_commit::{ExtensionMmcs, Mmcs};
 use p3_dft::Radix2DitParallel;
+use p3_field::coset::TwoAdicMultiplicativeCoset;
 use p3_field::extension::BinomialExtensionField;
 use p3_fri::TwoAdicFriPcs;
 use p3_merkle_tree::MerkleTreeMmcs;
@@ -42,8 +43,12 @@ pub type Commitment = <ValMmcs as Mmcs<Val>>::Commitment;
 pub type Challenger = MultiField32Challenger<Val, Bn254, Perm, WIDTH, RATE>;
 /// The commitment scheme.
 pub type Pcs = TwoAdicFriPcs<Val, Radix2DitParallel<Val>, ValMmcs, ChallengeMmcs>;
-/// The configuration of prover and verifier.
-pub type Config = StarkConfig<Pcs, Challenge, Challenger>;
+/// The domain of a trace.
+pub type Domain = TwoAdicMultiplicativeCoset<Val>;
+/// The configuration over a commitment scheme.
+pub type ConfigOver<P> = StarkConfig<P, Challenge, Challenger>;
+/// The configuration of every verifier, and of the prover on a machine without GPU.
+pub type Config = ConfigOver<Pcs>;
 
 /// The Merkle trees of this layer.
 #[must_use]
@@ -62,11 +67,20 @@ pub fn challenger() -> Challenger {
 /// The configuration under `params`.
 #[must_use]
 pub fn config(params: Params) -> Config {
+    over(params, pcs(params))
+}
+
+/// The commitment scheme of a machine without GPU.
+#[must_use]
+pub fn pcs(params: Params) -> Pcs {
     let mmcs = val_mmcs(params);
     let fri = params.fri(ChallengeMmcs::new(mmcs.clone()));
-    Config::new(
-        Pcs::new(Radix2DitParallel::default(), mmcs, fri),
-        challenger(),
-    )
-    .with_lookup_proof_of_work_bits(params.lookup_proof_of_work_bits())
+    Pcs::new(Radix2DitParallel::default(), mmcs, fri)
+}
+
+/// The configuration under `params` over any commitment scheme: transcript and work are those of all proofs.
+#[must_use]
+pub fn over<P: Clone>(params: Params, pcs: P) -> ConfigOver<P> {
+    StarkConfig::new(pcs, challenger())
+        .with_lookup_proof_of_work_bits(params.lookup_proof_of_work_bits())
 }

@@ -9,6 +9,7 @@ pub mod words;
 
 pub use froben_circuits::Security;
 
-pub use config::{Challenge, Commitment, Config, Val};
+pub use config::{Challenge, Commitment, Config, Pcs, Val};
 pub use params::Params;
+pub(crate) use prove::Known;
 pub use prove::{Layer, LayerAir, Proof};

@@ -37,23 +37,8 @@ impl Board {
         self.expose_values(&public_values.concat()[..shape.published]);
         let mut transcript = Transcript::new();
         let opened = self.replay(shape, values, &public_values, &mut transcript);
-        self.trace("replay");
         self.verify_openings(shape, values, &opened.rounds, opened.zeta, &mut transcript);
-        self.trace("openings");
         self.verify_instances(shape, &public_values, &opened);
-        self.trace("constraints");
-    }
-
-    pub(crate) fn trace(&self, what: &str) {
-        if std::env::var("TRACE_CELLS").is_ok() {
-            let s = self.base.statistics();
-            eprintln!(
-                "{what}: cells {:?} lookups {:?} calls {}",
-                s.gate.total_advice_per_phase,
-                s.total_lookup_advice_per_phase,
-                self.calls.len()
-            );
-        }
     }
 
     fn expose_values(&mut self, public_values: &[Observed]) {

@@ -68,14 +68,12 @@ impl Board {
         }
         let alpha = transcript.sample_ext(self);
         let batching = self.batching(shape, rounds, alpha, zeta);
-        self.trace("batching");
         let folding = self.load_foldings(shape, values, transcript);
         for query in 0..shape.fri.num_queries {
             let index = &transcript.sample_bits(self)[..shape.log_max_height];
             let points = self.query_points(index);
             let reduced =
                 self.open_inputs(shape, values, rounds, &batching, query, index, points.0);
-            self.trace("query inputs");
             self.fold_query(shape, values, &folding, reduced, query, index, points);
         }
     }

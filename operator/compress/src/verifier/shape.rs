@@ -13,7 +13,7 @@ use p3_lookup::{LogUpGadget, Lookup, check_multiplicity_height_bound};
 use super::transcript::Recorder;
 use crate::Error;
 use crate::layer::words::to_fr;
-use crate::layer::{Challenge, Layer, LayerAir, Params, Val};
+use crate::layer::{Challenge, Known, LayerAir, Params, Val};
 
 /// One AIR of the batch.
 pub(crate) struct InstanceShape {
@@ -77,9 +77,9 @@ impl Shape {
     ///
     /// # Errors
     /// If look-ups could overflow, as the native verifier checks.
-    pub fn new<A: LayerAir>(layer: &Layer<A>) -> Result<Self, Error> {
+    pub(crate) fn new<A: LayerAir>(layer: &Known<A>) -> Result<Self, Error> {
         let fri = layer.params.fri(());
-        let common = &layer.data.common;
+        let common = &layer.common;
         let heights: Vec<_> = layer.log_heights.iter().map(|log| 1 << log).collect();
         check_multiplicity_height_bound(&common.lookups, &heights)
             .map_err(|e| Error::Stark(e.to_string()))?;
@@ -217,8 +217,8 @@ impl Shape {
     }
 }
 
-fn instance<A: LayerAir>(layer: &Layer<A>, i: usize, air: &A) -> InstanceShape {
-    let common = &layer.data.common;
+fn instance<A: LayerAir>(layer: &Known<A>, i: usize, air: &A) -> InstanceShape {
+    let common = &layer.common;
     let lookups = &common.lookups[i];
     let meta = common
         .preprocessed

@@ -38,7 +38,7 @@ fn a_proof_satisfies_the_circuit() {
     layer
         .verify(&proof, &public)
         .expect("the native verifier accepts");
-    let shape = Shape::new(&layer).expect("a shape");
+    let shape = layer.shape().expect("a shape");
     let circuit = circuit(&shape, &proof, &public).expect("a proof of the shape");
     println!("cells, look-ups, calls: {:?}", circuit.sizes());
     assert_eq!(circuit.check(), Ok(()));
@@ -55,7 +55,7 @@ fn a_proof_satisfies_the_circuit() {
 fn no_cell_is_free() {
     let layer = layer(Params::Dev);
     let (proof, public) = proof(&layer);
-    let shape = Shape::new(&layer).expect("a shape");
+    let shape = layer.shape().expect("a shape");
     let circuit = circuit(&shape, &proof, &public).expect("a proof of the shape");
     assert_eq!(circuit.free_cells(), Vec::<usize>::new());
 }
@@ -64,7 +64,7 @@ fn no_cell_is_free() {
 fn every_changed_proof_is_refused_by_both() {
     let layer = layer(Params::Dev);
     let (proof, public) = proof(&layer);
-    let shape = Shape::new(&layer).expect("a shape");
+    let shape = layer.shape().expect("a shape");
     let bytes = postcard::to_allocvec(&proof).expect("bytes");
     let mut shapes = 0;
     let mut violations = 0;
@@ -93,7 +93,7 @@ fn every_changed_proof_is_refused_by_both() {
 fn flipped_bits_are_judged_alike() {
     let layer = layer(Params::Dev);
     let (proof, public) = proof(&layer);
-    let shape = Shape::new(&layer).expect("a shape");
+    let shape = layer.shape().expect("a shape");
     let bytes = postcard::to_allocvec(&proof).expect("bytes");
     let mut state = 1_u64;
     let mut refused = 0;
@@ -124,7 +124,7 @@ fn flipped_bits_are_judged_alike() {
 fn the_mock_prover_refuses_too() {
     let layer = layer(Params::Dev);
     let (mut proof, public) = proof(&layer);
-    let shape = Shape::new(&layer).expect("a shape");
+    let shape = layer.shape().expect("a shape");
     proof.opening_proof.final_poly[0] += Challenge::ONE;
     let circuit = circuit(&shape, &proof, &public).expect("a proof of the shape");
     assert!(circuit.check().is_err());
@@ -141,7 +141,7 @@ fn the_mock_prover_refuses_too() {
 fn other_public_inputs_are_refused() {
     let layer = layer(Params::Dev);
     let (proof, public) = proof(&layer);
-    let shape = Shape::new(&layer).expect("a shape");
+    let shape = layer.shape().expect("a shape");
     let circuit = circuit(&shape, &proof, &public).expect("a proof of the shape");
     let mut instances = circuit.instances();
     let other = instances[0];
@@ -170,7 +170,7 @@ fn a_proof_of_another_key_is_refused() {
         .verify(&proof, &public)
         .expect("it holds for its own key");
     assert!(layer.verify(&proof, &public).is_err());
-    let shape = Shape::new(&layer).expect("a shape");
+    let shape = layer.shape().expect("a shape");
     assert!(matches!(
         verdict(&shape, &proof, &public),
         Err(Refusal::Violation(_))
@@ -181,7 +181,7 @@ fn a_proof_of_another_key_is_refused() {
 #[test]
 fn a_proof_under_other_parameters_is_refused() {
     let dev = layer(Params::Dev);
-    let shape = Shape::new(&dev).expect("a shape");
+    let shape = dev.shape().expect("a shape");
     let standard = Layer::new(
         Params::Standard,
         vec![Example::Steps, Example::Table],

@@ -6,7 +6,7 @@ use std::time::Instant;
 use froben_compress::evm::{calldata, inner_calldata, inner_contract, outer_contract};
 use froben_compress::kzg::{Bases, Halo2Msm, Keys, Msm, Origin, Setup, Snark};
 use froben_compress::layer::Params;
-use froben_compress::verifier::{Shape, Values};
+use froben_compress::verifier::Values;
 use halo2_base::halo2_proofs::halo2curves::bn256::{Fr, G1, G1Affine};
 use revm::primitives::Address;
 
@@ -41,7 +41,7 @@ pub(crate) fn shared() -> &'static Shared {
     static SHARED: LazyLock<Shared> = LazyLock::new(|| {
         let layer = layer(Params::Dev);
         let (proof, public) = proof(&layer);
-        let shape = Shape::new(&layer).expect("a shape");
+        let shape = layer.shape().expect("a shape");
         let values = Values::new(&shape, &proof, &public).expect("values of the shape");
         let mut timer = Timer(Instant::now());
         let setup = Arc::new(Setup::dev(K));
@@ -157,7 +157,7 @@ fn a_proof_that_does_not_hold_gives_an_error() {
     let layer = layer(Params::Dev);
     let (mut bad, public) = proof(&layer);
     bad.opening_proof.final_poly.swap(0, 1);
-    let shape = Shape::new(&layer).expect("a shape");
+    let shape = layer.shape().expect("a shape");
     let values = Values::new(&shape, &bad, &public).expect("values of the shape");
     let error = shared
         .keys

@@ -78,14 +78,3 @@ fn changed_bytes_are_refused() {
         assert_eq!(refused(at), !is_length(at), "byte {at}");
     }
 }
-
-#[test]
-fn pinned_keys_are_of_their_parameters() {
-    for params in Params::ALL {
-        let pinned = Pinned::of(params);
-        assert_eq!(pinned.params, params);
-        assert_eq!(pinned.key.inputs(), 1);
-        let [gate, lookup, permutation] = pinned.key.columns().counts();
-        assert!(gate + permutation <= 8 && lookup == 1, "for the contract");
-    }
-}

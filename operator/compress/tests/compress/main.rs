@@ -7,6 +7,7 @@ mod example;
 mod final_proof;
 mod keys;
 mod mutations;
+mod pinned;
 mod scheduler;
 mod security;
 mod solc;

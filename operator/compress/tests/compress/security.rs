@@ -2,7 +2,6 @@
 
 use expect_test::expect;
 use froben_compress::layer::{Layer, Params};
-use froben_compress::verifier::Shape;
 
 use crate::example::Example;
 
@@ -13,14 +12,14 @@ fn figures() {
         .map(|params| {
             let layer = Layer::new(params, vec![Example::Steps, Example::Table], vec![6, 7])
                 .expect("a layer");
-            let security = Shape::new(&layer).expect("a shape").security();
+            let security = layer.shape().expect("a shape").security();
             let (conjectured, proven) = (security.conjectured_bits, security.proven_bits);
             format!("{params}: {conjectured} conjectured, {proven} proven\n")
         })
         .collect();
     expect![[r#"
         standard: 102 conjectured, 59 proven
-        dev: 6 conjectured, 3 proven
+        dev: 2 conjectured, 1 proven
     "#]]
     .assert_eq(&figures);
 }

@@ -1,6 +1,7 @@
 //! The command line, as clap reads it. `--help` is the manual page.
 
 mod author;
+mod proof;
 mod scripts;
 mod sim;
 mod specs;
@@ -14,6 +15,7 @@ use froben_model::{Amount, OperatorId};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use author::{Explain, Fmt, Lint, New, Report, ScriptsCheck};
+pub(crate) use proof::{Calldata as ProofCalldata, ProofVerb, Solidity as ProofSolidity};
 pub(crate) use scripts::{
     AdminRemote, ChangeArgs, Scripts, ScriptsApply, ScriptsFetch, ScriptsHistory, ScriptsPlan,
     ScriptsRollback,
@@ -53,6 +55,9 @@ pub(crate) enum Command {
     Wait(Wait),
     /// Verify a proof of data_commitments: a bundle, an aggregate or a SNARK
     Verify(Verify),
+    /// Get what a chain needs of a SNARK: calldata, contracts
+    #[command(subcommand)]
+    Proof(ProofVerb),
     /// Show one workflow: stages, delegations, machines
     Status(Workflow),
     /// List your workflows, the newest first

@@ -56,6 +56,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Submit(args) => command::submit::run(args),
         Command::Wait(args) => command::wait::run(args),
         Command::Verify(args) => command::verify::run(&args),
+        Command::Proof(verb) => command::proof::run(verb),
         Command::Status(args) => command::show::status(&args),
         Command::List(args) => command::show::list(&args),
         Command::Cancel(args) => command::show::cancel(&args),

@@ -44,6 +44,12 @@ Examples:
   froben-operator selftest                                 every kernel of every device
   froben-operator selftest --field bn254_fr --field bn254  what BN254 needs";
 
+const KEYS_EXAMPLES: &str = "\
+Examples:
+  froben-operator keys ~/keystore                          for proofs with `standard` parameters
+  froben-operator keys ~/keystore --params dev             for proofs that are tried out
+  froben-operator run --keystore ~/keystore ...            offers them";
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Connect to a coordinator and take tasks until told to stop
@@ -79,6 +85,13 @@ pub enum Command {
     /// overclocking, and do not prove on it until this passes. Exit code 11 if any does.
     #[command(after_help = SELFTEST_EXAMPLES)]
     Selftest(Selftest),
+    /// Put into a keystore what compressing proofs needs
+    ///
+    /// Needs no coordinator; takes some seconds. It is the setup of the last step, tens of megabytes, with an entry in the
+    /// folder's manifest.toml. `run --keystore DIR` offers it; a machine without it is not asked to compress. The setup is
+    /// called `dev` because its secret is public: proofs under it show that everything works and nothing else.
+    #[command(after_help = KEYS_EXAMPLES)]
+    Keys(Keys),
 }
 
 /// What may also stand in the file of --config, under the same names; the command line wins.
@@ -178,6 +191,19 @@ pub struct Selftest {
     pub fields: Vec<String>,
     #[command(flatten)]
     pub on: OnDevices,
+}
+
+#[derive(Debug, Args)]
+pub struct Keys {
+    /// The keystore: a folder, made if it is not there
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// The proofs' parameters: dev or standard
+    #[arg(long, value_name = "NAME", default_value = "standard")]
+    pub params: String,
+    /// The prover whose keys they are [default: froben-prover beside this program]
+    #[arg(long, value_name = "PATH")]
+    pub prover: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -25,4 +25,4 @@ pub use error::{Error, Exit};
 pub use keystore::Keystore;
 pub use life::run;
 pub use outbox::Outbox;
-pub use verbs::examine;
+pub use verbs::{examine, keys};

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use froben_operator::args::{Cli, Command, Verb};
-use froben_operator::{Error, devices, examine, run};
+use froben_operator::{Error, devices, examine, keys, run};
 
 /// As in the coordinator.
 #[global_allocator]
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => examine(Verb::Bench, args.into()),
         Command::Tune(args) => examine(Verb::Tune, args.into()),
         Command::Selftest(args) => examine(Verb::Selftest, args.into()),
+        Command::Keys(args) => keys(args),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

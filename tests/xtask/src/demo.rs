@@ -1,4 +1,4 @@
-//! The main job, shown: a network of separate processes, a submit, a verified bundle, nothing left.
+//! The main job, shown: a network of separate processes, a submit, a verified proof, nothing left.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,9 +9,9 @@ use std::{env, fs};
 use crate::{build, setup};
 
 pub(crate) fn run(args: &[&str]) -> Result<(), String> {
-    let (file, params) = parse(args)?;
-    if !file.is_file() {
-        return Err(format!("{} is not a file", file.display()));
+    let job = Job::parse(args)?;
+    if !job.file.is_file() {
+        return Err(format!("{} is not a file", job.file.display()));
     }
     setup::run()?;
     let programs = build::programs()?;
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
     let work = env::temp_dir().join(format!("froben-demo-{}", std::process::id()));
     fs::create_dir_all(&work)
         .map_err(|error| format!("cannot make {}: {error}", work.display()))?;
-    let shown = show(&programs, &work, &file, &params);
+    let shown = job.show(&programs, &work);
     let _ = fs::remove_dir_all(&work);
     shown?;
     eprintln!(
@@ -29,57 +29,83 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
-fn parse(args: &[&str]) -> Result<(PathBuf, String), String> {
-    let mut file = build::root().join("LICENSE-APACHE");
-    let mut params = "dev".to_string();
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        match *arg {
-            "--params" => {
-                params = args
-                    .next()
-                    .ok_or("--params takes `dev` or `standard`")?
-                    .to_string()
-            }
-            flag if flag.starts_with('-') => {
-                return Err(format!("`{flag}` is not an option of demo"));
-            }
-            path => file = PathBuf::from(path),
-        }
-    }
-    Ok((file, params))
+/// What is proved, and how far.
+struct Job {
+    file: PathBuf,
+    params: String,
+    until: String,
 }
 
-fn show(programs: &Path, work: &Path, file: &Path, params: &str) -> Result<(), String> {
-    let froben = programs.join("froben");
-    let mut network = Network::start(&froben, &work.join("network"))?;
-    let bundle = work.join("bundle.bin");
-    let submitted = step(
-        &froben,
-        &network.environment,
-        &[
+impl Job {
+    fn parse(args: &[&str]) -> Result<Job, String> {
+        let mut job = Job {
+            file: build::root().join("LICENSE-APACHE"),
+            params: "dev".to_string(),
+            until: "snark".to_string(),
+        };
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            match *arg {
+                "--params" => job.params = one_of(args.next(), arg, &["dev", "standard"])?,
+                "--until" => {
+                    job.until = one_of(args.next(), arg, &["bundle", "aggregate", "snark"])?;
+                }
+                flag if flag.starts_with('-') => {
+                    return Err(format!("`{flag}` is not an option of demo"));
+                }
+                path => job.file = PathBuf::from(path),
+            }
+        }
+        Ok(job)
+    }
+
+    fn show(&self, programs: &Path, work: &Path) -> Result<(), String> {
+        let froben = programs.join("froben");
+        let text = |path: &Path| path.display().to_string();
+        let keystore = text(&work.join("keystore"));
+        let mut dev = vec!["dev", "--until-stdin-closes", "--data"];
+        let network = text(&work.join("network"));
+        dev.push(&network);
+        if self.until == "snark" {
+            let operator = programs.join("froben-operator");
+            step(
+                &operator,
+                &[],
+                &["keys", &keystore, "--params", &self.params],
+            )?;
+            dev.extend(["--keystore", &keystore]);
+        }
+        let mut network = Network::start(&froben, &dev)?;
+        let proof = text(&work.join(format!("{}.bin", self.until)));
+        let data = format!("data={}", self.file.display());
+        let params = format!("params={}", self.params);
+        let submit = [
             "submit",
             "data_commitments",
             "--input",
-            &format!("data={}", file.display()),
+            &data,
             "--set",
-            &format!("params={params}"),
+            &params,
+            "--until",
+            &self.until,
             "--wait",
             "-o",
-            &bundle.display().to_string(),
-        ],
-    );
-    let verified = submitted.and_then(|()| {
-        let bundle = bundle.display().to_string();
-        let file = file.display().to_string();
-        step(
-            &froben,
-            &[],
-            &["verify", &bundle, "--input", &file, "--accept-dev"],
-        )
-    });
-    network.stop();
-    verified
+            &proof,
+        ];
+        let submitted = step(&froben, &network.environment, &submit);
+        let file = text(&self.file);
+        let verify = ["verify", &proof, "--input", &file, "--accept-dev"];
+        let verified = submitted.and_then(|()| step(&froben, &[], &verify));
+        network.stop();
+        verified
+    }
+}
+
+fn one_of(value: Option<&&str>, option: &str, known: &[&str]) -> Result<String, String> {
+    match value {
+        Some(value) if known.contains(value) => Ok((*value).to_string()),
+        _ => Err(format!("{option} takes one of {}", known.join(", "))),
+    }
 }
 
 /// `froben dev` as a child.
@@ -89,11 +115,10 @@ struct Network {
 }
 
 impl Network {
-    fn start(froben: &Path, data: &Path) -> Result<Network, String> {
-        eprintln!("demo: $ froben dev --data {}", data.display());
+    fn start(froben: &Path, args: &[&str]) -> Result<Network, String> {
+        eprintln!("demo: $ froben {}", args.join(" "));
         let mut child = Command::new(froben)
-            .args(["dev", "--until-stdin-closes", "--data"])
-            .arg(data)
+            .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -128,17 +153,18 @@ impl Drop for Network {
     }
 }
 
-fn step(froben: &Path, environment: &[(String, String)], args: &[&str]) -> Result<(), String> {
-    eprintln!("\ndemo: $ froben {}", args.join(" "));
-    let status = Command::new(froben)
+fn step(program: &Path, environment: &[(String, String)], args: &[&str]) -> Result<(), String> {
+    let name = program.file_name().unwrap_or_default().display();
+    eprintln!("\ndemo: $ {name} {}", args.join(" "));
+    let status = Command::new(program)
         .args(args)
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .status()
-        .map_err(|error| format!("cannot run {}: {error}", froben.display()))?;
+        .map_err(|error| format!("cannot run {}: {error}", program.display()))?;
     match status.success() {
         true => Ok(()),
         false => Err(format!(
-            "`froben {}` failed: {status}",
+            "`{name} {}` failed: {status}",
             args.first().unwrap_or(&"")
         )),
     }

@@ -15,8 +15,9 @@ const HELP: &str = "\
 usage: cargo xtask VERB
 
   demo [FILE]   proves, on a network of three processes on this machine, that the Keccak-256, SHA-256,
-                Blake3 and Poseidon2 digests of FILE commit to the same bytes, and verifies the bundle
-                (default: LICENSE-APACHE; parameters `dev`, or --params standard)
+                Blake3 and Poseidon2 digests of FILE commit to the same bytes, and verifies the proof
+                (default: LICENSE-APACHE; --until bundle, aggregate or snark, which is the default;
+                parameters `dev`, or --params standard)
   test          the whole gate: formatting, clippy, every test; what CI runs
   docs          writes what is made from the code: the scripts' types and the manual of their verbs
   bench [NAME]  the benchmarks, or those whose name contains NAME; docs/performance.md quotes them

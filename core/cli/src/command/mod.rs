@@ -12,6 +12,7 @@ pub(crate) mod lint;
 pub(crate) mod new;
 pub(crate) mod policy;
 pub(crate) mod profiles;
+pub(crate) mod proof;
 pub(crate) mod reload;
 pub(crate) mod replay;
 pub(crate) mod rerun;

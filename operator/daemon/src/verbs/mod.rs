@@ -6,6 +6,7 @@
 
 mod ask;
 mod bench;
+mod keys;
 mod selftest;
 mod table;
 mod tune;
@@ -20,6 +21,7 @@ use crate::args::{Examine, Format, Verb};
 use crate::config::or_built_in;
 use crate::{Error, Exit};
 use ask::{Answer, ask};
+pub use keys::keys;
 
 /// Of the prover's documents and of ours.
 const FORMAT: u32 = 1;

@@ -6,6 +6,7 @@
 
 mod bench;
 mod devices;
+mod keys;
 mod over;
 mod progress;
 mod selftest;
@@ -53,6 +54,11 @@ pub enum Verb {
     /// The sizes are the smallest at which every branch of a kernel runs. The first time every kernel is compiled,
     /// which takes a processor a minute or two; compiled programs are kept.
     Selftest(Selftest),
+    /// Put into a keystore what compressing proofs needs
+    ///
+    /// That is the setup of the last step, tens of megabytes: the `dev` one, which is the same on every machine and worth
+    /// nothing to who relies on proofs. `froben-operator run --keystore DIR` offers it.
+    Keys(keys::Keys),
 }
 
 /// Which devices, and how to print.
@@ -172,6 +178,7 @@ pub fn run(verb: Verb) -> End {
         Verb::Bench(bench) => bench::run(&bench),
         Verb::Tune(tune) => tune::run(&tune),
         Verb::Selftest(selftest) => selftest::run(&selftest),
+        Verb::Keys(keys) => keys::run(&keys),
     };
     done.unwrap_or_else(|end| end)
 }

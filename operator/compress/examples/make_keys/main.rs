@@ -72,17 +72,34 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-struct Clock(Instant);
+/// Since when, and seconds of processor time until then.
+struct Clock(Instant, f64);
 
 impl Clock {
-    /// Prints the time since the last call, and the most memory used since then where the system tells.
+    /// Prints the time since the last call, the processor's time and the most memory used where the system tells.
     fn lap(&mut self, what: &str) {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let peak = status.lines().find(|line| line.starts_with("VmHWM"));
         let peak = peak.unwrap_or("");
-        println!("{what}: {:.1} s, {peak}", self.0.elapsed().as_secs_f64());
+        let seconds = self.0.elapsed().as_secs_f64();
+        let processor = processor_seconds();
+        println!(
+            "{what}: {seconds:.1} s, {:.1} s of processors, {peak}",
+            processor - self.1
+        );
         // Starts the peak anew.
         let _ = std::fs::write("/proc/self/clear_refs", "5");
-        self.0 = Instant::now();
+        *self = Self(Instant::now(), processor);
     }
+}
+
+/// Seconds that this process had processors for, in the usual hundredths.
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(") ").next().unwrap_or("");
+    let ticks = fields.split(' ').skip(11).take(2);
+    ticks
+        .filter_map(|ticks| ticks.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
 }

@@ -3,7 +3,7 @@
 //! A pinned key says which scheduler's key the SNARK speaks of, which verifying key it has, and which file a prover
 //! needs. All three are part of the program: a verifier is given a proof and nothing else.
 //!
-//! They are made anew by `cargo run -p froben-compress --example make_keys` when a circuit changes.
+//! They are made anew by `cargo run -p froben-compress --example make_snark_keys` when a circuit changes.
 
 use std::sync::{Arc, LazyLock};
 

@@ -9,7 +9,7 @@ const GOLDEN: &[u8] = include_bytes!("../golden/dev.final");
 /// Bytes before the SNARK.
 const HEAD: usize = 93;
 
-/// What the golden proof is about: as `make_keys` made it.
+/// What the golden proof is about: as `make_snark_keys` made it.
 static STATEMENTS: LazyLock<Vec<Statement>> = LazyLock::new(|| {
     let statement = |i: u32| {
         let bytes = (0..4096_u32).map(|k| (k * 31 + i) as u8).collect();

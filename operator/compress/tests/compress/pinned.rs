@@ -18,7 +18,7 @@ fn pinned_keys_suit_their_parameters_and_a_contract() {
     }
 }
 
-/// Where this fails, `make_keys` is to be run: some circuit is another.
+/// Where this fails, `make_snark_keys` is to be run: some circuit is another.
 #[test]
 fn the_pinned_dev_key_is_of_this_versions_circuits() {
     let directory = tempfile::tempdir().expect("a directory");

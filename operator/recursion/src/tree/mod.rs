@@ -6,7 +6,7 @@
 //! builds none. [`Prover`] makes the proofs, over any [`Scheme`]; [`Proved::decode`] and [`Aggregate`] are
 //! how they travel.
 //!
-//! `cargo run -p froben-recursion --example make_keys -- dev`, and then `-- standard`, writes the keys again
+//! `cargo run -p froben-recursion --example make_tree_keys -- dev`, and then `-- standard`, writes the keys again
 //! after a change of any circuit; a test says when that is due.
 
 mod aggregate;

@@ -41,7 +41,7 @@ fn file(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * i / 7) as u8).collect()
 }
 
-/// Whoever changes a circuit makes the keys again: `make_keys`.
+/// Whoever changes a circuit makes the keys again: `make_tree_keys`.
 #[test]
 fn the_keys_of_this_crate_are_those_of_its_circuits() {
     for params in Params::ALL {
@@ -56,7 +56,7 @@ fn the_keys_of_this_crate_are_those_of_its_circuits() {
         }
         assert!(
             Ok(&made) == Keys::of(params),
-            "run the example make_keys with {params}"
+            "run the example make_tree_keys with {params}"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Makes the keys that `froben-compress` pins, and a final proof under them.
 //!
-//! `cargo run -p froben-compress --example make_keys PARAMS [SEGMENTS PROOF]`, after `make_keys` of `froben-recursion`. It writes
+//! `cargo run -p froben-compress --example make_snark_keys PARAMS [SEGMENTS PROOF]`, after `make_tree_keys` of `froben-recursion`. It writes
 //! `operator/compress/keys/PARAMS.key`; with `PROOF` it also proves so many segments through the whole chain, verifies the
 //! result and writes it to that file. The test's golden proof is `dev 2 operator/compress/tests/golden/dev.final`.
 
@@ -21,11 +21,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (params, proof) = match arguments.as_slice() {
         [params] => (params, None),
         [params, segments, proof] => (params, Some((segments.parse::<u32>()?, proof))),
-        _ => return Err("make_keys PARAMS [SEGMENTS PROOF]".into()),
+        _ => return Err("make_snark_keys PARAMS [SEGMENTS PROOF]".into()),
     };
     let params: Params = params.parse()?;
 
-    let mut clock = Clock(Instant::now());
+    let mut clock = Clock(Instant::now(), processor_seconds());
     let setup = Arc::new(Setup::dev(log_rows(params)));
     clock.lap("setup");
     let scheduler = Keys::of(params)?.key(Piece::Scheduler);

@@ -1,6 +1,6 @@
 //! Writes the verifying keys of the tree of a parameter set into `keys/`, and prints what it made.
 //!
-//! `cargo run -p froben-recursion --example make_keys -- dev`, after a change of any circuit, of
+//! `cargo run -p froben-recursion --example make_tree_keys -- dev`, after a change of any circuit, of
 //! the tables or of the slots; then again with `standard`.
 
 use std::path::Path;

@@ -101,10 +101,21 @@ local function referee(task, item)
   return ok({ ok = came.hash == blob(right).hash, reason = "it is another one" })
 end
 
+-- What every operator holds: the setups of `dev` and `standard`.
+local KEYSTORE = {
+  "d02fcb273a2dac4aa1f86b20d45c0df0a04008be59ad6a559c56f26f784a9d43",
+  "4d813bb1e6ed17c4bd7c5e0b0ad91fe6c5dddda3e54dd8252d28f0f828d8223d",
+}
+
 local function submit(options)
   options.pipeline = "data_commitments"
   options.input = options.input or { data = blob("some data") }
   options.operators = options.operators or { alpha = honest, beta = honest }
+  for name, operator in options.operators do
+    local described = if type(operator) == "function" then { answer = operator } else operator
+    described.keys = KEYSTORE
+    options.operators[name] = described
+  end
   return simulate(options)
 end
 
@@ -243,6 +254,21 @@ describe("data_commitments", function()
     expect(first_leaf < last_proof):to_equal(true)
   end)
 
+  it("asks nobody to compress who lacks the setup", function()
+    local run = simulate {
+      pipeline = "data_commitments",
+      input = { data = file(1), params = "dev", ["until"] = "snark", patience = "1m" },
+      operators = {
+        poor = honest,
+        rich = { answer = honest, keys = { KEYSTORE[1] } },
+        other = { answer = honest, keys = { KEYSTORE[2] } },
+      },
+    }
+    expect(run.failure):to_equal(nil)
+    local count, last = had(run, "commitments.compress/1")
+    expect({ count, last }):to_equal({ 1, "rich" })
+  end)
+
   it("makes again what the next stage refuses, elsewhere", function()
     local refusals = {
       ["commitments.bundle/1"] = { made = "commitments.prove/1", says = { circuit = "sha256", index = 1 } },
@@ -334,6 +360,7 @@ describe("data_commitments", function()
   it("ends in the same proof wherever the coordinator crashes", function()
     local input = { data = file(2), params = "dev", ["until"] = "snark" }
     local whole = submit { seed = 1, input = input }
+    expect(whole.failure):to_equal(nil)
     for write = 1, whole.writes, 3 do
       local run = submit { seed = 1, input = input, crash_at = write }
       expect(run.output):to_equal(whole.output)

@@ -1,9 +1,12 @@
-//! The main job to one proof of all: what it ends in, and that a machine may die in each of its stages.
+//! The main job to one proof of all and to a SNARK: what it ends in, and that a machine may die in each of its stages.
 
-use froben_e2e::{Network, Options, eventually};
+use std::path::Path;
+use std::process::Command;
 
-/// Two segments, the second one short.
-const BYTES: usize = 4096 + 17;
+use froben_e2e::{Finished, Network, Options, eventually, program};
+
+/// Three segments, the last one short: the fewest that make a node of one circuit.
+const BYTES: usize = 2 * 4096 + 17;
 
 /// The number of the operator that is at a task of this kind.
 fn busy_with(network: &Network, id: &str, kind: &str) -> usize {
@@ -23,28 +26,65 @@ fn busy_with(network: &Network, id: &str, kind: &str) -> usize {
     })
 }
 
-#[test]
-fn a_machine_dies_in_each_stage_and_one_proof_comes_of_it() {
-    let mut network = Network::start(Options::default());
-    let file = network.file("data.bin", BYTES);
-    let id = network.submit_with(&file, &["--until", "aggregate"]);
-    for stage in ["leaf", "node", "tip", "schedule"] {
-        let number = busy_with(&network, &id, &format!("commitments.{stage}/1"));
+/// Lets the operator die that is at a task of each stage, and gives the proof that comes of it.
+fn with_deaths(network: &mut Network, file: &Path, until: &str, stages: &[&str]) -> Vec<u8> {
+    let id = network.submit_with(file, &["--until", until]);
+    for stage in stages {
+        let number = busy_with(network, &id, &format!("commitments.{stage}/1"));
         network.operators[number].take().expect("it runs").kill();
         network.start_operator(number);
     }
-    let proof = network.fetch_and_verify(&id, &file);
+    let proof = network.fetch_and_verify(&id, file);
     let paid = network.sound_after();
     let items = |stage: &str| paid.get(&format!("commitments.{stage}/1")).copied();
-    assert_eq!(items("prove"), Some(8), "{paid:?}");
+    assert_eq!(items("prove"), Some(12), "{paid:?}");
     for stage in ["tip", "schedule"] {
         assert_eq!(items(stage), Some(1), "{paid:?}");
     }
     assert_eq!(items("bundle"), None, "{paid:?}");
-    refuses_all_else(&network, &proof, &file);
+    refuses_all_else(network, &proof, file);
+    std::fs::read(proof).expect("the proof")
 }
 
-fn refuses_all_else(network: &Network, proof: &std::path::Path, file: &std::path::Path) {
+#[test]
+fn a_machine_dies_in_each_stage_of_the_tree() {
+    let mut network = Network::start(Options::default());
+    let file = network.file("data.bin", BYTES);
+    let stages = ["leaf", "node", "tip", "schedule"];
+    with_deaths(&mut network, &file, "aggregate", &stages);
+}
+
+#[test]
+fn a_machine_dies_while_it_compresses() {
+    let keystore = tempfile::tempdir().expect("a folder");
+    let keystore = keystore.path().display().to_string();
+    let mut keys = Command::new(program("froben-operator"));
+    let keys = Finished::run(keys.args(["keys", &keystore, "--params", "dev"])).ok();
+    assert!(keys.stdout.contains("setup-dev-"), "{}", keys.stdout);
+    let mut network = Network::start(Options {
+        operator_args: vec!["--keystore".to_owned(), keystore],
+        ..Options::default()
+    });
+    let file = network.file("data.bin", BYTES);
+    let proof = with_deaths(&mut network, &file, "snark", &["compress"]);
+    assert!(proof.len() <= 5 << 10, "{} bytes", proof.len());
+
+    // What a chain needs of it.
+    let path = network.path("snark.bin");
+    std::fs::write(&path, proof).expect("a file");
+    let called = network.froben(&["proof", "calldata", &path]).ok();
+    assert!(called.stdout.starts_with("0x"), "{}", called.stdout);
+    assert!(called.stderr.contains("dev"), "{}", called.stderr);
+    let out = network.path("contracts");
+    let solidity = ["proof", "solidity", &path, "--out", &out];
+    network.froben(&solidity).ok();
+    let source = Path::new(&out).join("FrobenVerifier.sol");
+    let source = std::fs::read_to_string(source).expect("a contract");
+    assert!(source.contains("ORIGIN = \"dev\""), "{source}");
+    network.froben(&solidity).refused(2, &["exists", "--force"]);
+}
+
+fn refuses_all_else(network: &Network, proof: &Path, file: &Path) {
     // Whoever made the proof chose its parameters.
     let [proof_text, file_text] = [proof, file].map(|path| path.display().to_string());
     let strict = network.froben(&["verify", &proof_text, "--input", &file_text]);

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use froben_engine::SessionId;
 use froben_engine::input::{Input, Ticket};
 use froben_model::{
-    Assignment, DeviceSpec, ErrorClass, ItemError, ItemReport, Kind, LeaseToken, MachineId,
-    MachineSpec, TimeMs, limits,
+    Assignment, DeviceSpec, ErrorClass, HeldKey, ItemError, ItemReport, Kind, LeaseToken,
+    MachineId, MachineSpec, TimeMs, limits,
 };
 use froben_script::spec::{Deed, Operator, Question, Reply, Unmet};
 
@@ -289,7 +289,14 @@ fn machine(
             } else {
                 Vec::new()
             },
-            keys: Vec::new(),
+            keys: operator
+                .keys
+                .iter()
+                .map(|key| HeldKey {
+                    key: key.clone(),
+                    bytes: 0,
+                })
+                .collect(),
             prices: Vec::new(),
         },
         session: None,

@@ -1,6 +1,6 @@
 //! What a spec wants simulated and what its operators say, in plain words: no Lua in here.
 
-use froben_model::{ErrorClass, Kind, OperatorId, Value};
+use froben_model::{ErrorClass, Kind, OperatorId, SetupKey, Value};
 
 /// A run that a case asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +44,8 @@ pub struct Operator {
     pub vram_bytes: u64,
     /// `None`: every kind there is.
     pub kinds: Option<Vec<Kind>>,
+    /// What each keystore holds.
+    pub keys: Vec<SetupKey>,
     pub takes_ms: u64,
     pub joins_ms: u64,
     pub leaves_ms: Option<u64>,

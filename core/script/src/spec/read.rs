@@ -1,7 +1,7 @@
 //! Reads what `simulate` and the replies of operators are, and makes what an operator's function is
 //! asked.
 
-use froben_model::{ErrorClass, Kind, OperatorId, Value, limits};
+use froben_model::{ErrorClass, Kind, OperatorId, SetupKey, Value, limits};
 use mlua::{Function, MultiValue, Table, Value as LuaValue};
 
 use super::plan::{Deed, Operator, Question, Reply, Simulation, Subject};
@@ -204,6 +204,9 @@ fn read_operator(
         }
         None => None,
     };
+    let keys = options.texts("keys").unwrap_or_default().into_iter();
+    let keys: Result<Vec<SetupKey>, _> = keys.map(|digits| SetupKey::of("key", &digits)).collect();
+    let keys = keys.map_err(|error| error.to_string())?;
     let machines = options.count("machines").unwrap_or(1);
     if !(1..=MACHINES).contains(&machines) {
         return Err(format!(
@@ -219,6 +222,7 @@ fn read_operator(
         devices: small(options.count("devices").unwrap_or(1).min(64)),
         vram_bytes: options.bytes("vram").unwrap_or(8 << 30),
         kinds,
+        keys,
         takes_ms: options.ms("takes").unwrap_or(1000),
         joins_ms: options.ms("joins").unwrap_or(0),
         leaves_ms: options.ms("leaves"),

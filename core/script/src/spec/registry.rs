@@ -76,6 +76,11 @@ pub(crate) const OPERATOR: &OptionTable = &OptionTable {
             "what it offers; every kind that the script set or the spec file names if left out",
         ),
         optional(
+            "keys",
+            ArgType::Texts,
+            "what the keystore of each machine holds, by SHA-256 in hex; nothing if left out",
+        ),
+        optional(
             "joins",
             ArgType::Duration,
             "when its machines connect; at once if left out",

@@ -115,9 +115,6 @@ impl FinalProof {
     /// # Errors
     /// [`Error::File`] if they are too many, too few, or not those of a final proof of this version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        if bytes.len() > Self::MAX_BYTES {
-            return Err(Error::File("it is longer than a final proof can be"));
-        }
         let mut rest = bytes;
         let magic: [u8; 16] = take(&mut rest)?;
         if magic[..NAME] != MAGIC[..NAME] {
@@ -125,6 +122,9 @@ impl FinalProof {
         }
         if magic != *MAGIC {
             return Err(Error::File("it is a final proof of another version"));
+        }
+        if bytes.len() > Self::MAX_BYTES {
+            return Err(Error::File("it is longer than a final proof can be"));
         }
         let params = match take::<1>(&mut rest)? {
             [0] => Params::Standard,

@@ -38,7 +38,13 @@ pub(in crate::command) fn read(path: &Path) -> Result<FinalProof, Error> {
         .take(FinalProof::MAX_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Error::file("read", path, &error))?;
-    FinalProof::from_bytes(&bytes).map_err(|error| refused(error.to_string()))
+    FinalProof::from_bytes(&bytes).map_err(|error| {
+        let refused = refused(error.to_string());
+        match FinalProof::is_one(&bytes) {
+            true => refused,
+            false => refused.hint("`froben submit --until snark` makes one"),
+        }
+    })
 }
 
 /// Verifies, and says what was found.

@@ -29,11 +29,17 @@ local STEP = {
   on_done = "function",
 }
 
+-- Blobs are tables too, which only the host makes, and raise an error where they are asked for anything but
+-- their hash and size.
+local function plain(value)
+  return type(value) == "table" and getmetatable(value) == nil
+end
+
 -- Whether `value` is a table with a blob under `name`. A machine may return anything; what does not have the
--- right form is tried elsewhere. (Type blobs are tables with a hash and a size that only the host makes.)
+-- right form is tried elsewhere.
 function join.has_blob(name)
   return function(value)
-    local found = type(value) == "table" and value[name]
+    local found = plain(value) and value[name]
     if getmetatable(found) == "blob" then
       return true
     end
@@ -45,13 +51,13 @@ end
 local function made_or_refused(step)
   local made = join.has_blob(step.gives)
   return function(value)
-    local refused = type(value) == "table" and value[step.gives] == nil and value.refused
-    if type(refused) ~= "table" or #refused == 0 then
+    local refused = plain(value) and value[step.gives] == nil and value.refused
+    if not plain(refused) or #refused == 0 then
       return made(value)
     end
     local seen = {}
     for _, one in ipairs(refused) do
-      local part = type(one) == "table" and type(one.why) == "string" and step.which(one)
+      local part = plain(one) and type(one.why) == "string" and step.which(one)
       if not part or step.parts[part] == nil or seen[part] then
         return false, "it refuses a part that there is not, or one twice, or does not say why"
       end
@@ -94,7 +100,7 @@ function join.parts(ctx, step)
       error(`join: a step has no {name}`, 2)
     end
   end
-  local avoid = table.clone(step.elsewhere or {})
+  local avoid: { any } = table.clone(step.elsewhere or {})
   for round = 1, MOST_ROUNDS do
     local task = step.task(step.parts)
     task.key, task.elsewhere = `{step.key}/{round}`, avoid
@@ -112,13 +118,16 @@ function join.parts(ctx, step)
       local made = { blob = result[step.gives], maker = maker }
       function made.again()
         local anew = table.clone(step)
-        anew.key, anew.elsewhere = `{step.key}/again`, { maker }
+        anew.key, anew.elsewhere = `{step.key}/again`, table.clone(avoid)
+        table.insert(anew.elsewhere, maker)
         return join.parts(ctx, anew)
       end
       return made
     end
     table.insert(avoid, maker)
-    mend(ctx, step, result.refused, maker)
+    if round < MOST_ROUNDS then
+      mend(ctx, step, result.refused, maker)
+    end
   end
   ctx:fail(`{step.key}: after {MOST_ROUNDS} rounds some parts still do not hold; the log says whose they were`)
 end

@@ -307,7 +307,11 @@ return workflow("data_commitments", {
   local snark = step("compress", "compress", "snark", { proof = aggregate }, only, function(current)
     local needs = table.clone(STAGES.compress.needs)
     needs.keys = { setup = SETUPS[params] }
-    return { input = { params = params }, items = { { aggregate = current.proof.blob } }, needs = needs }
+    return {
+      input = { data = input.data, params = params },
+      items = { { aggregate = current.proof.blob } },
+      needs = needs,
+    }
   end)
   count("compress")
   return { snark = snark.blob, params = params }

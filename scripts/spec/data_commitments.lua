@@ -78,16 +78,24 @@ local function once(kind, reply)
   end
 end
 
--- How many delegations of a kind there were, and who had the last one.
+-- How many delegations of a kind there were.
 local function had(run, kind)
-  local count, last = 0, nil
+  local count = 0
+  for _, delegation in run.delegations do
+    count += if delegation.kind == kind then 1 else 0
+  end
+  return count
+end
+
+-- Who had the last delegation of a kind.
+local function last_of(run, kind)
+  local last
   for _, delegation in run.delegations do
     if delegation.kind == kind then
-      count += 1
-      last = delegation
+      last = delegation.operators[#delegation.operators]
     end
   end
-  return count, last and last.operators[#last.operators]
+  return last
 end
 
 -- The same, and what it says of what others made.
@@ -265,8 +273,8 @@ describe("data_commitments", function()
       },
     }
     expect(run.failure):to_equal(nil)
-    local count, last = had(run, "commitments.compress/1")
-    expect({ count, last }):to_equal({ 1, "rich" })
+    expect(had(run, "commitments.compress/1")):to_equal(1)
+    expect(last_of(run, "commitments.compress/1")):to_equal("rich")
   end)
 
   it("makes again what the next stage refuses, elsewhere", function()
@@ -295,32 +303,53 @@ describe("data_commitments", function()
       expect(#run.delegations):to_equal(#whole.delegations + 2)
       expect(had(run, refusal.made)):to_equal(had(whole, refusal.made) + 1)
       if kind ~= "commitments.leaf/1" and kind ~= "commitments.node/1" then
-        local _, last = had(run, kind)
-        expect(last):to_not_equal(refused)
+        expect(last_of(run, kind)):to_not_equal(refused)
       end
       expect(table.concat(run.log, "\n")):to_contain("it does not hold")
     end
   end)
 
-  it("takes no refusal that makes no sense", function()
+  it("takes nothing that makes no sense", function()
     for _, nonsense in
       {
-        { { side = "middle", why = "it does not hold" } },
-        { { side = "left" } },
-        { { why = "it does not hold" } },
-        { { side = "left", why = "a" }, { side = "left", why = "b" } },
-        { 1 },
-        {},
-      }
+        { refused = { { side = "middle", why = "it does not hold" } } },
+        { refused = { { side = "left" } } },
+        { refused = { { why = "it does not hold" } } },
+        { refused = { { side = "left", why = "a" }, { side = "left", why = "b" } } },
+        { refused = { 1 } },
+        { refused = { blob("x") } },
+        { refused = blob("x") },
+        { refused = {} },
+        { proof = 1 },
+        1,
+        blob("x"),
+      } :: { any }
     do
+      local asked = 0
+      local lie = once("commitments.node/1", function()
+        asked += 1
+        return ok(nonsense)
+      end)
       local run = submit {
-        input = { data = file(2), params = "dev", ["until"] = "aggregate" },
-        operators = {
-          alpha = honest,
-          liar = once("commitments.node/1", function()
-            return ok({ refused = nonsense })
-          end),
-        },
+        input = { data = file(4), params = "dev", ["until"] = "aggregate" },
+        operators = { alpha = lie, beta = lie },
+      }
+      expect(run.failure):to_equal(nil)
+      expect(asked):to_equal(1)
+      -- Two nodes, and one of them once more.
+      expect(had(run, "commitments.node/1")):to_equal(3)
+    end
+  end)
+
+  it("takes no blob for an answer", function()
+    for kind in ANSWERS do
+      local goal = if kind == "commitments.bundle/1" then "bundle" else "snark"
+      local lie = once(kind, function()
+        return ok(blob("x"))
+      end)
+      local run = submit {
+        input = { data = file(4), params = "dev", ["until"] = goal },
+        operators = { alpha = lie, beta = lie },
       }
       expect(run.failure):to_equal(nil)
     end
@@ -358,7 +387,7 @@ describe("data_commitments", function()
   end)
 
   it("ends in the same proof wherever the coordinator crashes", function()
-    local input = { data = file(2), params = "dev", ["until"] = "snark" }
+    local input = { data = file(3), params = "dev", ["until"] = "snark" }
     local whole = submit { seed = 1, input = input }
     expect(whole.failure):to_equal(nil)
     for write = 1, whole.writes, 3 do

@@ -1,8 +1,8 @@
 //! Where aggregates become SNARKs: the compressor of one set of parameters, with its multi-scalar
 //! multiplications on the place's device.
 //!
-//! A compressor takes hundreds of megabytes under `dev` and gigabytes under `standard`, and many seconds to open. A worker
-//! keeps the one that it used last.
+//! A compressor takes over a gigabyte under `dev` and several under `standard`, and many seconds to open. A worker
+//! keeps the one that it used last until another kind of task claims a part of its memory.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,6 +66,11 @@ impl Snarks {
             Some(error) => Err(NoSnark::Device(error)),
             None => made.map_err(NoSnark::Compress),
         }
+    }
+
+    /// Lets go of the compressor: a task begins that claims less memory than it takes.
+    pub(crate) fn close(&mut self) {
+        self.open = None;
     }
 
     fn open(&mut self, place: &Place, params: Params, keys_file: &Path) -> Result<&Open, NoSnark> {

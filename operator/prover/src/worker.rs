@@ -82,6 +82,9 @@ impl Worker for DeviceWorker {
     fn run(&mut self, run: &Run, ctx: &TaskCtx) -> Result<(), Failure> {
         let (place, fit) = (&mut self.place, &mut self.fit);
         place.claim(run.ram_bytes);
+        if run.kind.as_str() != kinds::COMPRESS && run.ram_bytes > 0 {
+            self.snarks.close();
+        }
         match run.kind.as_str() {
             kinds::PROVE => kinds::prove::run(run, ctx, place, fit),
             kinds::LEAF => kinds::leaf::run(run, ctx, place, fit),

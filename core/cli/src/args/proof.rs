@@ -23,8 +23,8 @@ pub(crate) struct Calldata {
 const CALLDATA_AFTER: &str = "\
 Example: froben proof calldata proof.bin
 
-It calls verify(uint256[],bytes) of FrobenVerifier, whose one input is the batch's digest. The proof is not verified \
-here: `froben verify` does that.";
+It calls verify(uint256[],bytes) of FrobenVerifier, whose one input is the batch's digest. A proof that does \
+not hold is refused here already.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Solidity {

@@ -7,7 +7,7 @@ use std::path::Path;
 use froben_compress::FinalProof;
 
 use crate::args::{ProofCalldata, ProofSolidity, ProofVerb};
-use crate::command::verify::snark;
+use crate::command::verify::{refused, snark};
 use crate::error::{Error, Exit};
 
 pub(crate) fn run(verb: ProofVerb) -> Result<(), Error> {
@@ -18,16 +18,14 @@ pub(crate) fn run(verb: ProofVerb) -> Result<(), Error> {
 }
 
 fn calldata(args: &ProofCalldata) -> Result<(), Error> {
-    let proof = snark::read(&args.proof)?;
-    warn_of_dev(&proof);
+    let proof = read(&args.proof)?;
     println!("0x{}", hex::encode(proof.calldata()));
     Ok(())
 }
 
 fn solidity(args: &ProofSolidity) -> Result<(), Error> {
     let ProofSolidity { proof, out, force } = args;
-    let proof = snark::read(proof)?;
-    warn_of_dev(&proof);
+    let proof = read(proof)?;
     let contracts = proof.contracts();
     let [inner, outer] =
         contracts.map_err(|error| Error::new(Exit::Unexpected, error.to_string()))?;
@@ -58,9 +56,14 @@ fn write(path: &Path, source: &str, force: bool) -> Result<(), Error> {
         .map_err(|error| Error::file("write", path, &error))
 }
 
-/// Whoever deploys or calls a contract should know what it is worth.
-fn warn_of_dev(proof: &FinalProof) {
+/// A SNARK that holds under the key of this program: contracts take the key and the proof's length, and a call is paid
+/// for whether or not the proof holds.
+fn read(path: &Path) -> Result<FinalProof, Error> {
+    let proof = snark::read(path)?;
+    let _digest = proof.verify().map_err(|error| refused(error.to_string()))?;
+    // Whoever deploys or calls a contract should know what it is worth.
     if let Err(error) = proof.for_production() {
         eprintln!("warning: {error}");
     }
+    Ok(proof)
 }

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use froben_circuits::Params;
+use froben_circuits::{Params, Statement};
 use froben_compress::{Error, Pinned};
 use froben_model::{BlobRef, ErrorClass, Value, limits};
 use froben_protocol::{Failure, Run, TaskCtx};
@@ -23,22 +23,24 @@ pub(crate) fn run(
     (place, snarks): (&mut Place, &mut Snarks),
     fit: &mut bool,
 ) -> Result<(), Failure> {
-    let params: Params = Fields::of("input", &run.input)?.named("params")?;
+    let input = Fields::of("input", &run.input)?;
+    let data = input.blob("data")?;
+    let params: Params = input.named("params")?;
     tree::keys(params)?;
     let keys_file = keys_file(run, params)?;
     device::each_item(run, ctx, place, fit, |item, place| {
         let blob = Fields::of("item", item)?.blob("aggregate")?;
-        let aggregate = match aggregate(params, blob, ctx)? {
+        let statements = tree::statements(data, None, ctx)?;
+        let aggregate = match aggregate(params, blob, &statements, ctx)? {
             Ok(aggregate) => aggregate,
             Err(why) => {
                 let why = Value::map([("why", Value::text(limits::one_line(&why)))]);
                 return Ok(Value::map([("refused", Value::List(vec![why]))]));
             }
         };
-        let length = aggregate.file_bytes();
-        let scheduler = aggregate
-            .into_proved()
-            .map_err(|error| bad_request(chain(&error)))?;
+        let scheduler = aggregate.into_proved();
+        let scheduler = scheduler.map_err(|error| bad_request(chain(&error)))?;
+        let length = data.size_bytes;
         let made = device::prove(ctx, place, "SNARK", |place, control| {
             snarks
                 .compress(place, params, &keys_file, (&scheduler, length), control)
@@ -65,10 +67,11 @@ fn keys_file(run: &Run, params: Params) -> Result<PathBuf, Failure> {
     })
 }
 
-/// An aggregate that holds, or why it does not.
+/// An aggregate that holds and is about just these segments, or why it is not.
 fn aggregate(
     params: Params,
     blob: BlobRef,
+    statements: &[Statement],
     ctx: &TaskCtx,
 ) -> Result<Result<Aggregate, String>, Failure> {
     let bytes = match tree::fetch(blob, MAX_AGGREGATE_BYTES, ctx)? {
@@ -80,7 +83,7 @@ fn aggregate(
         Ok(other) => return Ok(Err(format!("it has `{}` parameters", other.params()))),
         Err(error) => return Ok(Err(chain(&error))),
     };
-    Ok(match aggregate.verify() {
+    Ok(match aggregate.check(Some(statements)) {
         Ok(_) => Ok(aggregate),
         Err(error) => Err(chain(&error)),
     })

@@ -10,7 +10,7 @@
 //! | `commitments.node/1` | device | `{circuit, params}` | `{left = blob, right = blob}` | `{proof = blob}` or `{refused = {{side, why}, ...}}` |
 //! | `commitments.tip/1` | device | `{params}` | `{keccak256, sha256, blake3, poseidon2 = blob}` | `{proof = blob}` or `{refused = {{circuit, why}, ...}}` |
 //! | `commitments.schedule/1` | device | `{data = blob, params}` | `{proof = blob}` | `{aggregate = blob}` or `{refused = {{why}, ...}}` |
-//! | `commitments.compress/1` | device | `{params}` | `{aggregate = blob}` | `{snark = blob}` or `{refused = {{why}, ...}}` |
+//! | `commitments.compress/1` | device | `{data = blob, params}` | `{aggregate = blob}` | `{snark = blob}` or `{refused = {{why}, ...}}` |
 //!
 //! An input that is wrong is `bad_request`, as a rule of the one item that it belongs to.
 
@@ -102,6 +102,29 @@ mod tests {
     use froben_circuits::Circuit;
 
     use super::*;
+
+    /// What the pipeline says of leaves and setups is what the programs know.
+    #[test]
+    fn the_pipeline_names_our_slots_and_setups() {
+        use froben_circuits::Params;
+        use froben_compress::Pinned;
+        use froben_recursion::tree::{Keys, Piece, slots};
+        let script = include_str!("../../../../scripts/pipelines/data_commitments.lua");
+        for circuit in Circuit::ALL {
+            let [standard, dev] = [Params::Standard, Params::Dev].map(|it| slots(it, circuit));
+            let leaf = format!("leaf = {{ dev = {dev}, standard = {standard} }}");
+            let name = format!("name = \"{circuit}\"");
+            let line = script.lines().find(|line| line.contains(&name));
+            assert!(line.is_some_and(|line| line.contains(&leaf)), "{line:?}");
+        }
+        for params in Params::ALL {
+            let pinned = Pinned::of(params);
+            let setup = format!("{params} = \"{}\"", hex::encode(pinned.keys_file));
+            assert!(script.contains(&setup), "{setup}");
+            let keys = Keys::of(params).expect("keys of the tree");
+            assert_eq!(&pinned.scheduler, keys.key(Piece::Scheduler), "{params}");
+        }
+    }
 
     #[test]
     fn errors_have_the_class_that_a_retry_needs() {

@@ -54,7 +54,7 @@ fn list(dir: &Path, file: &str, sha256: &str) -> std::io::Result<()> {
     }
     let name = file.trim_end_matches(".bin");
     let entry = format!(
-        "[[key]]\nname = \"{name}\"\nversion = \"1\"\nfile = \"{file}\"\nsha256 = \"{sha256}\"\n\n"
+        "\n[[key]]\nname = \"{name}\"\nversion = \"1\"\nfile = \"{file}\"\nsha256 = \"{sha256}\"\n"
     );
     let mut manifest = OpenOptions::new().create(true).append(true).open(&path)?;
     manifest.write_all(entry.as_bytes())
@@ -67,13 +67,13 @@ mod tests {
     #[test]
     fn a_manifest_lists_each_file_once_and_keeps_what_it_had() {
         let dir = tempfile::tempdir().expect("a folder");
-        let other = "[[key]]\nname = \"crs\"\nversion = \"1\"\nfile = \"a\"\nsha256 = \"00\"\n";
+        let other = "[[key]]\nname = \"crs\"\nversion = \"1\"\nfile = \"a\"\nsha256 = \"00\"";
         fs::write(dir.path().join(MANIFEST), other).expect("a file");
         for _ in 0..2 {
             list(dir.path(), "setup-dev-17.bin", "ab12").expect("written");
         }
         let text = fs::read_to_string(dir.path().join(MANIFEST)).expect("a manifest");
-        assert!(text.starts_with(other));
+        assert!(text.starts_with(&format!("{other}\n[[key]]")), "{text}");
         assert_eq!(text.matches("[[key]]").count(), 2, "{text}");
         assert!(text.contains("name = \"setup-dev-17\""), "{text}");
     }

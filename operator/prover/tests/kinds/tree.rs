@@ -179,7 +179,7 @@ async fn a_file_becomes_an_aggregate_that_verifies() {
     let report = aggregate.check(Some(&made)).unwrap();
     assert_eq!(
         (report.params, report.bytes, report.segments),
-        ("dev", 4196, 2)
+        ("dev", Some(4196), Some(2))
     );
     assert_eq!(report.digest.len(), 64);
     assert!(report.input_checked);

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Numbers are little-endian. The proof is the scheduler's, under a key that is part of this crate. The digest
-//! is what it publishes: of every segment's statement, and so of the file's length too, which stands here
-//! for people. The checksum tells accident from malice and nothing more.
+//! is what it publishes: of every segment's statement. The length stands here for people and is not proved: it is true where
+//! the digest is that of a file of this length. The checksum tells accident from malice and nothing more.
 
 use std::io::{self, Read};
 
@@ -92,10 +92,10 @@ pub struct AggregateReport {
     pub conjectured_security_bits: usize,
     /// Security of each without a conjecture about FRI, in bits.
     pub proven_security_bits: usize,
-    /// Length of the file, in bytes.
-    pub bytes: u64,
-    /// Segments of the file.
-    pub segments: u64,
+    /// Length of the file, in bytes, if the file was there to tell: in the aggregate it is its maker's word.
+    pub bytes: Option<u64>,
+    /// Segments of the file, likewise.
+    pub segments: Option<u64>,
     /// The batch's digest in hexadecimal: eight elements, little-endian.
     pub digest: String,
     /// Whether the digest was also recomputed from the file itself.
@@ -191,10 +191,8 @@ impl Aggregate {
             params: self.params.name(),
             conjectured_security_bits: security.conjectured_bits,
             proven_security_bits: security.proven_bits,
-            bytes: self.file_bytes,
-            segments: self
-                .file_bytes
-                .div_ceil(froben_circuits::SEGMENT_BYTES as u64),
+            bytes: statements.map(|_| self.file_bytes),
+            segments: statements.map(|statements| statements.len() as u64),
             digest: digest_text(&digest),
             input_checked: statements.is_some(),
         })

@@ -29,9 +29,10 @@ fn print(report: &AggregateReport, format: Format) -> Result<(), Error> {
         print_json(&json);
         return Ok(());
     }
+    let size = super::size(report.segments, report.bytes);
     println!(
-        "verified: one proof of {} segments, {} bytes; parameters `{}`",
-        report.segments, report.bytes, report.params
+        "verified: one proof of {size}; parameters `{}`",
+        report.params
     );
     print_security(
         report.params,

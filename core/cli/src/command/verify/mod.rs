@@ -99,12 +99,16 @@ fn print_security(params: &str, conjectured_bits: usize, proven_bits: usize) {
     println!(
         "security: {conjectured_bits} bits by the random-words conjecture, {proven_bits} bits proven"
     );
-    print_dev(params);
-}
-
-fn print_dev(params: &str) {
     if params == Params::Dev.name() {
         println!("`dev` parameters promise nothing: do not rely on this proof");
+    }
+}
+
+/// What a proof is about, as far as it is known: without the file, that is a digest alone.
+fn size(segments: Option<u64>, bytes: Option<u64>) -> String {
+    match (segments, bytes) {
+        (Some(segments), Some(bytes)) => format!("{segments} segments, {bytes} bytes"),
+        _ => "some file".to_owned(),
     }
 }
 
@@ -117,7 +121,7 @@ fn print_whose(input_checked: bool) {
     }
 }
 
-fn refused(message: impl AsRef<str>) -> Error {
+pub(super) fn refused(message: impl AsRef<str>) -> Error {
     let message = froben_model::limits::one_line(message.as_ref());
     Error::new(Exit::ProofInvalid, message).code("FRB-PRF-001")
 }

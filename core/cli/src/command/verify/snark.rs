@@ -59,11 +59,15 @@ fn print(
         None => proof.verify().map_err(held)?,
     };
     let (digest, key) = (digest_text(&digest), Pinned::of(proof.params()).key.name());
-    let segments = proof.length().div_ceil(SEGMENT_BYTES as u64);
+    // Its length is the prover's word, and true where the file has it.
+    let bytes = statements.map(|_| proof.length());
+    let segments = bytes.map(|bytes| bytes.div_ceil(SEGMENT_BYTES as u64));
+    let dev = proof.for_production().is_err();
     if format == Format::Json {
         print_json(&json!({
             "params": proof.params().name(),
-            "bytes": proof.length(),
+            "dev": dev,
+            "bytes": bytes,
             "segments": segments,
             "digest": digest,
             "key": key,
@@ -71,13 +75,15 @@ fn print(
         }));
         return Ok(());
     }
+    let size = super::size(segments, bytes);
     println!(
-        "verified: one SNARK of {segments} segments, {} bytes; parameters `{}`",
-        proof.length(),
+        "verified: one SNARK of {size}; parameters `{}`",
         proof.params()
     );
     println!("key: {key}");
-    super::print_dev(proof.params().name());
+    if dev {
+        println!("`dev` parameters or a `dev` key promise nothing: do not rely on this proof");
+    }
     println!("digest: {digest}");
     super::print_whose(statements.is_some());
     Ok(())

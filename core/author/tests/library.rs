@@ -82,6 +82,11 @@ const BUGS: &[(&str, &str, &str)] = &[
         "{piece.first - 1}-{piece.last - 1}",
         "{piece.first}-{piece.last}",
     ),
+    ("join", "and getmetatable(value) == nil", ""),
+    ("join", "if round < MOST_ROUNDS then", "if true then"),
+    ("join", "    table.insert(avoid, maker)", ""),
+    ("join", "table.insert(anew.elsewhere, maker)", ""),
+    ("join", "middle + 1, last", "middle, last"),
     ("options", "level + 1", "level"),
     ("options", "table.sort(known)", ""),
     (

@@ -60,8 +60,8 @@ local SETUPS = {
 return workflow("data_commitments", {
   description = "proves that Keccak-256, SHA-256, Blake3 and Poseidon2 digests commit to the same file",
   -- Checked before the workflow starts. `params` may be left out, and so may `patience`: how long a task
-  -- waits for a machine that can take it. With `check`, witnesses and proofs count, and are paid, only once a
-  -- trusted machine has held them against the file.
+  -- waits for a machine that can take it. With `check`, witnesses, proofs, leaves and nodes count, and are paid,
+  -- only once a trusted machine has held them against the file.
   input = {
     data = "blob",
     params = { "dev", "standard", default = "standard" },
@@ -242,6 +242,7 @@ return workflow("data_commitments", {
       return {
         input = { data = input.data, circuit = circuit, params = params },
         items = { { first = first - 1, proofs = blobs } },
+        check = check,
       }
     end)
     count("leaf")
@@ -270,6 +271,7 @@ return workflow("data_commitments", {
         return {
           input = { circuit = name, params = params },
           items = { { left = current.left.blob, right = current.right.blob } },
+          check = check,
         }
       end)
       count("node")

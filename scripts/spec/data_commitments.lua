@@ -103,7 +103,12 @@ local function referee(task, item)
   if task.kind ~= "commitments.check/1" then
     return honest(task, item)
   end
-  expect(task.input.data):to_equal(blob("some data"))
+  local proof = item.value.proof
+  if item.item.first or item.item.left then
+    -- Of a leaf or a node: a proof that somebody made honestly is known here.
+    return ok({ ok = proof ~= nil and spans[proof.hash] ~= nil, reason = "it is another one" })
+  end
+  expect(task.input.data ~= nil):to_equal(true)
   local index, came = item.item.index, item.value.witness or item.value.proof
   local right = if item.value.witness then `witness {index}` else `{task.input.circuit} {index}`
   return ok({ ok = came.hash == blob(right).hash, reason = "it is another one" })
@@ -195,6 +200,33 @@ describe("data_commitments", function()
         expect(delegation.items_ok):to_equal(0)
         expect(delegation.err.message):to_contain("its check rejected it: it is another one")
       end
+    end
+  end)
+
+  it("checks leaves and nodes too, and so finds who made them badly", function()
+    for _, kind in { "commitments.leaf/1", "commitments.node/1" } do
+      local liar
+      local function once_a_liar(task, item)
+        if task.kind == kind and not liar then
+          liar = task.operator
+          return ok({ proof = blob("of other segments") })
+        end
+        return referee(task, item)
+      end
+      local run = submit {
+        input = { data = file(4), params = "dev", check = true, ["until"] = "aggregate" },
+        operators = { alpha = once_a_liar, beta = once_a_liar, gamma = once_a_liar },
+      }
+      expect(run.failure):to_equal(nil)
+      local caught = 0
+      for _, delegation in run.delegations do
+        if delegation.kind == kind and delegation.items_failed > 0 then
+          caught += 1
+          expect(delegation.operators[1]):to_equal(liar)
+          expect(delegation.err.message):to_contain("its check rejected it")
+        end
+      end
+      expect(caught):to_equal(1)
     end
   end)
 

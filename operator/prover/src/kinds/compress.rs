@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use froben_circuits::{Params, Statement};
 use froben_compress::{Error, Pinned};
-use froben_model::{BlobRef, ErrorClass, Value, limits};
+use froben_model::{BlobRef, ErrorClass, Value};
 use froben_protocol::{Failure, Run, TaskCtx};
 use froben_recursion::tree::{Aggregate, MAX_AGGREGATE_BYTES};
 
@@ -34,8 +34,7 @@ pub(crate) fn run(
         let aggregate = match aggregate(params, blob, &statements, ctx)? {
             Ok(aggregate) => aggregate,
             Err(why) => {
-                let why = Value::map([("why", Value::text(limits::one_line(&why)))]);
-                return Ok(Value::map([("refused", Value::List(vec![why]))]));
+                return Ok(tree::refused([(None, why)]));
             }
         };
         let scheduler = aggregate.into_proved();

@@ -7,7 +7,7 @@ use froben_recursion::tree::Step;
 
 use super::device::{self, Refused};
 use super::fields::Fields;
-use super::{bad_request, tree};
+use super::tree;
 use crate::place::Place;
 
 /// Joins each item's two proofs. Sets `fit` to false if the device has to be opened anew.
@@ -51,7 +51,11 @@ fn node(
         unreachable!("invariant: two went in");
     };
     if first.end != second.start {
-        return Err(bad_request("the right proof does not begin where the left one ends").into());
+        // One of them is about other segments than it was made for, and which one it is does not show here.
+        let why = "the right proof does not begin where the left one ends";
+        let sides =
+            ["left", "right"].map(|side| (Some(("side", Value::text(side))), why.to_owned()));
+        return Ok(tree::refused(sides));
     }
     let step = Step::Node(circuit, [(*left_is, left), (*right_is, right)]);
     let made = tree::step(params, &step, ctx, place)?;

@@ -3,12 +3,12 @@
 use froben_circuits::{Circuit, Params};
 use froben_model::Value;
 use froben_protocol::{Failure, Run, TaskCtx};
-use froben_recursion::aggregate::{Lists, Proved};
+use froben_recursion::aggregate::{Lists, Proved, Span};
 use froben_recursion::tree::Step;
 
 use super::device::{self, Refused};
 use super::fields::Fields;
-use super::{bad_request, tree};
+use super::tree;
 use crate::place::Place;
 
 /// Makes a tip of each item's four proofs. Sets `fit` to false if the device has to be opened anew.
@@ -46,18 +46,15 @@ fn tip(params: Params, item: &Value, ctx: &TaskCtx, place: &mut Place) -> Result
     let Ok(children) = <[(Proved, _); Circuit::ALL.len()]>::try_from(children) else {
         unreachable!("invariant: one for each circuit went in");
     };
-    let (_, (_, expected)) = &children[0];
-    for (circuit, (_, (_, span))) in Circuit::ALL.into_iter().zip(&children) {
-        if span.start != Lists::default() {
-            let why = format!("the proof of {circuit} does not begin with the file");
-            return Err(bad_request(why).into());
-        }
-        // The scheduler would find no proof for them.
-        if (span.end.common, span.count) != (expected.end.common, expected.count) {
-            let first = Circuit::ALL[0];
-            let why = format!("the proofs of {first} and {circuit} are about different segments");
-            return Err(bad_request(why).into());
-        }
+    let refused = strangers(children.each_ref().map(|(_, (_, span))| *span));
+    if !refused.is_empty() {
+        let refused = refused.into_iter();
+        return Ok(tree::refused(refused.map(|(circuit, why)| {
+            (
+                Some(("circuit", Value::text(circuit.name()))),
+                why.to_owned(),
+            )
+        })));
     }
     let step = Step::Tip(std::array::from_fn(|i| {
         let (proved, (child, _)) = &children[i];
@@ -65,4 +62,20 @@ fn tip(params: Params, item: &Value, ctx: &TaskCtx, place: &mut Place) -> Result
     }));
     let made = tree::step(params, &step, ctx, place)?;
     tree::handed_out(&made, ctx)
+}
+
+/// The proofs that are about something else than the file, as far as four of them tell: those that do not begin with it,
+/// and those that most others disagree with.
+fn strangers(spans: [Span; Circuit::ALL.len()]) -> Vec<(Circuit, &'static str)> {
+    let about = |span: &Span| (span.end.common, span.count);
+    let mut strangers = Vec::new();
+    for (circuit, span) in Circuit::ALL.into_iter().zip(&spans) {
+        let agree = spans.iter().filter(|other| about(other) == about(span));
+        if span.start != Lists::default() {
+            strangers.push((circuit, "it does not begin with the file"));
+        } else if 2 * agree.count() <= spans.len() {
+            strangers.push((circuit, "it is about other segments than most"));
+        }
+    }
+    strangers
 }

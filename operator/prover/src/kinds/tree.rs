@@ -1,8 +1,8 @@
 //! What the kinds of the tree of proofs have in common.
 //!
 //! A child that does not hold is its maker's fault: it is named in the result's `refused`, so that whoever made
-//! it can be passed over, and the task itself has not failed. Children that hold and do not go together are
-//! the fault of whoever put them together: `bad_request`.
+//! it can be passed over, and the task itself has not failed. So is a child that holds and is about other segments than it
+//! should be: its maker can make such a one for nothing.
 
 use froben_circuits::{Params, Statement};
 use froben_model::{BlobRef, Value, limits};
@@ -105,20 +105,31 @@ pub(super) fn all_hold<T>(
     children: impl IntoIterator<Item = (Option<(&'static str, Value)>, Result<T, String>)>,
 ) -> Result<Vec<T>, Value> {
     let mut hold = Vec::new();
-    let mut refused = Vec::new();
+    let mut bad = Vec::new();
     for (name, child) in children {
         match child {
             Ok(child) => hold.push(child),
-            Err(why) => {
-                let why = ("why", Value::text(limits::one_line(&why)));
-                refused.push(Value::map(name.into_iter().chain([why])));
-            }
+            Err(why) => bad.push((name, why)),
         }
     }
-    match refused.is_empty() {
+    match bad.is_empty() {
         true => Ok(hold),
-        false => Err(Value::map([("refused", Value::List(refused))])),
+        false => Err(refused(bad)),
     }
+}
+
+/// The result of an item whose children are not all good: which are not, and why.
+pub(super) fn refused(
+    children: impl IntoIterator<Item = (Option<(&'static str, Value)>, String)>,
+) -> Value {
+    let one = |(name, why): (Option<(&'static str, Value)>, String)| {
+        let why = ("why", Value::text(limits::one_line(&why)));
+        Value::map(name.into_iter().chain([why]))
+    };
+    Value::map([(
+        "refused",
+        Value::List(children.into_iter().map(one).collect()),
+    )])
 }
 
 #[cfg(test)]

@@ -387,7 +387,7 @@ async fn a_probe_says_what_there_is_and_why_there_is_nothing() {
 
     let mut none = Process::start(&["--role", "device", "--probe"], &NOWHERE).await;
     let kinds: Vec<&str> = none.hello.kinds.iter().map(Kind::as_str).collect();
-    let expected = ["prove", "leaf", "node", "tip", "schedule"];
+    let expected = ["prove", "leaf", "node", "tip", "schedule", "compress"];
     assert_eq!(kinds, expected.map(|name| format!("commitments.{name}/1")));
     assert_eq!(none.hello.devices.len(), 1, "the processor");
     let [note] = &none.hello.notes[..] else {

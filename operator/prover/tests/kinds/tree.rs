@@ -369,9 +369,9 @@ async fn nodes_are_refused(worker: &mut Process, lifts: &[Vec<Value>]) {
     }
     let input = of_circuit(Circuit::Sha256);
     let swapped = pair(&sha256[1], &sha256[0]);
-    let failure = worker.failure(NODE, input, swapped).await;
-    let expected = "does not begin where the left one ends";
-    check(&failure, ErrorClass::BadRequest, expected);
+    let met = worker.refusals(NODE, input, swapped, Some("side")).await;
+    let apart = "does not begin where the left one ends";
+    expect(&met, &[(side("left"), apart), (side("right"), apart)]);
 }
 
 async fn tips_are_refused(worker: &mut Process, lifts: &[Vec<Value>], tops: &[Value]) {
@@ -385,12 +385,12 @@ async fn tips_are_refused(worker: &mut Process, lifts: &[Vec<Value>], tops: &[Va
     let met = worker.refusals(TIP, params(), four(&swapped), Some("circuit"));
     expect(&met.await, &expected);
     for (lift, expected) in [
-        (0, "the proofs of keccak256 and blake3 are about different"),
-        (1, "the proof of blake3 does not begin with the file"),
+        (0, "it is about other segments than most"),
+        (1, "it does not begin with the file"),
     ] {
         let mut tops = tops.to_vec();
         tops[2] = lifts[2][lift].clone();
-        let failure = worker.failure(TIP, params(), four(&tops)).await;
-        check(&failure, ErrorClass::BadRequest, expected);
+        let met = worker.refusals(TIP, params(), four(&tops), Some("circuit"));
+        expect(&met.await, &[(circuit("blake3"), expected)]);
     }
 }

@@ -3,12 +3,16 @@
 use froben_circuits::{Circuit, Params};
 use froben_model::Value;
 use froben_protocol::{Failure, Run, TaskCtx};
+use froben_recursion::aggregate::{NodeChild, Proved, Span};
 use froben_recursion::tree::Step;
 
 use super::device::{self, Refused};
 use super::fields::Fields;
 use super::tree;
 use crate::place::Place;
+
+/// A node's children, by name.
+pub(super) const SIDES: [&str; 2] = ["left", "right"];
 
 /// Joins each item's two proofs. Sets `fit` to false if the device has to be opened anew.
 pub(crate) fn run(
@@ -33,31 +37,50 @@ fn node(
     ctx: &TaskCtx,
     place: &mut Place,
 ) -> Result<Value, Refused> {
-    let keys = tree::keys(params)?;
-    let item = Fields::of("item", item)?;
-    let blobs = [item.blob("left")?, item.blob("right")?];
-    let mut children = Vec::new();
-    for (side, blob) in ["left", "right"].into_iter().zip(blobs) {
-        let child = tree::child(blob, ctx, |proved| {
-            keys.verify_child(params, circuit, proved)
-        })?;
-        children.push((Some(("side", Value::text(side))), child));
-    }
-    let children = match tree::all_hold(children) {
+    let children = match children(circuit, params, Fields::of("item", item)?, ctx)? {
         Ok(children) => children,
-        Err(refused) => return Ok(refused),
+        Err(bad) => {
+            let named = |(side, why)| (Some(("side", Value::text(side))), why);
+            return Ok(tree::refused(bad.into_iter().map(named)));
+        }
     };
-    let [(left, (left_is, first)), (right, (right_is, second))] = &children[..] else {
-        unreachable!("invariant: two went in");
-    };
-    if first.end != second.start {
-        // One of them is about other segments than it was made for, and which one it is does not show here.
-        let why = "the right proof does not begin where the left one ends";
-        let sides =
-            ["left", "right"].map(|side| (Some(("side", Value::text(side))), why.to_owned()));
-        return Ok(tree::refused(sides));
-    }
+    let [(left, (left_is, _)), (right, (right_is, _))] = &children;
     let step = Step::Node(circuit, [(*left_is, left), (*right_is, right)]);
     let made = tree::step(params, &step, ctx, place)?;
     tree::handed_out(&made, ctx)
+}
+
+/// A child, which of the two it is, and what it says.
+type Child = (Proved, (NodeChild, Span));
+
+/// The sides that are not good, and why.
+type Bad = Vec<(&'static str, String)>;
+
+/// The two proofs of an item, if they hold and are neighbours; or the sides that are not good, and why.
+pub(super) fn children(
+    circuit: Circuit,
+    params: Params,
+    item: Fields<'_>,
+    ctx: &TaskCtx,
+) -> Result<Result<[Child; 2], Bad>, Failure> {
+    let keys = tree::keys(params)?;
+    let read = |blob| {
+        tree::child(blob, ctx, |proved| {
+            keys.verify_child(params, circuit, proved)
+        })
+    };
+    let blobs = [item.blob("left")?, item.blob("right")?];
+    let [left, right] = blobs.map(read);
+    Ok(match (left?, right?) {
+        (Ok(left), Ok(right)) if left.1.1.end == right.1.1.start => Ok([left, right]),
+        (Ok(_), Ok(_)) => {
+            // One of them is about other segments than it was made for, and which one it is does not show here.
+            let why = "the right proof does not begin where the left one ends";
+            Err(SIDES.map(|side| (side, why.to_owned())).into())
+        }
+        (left, right) => {
+            let sides = SIDES.into_iter().zip([left.err(), right.err()]);
+            Err(sides.filter_map(|(side, why)| Some((side, why?))).collect())
+        }
+    })
 }

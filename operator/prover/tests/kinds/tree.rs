@@ -275,6 +275,7 @@ async fn results_are_checked(
                 ),
                 (question(&both, side("right")), "it refuses what holds"),
                 (question(&pair(&sha256[0], &lifts[2][1]), side("right")), ""),
+                (question(&pair(&sha256[1], &sha256[0]), side("left")), ""),
             ],
         ),
     ] {

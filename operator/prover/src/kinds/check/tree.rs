@@ -2,14 +2,14 @@
 
 use froben_circuits::config::Val;
 use froben_circuits::{Circuit, MAX_PROOF_BYTES, Params};
-use froben_model::{BlobRef, Value};
+use froben_model::Value;
 use froben_protocol::{Failure, TaskCtx};
 use froben_recursion::aggregate::{NodeChild, Span};
 use froben_recursion::tree::{Piece, lists, segment_proof};
 use p3_field::PrimeCharacteristicRing;
 
 use super::super::fields::Fields;
-use super::super::{failure, leaf, tree};
+use super::super::{failure, leaf, node, tree};
 
 /// Why the result of a leaf's item does not hold, if it does not.
 pub(super) fn of_leaf(
@@ -67,28 +67,26 @@ pub(super) fn of_node(
 ) -> Result<Option<String>, Failure> {
     let circuit: Circuit = input.named("circuit")?;
     let params: Params = input.named("params")?;
-    let keys = tree::keys(params)?;
-    let read = |blob: BlobRef| {
-        tree::child(blob, ctx, |proved| {
-            keys.verify_child(params, circuit, proved)
-        })
-    };
-    let sides = [item.blob("left")?, item.blob("right")?];
+    let children = node::children(circuit, params, item, ctx)?;
     let proof = match value.blob("proof") {
         Ok(proof) => proof,
         Err(_) => {
+            let bad = children.err().unwrap_or_default();
             return refusals(value, |one| {
                 let side: Side = one.named("side").map_err(|wrong| wrong.message)?;
-                Ok(read(sides[side.0]).map(|child| child.is_ok()))
+                Ok(Ok(!bad.iter().any(|(name, _)| *name == side.0)))
             });
         }
     };
-    let (kind, span) = match read(proof)? {
+    let keys = tree::keys(params)?;
+    let made = tree::child(proof, ctx, |proved| {
+        keys.verify_child(params, circuit, proved)
+    })?;
+    let (kind, span) = match made {
         Ok((_, said)) => said,
         Err(why) => return Ok(Some(why)),
     };
-    let [left, right] = sides.map(read);
-    let (Ok((_, (_, left))), Ok((_, (_, right)))) = (left?, right?) else {
+    let Ok([(_, (_, left)), (_, (_, right))]) = children else {
         return Ok(Some("it is of children that do not hold".to_owned()));
     };
     let expected = Span {
@@ -100,15 +98,15 @@ pub(super) fn of_node(
     Ok((!holds).then(|| "it does not join these two".to_owned()))
 }
 
-/// A place among a node's children.
-struct Side(usize);
+/// One of a node's children.
+struct Side(&'static str);
 
 impl std::str::FromStr for Side {
     type Err = &'static str;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let place = ["left", "right"].iter().position(|side| *side == name);
-        place.map(Side).ok_or("neither left nor right")
+        let side = node::SIDES.into_iter().find(|side| *side == name);
+        side.map(Side).ok_or("neither left nor right")
     }
 }
 

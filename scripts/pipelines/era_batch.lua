@@ -18,6 +18,7 @@
 --   froben sim --machines 33 --pipeline scripts/pipelines/era_batch.lua --profile era
 
 local era = require("lib/era")
+local join = require("lib/join")
 local retry = require("lib/retry")
 
 -- How many circuits an operator proves side by side: a piece of basic circuits is that wide. Smaller ones
@@ -37,16 +38,6 @@ local TASKS = {
   scheduler = { kind = "era.scheduler/1", needs = GPU, timeout = "10m" },
   final = { kind = "era.final/1", needs = { vram = "22GiB", ram = "48GiB" }, timeout = "30m" },
 }
-
--- Accepts a result that has a blob `proof`. A machine may return anything; what does not have the right
--- form is tried elsewhere.
-local function has_proof(value)
-  local proof = type(value) == "table" and value.proof
-  if getmetatable(proof) == "blob" then
-    return true
-  end
-  return false, "the result has no blob proof"
-end
 
 local function whole(number, least, most)
   return type(number) == "number" and number == math.floor(number) and number >= least and number <= most
@@ -116,8 +107,12 @@ return workflow("era_batch", {
     return spec
   end
   -- One step that makes one proof of several.
-  local function join(round, key, circuit, proofs)
-    return retry.one(ctx, task(round, key, { { circuit = circuit, proofs = proofs } }), { accept = has_proof }).proof
+  local function combine(round, key, circuit, proofs)
+    return retry.one(
+      ctx,
+      task(round, key, { { circuit = circuit, proofs = proofs } }),
+      { accept = join.has_blob("proof") }
+    ).proof
   end
 
   -- 2. The basic circuits of one leaf, in their order.
@@ -125,7 +120,7 @@ return workflow("era_batch", {
     local basic = task("basic", `basic/{leaf.key}`, jobs)
     basic.input = { witness = witness.witness }
     local results = retry.items(ctx, basic, piece, {
-      accept = has_proof,
+      accept = join.has_blob("proof"),
       on_item = function()
         count("basic")
       end,
@@ -141,9 +136,9 @@ return workflow("era_batch", {
   local function step(one, taken)
     local proof
     if one.round == "leaf" then
-      proof = join("leaf", one.key, era.leaf_circuit(one.circuit), prove(one, taken))
+      proof = combine("leaf", one.key, era.leaf_circuit(one.circuit), prove(one, taken))
     else
-      proof = join("node", one.key, one.circuit, taken)
+      proof = combine("node", one.key, one.circuit, taken)
     end
     count(one.round)
     return proof
@@ -165,12 +160,12 @@ return workflow("era_batch", {
   for at, one in ipairs(by_type) do
     proofs[at] = one.proof
   end
-  local tip = join("tip", "tip", nil, proofs)
+  local tip = combine("tip", "tip", nil, proofs)
   count("tip")
-  local scheduler = join("scheduler", "scheduler", nil, { tip })
+  local scheduler = combine("scheduler", "scheduler", nil, { tip })
   count("scheduler")
   ctx:status({ phase = "final", done = 0, total = 1 })
-  local proof = join("final", "final", nil, { scheduler })
+  local proof = combine("final", "final", nil, { scheduler })
   ctx:status({ phase = "final", done = 1, total = 1 })
   return { proof = proof, circuits = circuits }
 end)

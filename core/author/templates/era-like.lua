@@ -4,22 +4,12 @@
 -- Blobs never travel through the script: it passes references on, and machines fetch what they need.
 
 local chunk = require("lib/chunk")
+local join = require("lib/join")
 local retry = require("lib/retry")
 
 -- How many proofs one node of the tree takes.
 local ARITY = 4
 local ATTEMPTS = 5
-
--- Accepts a result that has a blob under `name`.
-local function has_blob(name)
-  return function(value)
-    local found = type(value) == "table" and value[name]
-    if getmetatable(found) == "blob" then
-      return true
-    end
-    return false, `the result has no blob {name}`
-  end
-end
 
 -- Makes layer upon layer until one proof is left.
 local function aggregate(ctx, proofs)
@@ -38,7 +28,7 @@ local function aggregate(ctx, proofs)
     end
     ctx:status { phase = `aggregate, layer {layer}`, done = 0, total = #tasks }
     proofs = {}
-    for at, values in ipairs(retry.each(ctx, tasks, { attempts = ATTEMPTS, accept = has_blob("proof") })) do
+    for at, values in ipairs(retry.each(ctx, tasks, { attempts = ATTEMPTS, accept = join.has_blob("proof") })) do
       proofs[at] = values[1].proof
     end
   end
@@ -58,7 +48,7 @@ return workflow("era-like", {
     input = { batch = input.batch },
     needs = { cpu_cores = 4, ram = "16GiB" },
     timeout = "10m",
-  }, { attempts = ATTEMPTS, accept = has_blob("witness") })
+  }, { attempts = ATTEMPTS, accept = join.has_blob("witness") })
   local circuits = witness.circuits
   if type(circuits) ~= "number" or circuits < 1 then
     ctx:fail("the batch has no circuits")
@@ -81,7 +71,7 @@ return workflow("era-like", {
   }
   local proved = retry.items(ctx, task, chunk.width(circuits, 8), {
     attempts = ATTEMPTS,
-    accept = has_blob("proof"),
+    accept = join.has_blob("proof"),
     on_item = function()
       done += 1
       ctx:status { phase = "circuits", done = done, total = circuits }
@@ -101,6 +91,6 @@ return workflow("era-like", {
     input = { proof = tip },
     needs = { vram = "16GiB" },
     timeout = "30m",
-  }, { attempts = ATTEMPTS, accept = has_blob("proof") })
+  }, { attempts = ATTEMPTS, accept = join.has_blob("proof") })
   return { proof = small.proof }
 end)
